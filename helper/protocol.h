@@ -1,0 +1,196 @@
+/*
+ * The wire between the supervisor (Node, through koffi) and the helper: a SOCK_STREAM socket pair.
+ *
+ *   supervisor                               helper
+ *       | -- struct sf_request + payload [+fd] --> |   one at a time; the supervisor blocks for the reply
+ *       | <-- struct sf_reply + payload [+fd] ---- |
+ *       | -- end of file ------------------------> |   (supervisor gone) lets every task go on, then exits
+ *
+ * A payload is at most SF_MAX_PAYLOAD bytes; at most one descriptor travels with a message (SCM_RIGHTS).
+ * The helper is mechanism only: it seizes, injects, runs programs, copies pages, starts restored tasks and hands back
+ * descriptors. What they are for it does not know.
+ */
+#ifndef SF_PROTOCOL_H
+#define SF_PROTOCOL_H
+
+#include "program.h"
+
+#define SF_PROTOCOL_VERSION 1
+#define SF_REQUEST_MAGIC 0x51526653u /* "SfRQ" */
+#define SF_REPLY_MAGIC 0x50526653u   /* "SfRP" */
+#define SF_MAX_PAYLOAD (256u << 20)  /* registers of 10,000 threads, programs of 1,000,000 steps */
+
+enum sf_req {
+	SF_REQ_HELLO = 1,   /* -> struct sf_hello */
+	SF_REQ_SEIZE = 2,   /* u32 tid[] -> struct sf_seized[]: PTRACE_SEIZE + INTERRUPT, all asked first, then waited for */
+	SF_REQ_STATE = 3,   /* u32 tid[] -> struct sf_thread_state + xstate bytes + siginfos, for each (tids must be seized) */
+	SF_REQ_RUN = 4,     /* struct sf_run + block -> the block after it ran */
+	SF_REQ_DETACH = 5,  /* struct sf_detach[] -> s32[]: 0 or -errno, for each */
+	SF_REQ_KILL = 6,    /* u32 pid[] -> s32[]: SIGKILL each, then wait until each is gone or a zombie */
+	SF_REQ_SCAN = 7,    /* struct sf_scan -> struct sf_region[]: what the page tables say */
+	SF_REQ_PAGES = 8,   /* struct sf_pages + struct sf_range[] [+fd] -> u64 bytes: task memory to a file */
+	SF_REQ_PEEK = 9,    /* struct sf_peek -> bytes of task memory (a short read ends at the first unreadable page) */
+	SF_REQ_POKE = 10,   /* struct sf_peek + bytes -> nothing: writes through /proc/PID/mem */
+	SF_REQ_LOCAL = 11,  /* block -> the block after it ran in the helper itself. Descriptors it opened stay open there */
+	SF_REQ_PUT_FD = 12, /* [fd] -> s32: the number under which the helper now holds it */
+	SF_REQ_GET_FD = 13, /* s32 number -> [fd] */
+	SF_REQ_CLOSE = 14,  /* s32 number[] -> nothing */
+	SF_REQ_ARENA = 15,  /* u64 address, u64 size -> struct sf_arena [+fd]: the restore's shared memory, executor inside */
+	SF_REQ_SPAWN = 16,  /* struct sf_spawn -> s32 pid: the first task of a restore, on its block in the arena */
+	SF_REQ_AWAIT = 17,  /* struct sf_await -> struct sf_awaited: until all parked, one failed, one died, or time is up */
+	SF_REQ_TAKEOVER = 18, /* struct sf_takeover + ... for each thread -> struct sf_taken[] */
+	SF_REQ_FILE_PAGES = 19, /* struct sf_file_pages + struct sf_range[]: held descriptor's bytes to another held descriptor */
+	SF_REQ_FAULT = 20,  /* u32 request, u32 nth, s32 errno: fault injection for tests; refused unless started with --faults */
+};
+
+struct sf_request {
+	uint32_t magic;
+	uint32_t op;       /* enum sf_req */
+	uint32_t size;     /* payload bytes */
+	uint32_t seq;      /* echoed */
+};
+
+struct sf_reply {
+	uint32_t magic;
+	uint32_t seq;
+	uint32_t size;
+	int32_t status;    /* 0 or -errno */
+	uint32_t where;    /* enum sf_where: which step of the request failed */
+	uint32_t subject;  /* the tid, index or descriptor it failed on */
+};
+
+/* Which step inside a request failed; the supervisor has a sentence for each. */
+enum sf_where {
+	SF_AT_NOTHING = 0, SF_AT_DECODE, SF_AT_MEMORY, SF_AT_SEIZE, SF_AT_INTERRUPT, SF_AT_WAIT, SF_AT_GETREGS, SF_AT_SETREGS,
+	SF_AT_GETXSTATE, SF_AT_SETXSTATE, SF_AT_GETMASK, SF_AT_SETMASK, SF_AT_SIGINFO, SF_AT_RSEQ, SF_AT_ROBUST, SF_AT_LANDING,
+	SF_AT_INJECT_MAP, SF_AT_INJECT_WRITE, SF_AT_INJECT_RUN, SF_AT_INJECT_READ, SF_AT_INJECT_UNMAP, SF_AT_DETACH, SF_AT_KILL,
+	SF_AT_OPEN, SF_AT_READ, SF_AT_WRITE, SF_AT_SCAN, SF_AT_CLONE, SF_AT_MMAP, SF_AT_REMOTE_CALL, SF_AT_TIMEOUT, SF_AT_FD,
+	SF_AT_DIED, SF_AT_FAULT,
+};
+
+struct sf_hello {
+	uint32_t version;
+	uint32_t pid;
+	uint32_t xstate_size;   /* bytes of NT_X86_XSTATE on this CPU */
+	uint32_t page_size;
+	uint64_t executor_size; /* bytes, page aligned, at the start of an arena */
+	uint64_t xfeatures;     /* XCR0 */
+};
+
+struct sf_seized {
+	uint32_t tid;
+	int32_t status;     /* 0, or -errno: -ESRCH gone, -EPERM traced by somebody else or not permitted */
+	int32_t wait_status;/* as waitpid gave it: PTRACE_EVENT_STOP with SIGTRAP, or with the stop signal for a stopped task */
+	uint32_t stop_signal; /* 0, or the signal that had stopped the task before */
+	uint32_t zombie;    /* 1: it was already a zombie or exited while it was being seized */
+	uint32_t reserved;
+};
+
+struct sf_thread_state {
+	uint32_t tid;
+	uint32_t xstate_size;      /* bytes that follow this struct */
+	uint32_t nsig_thread;      /* siginfo_t (128 bytes each) that follow, thread's own queue ... */
+	uint32_t nsig_process;     /* ... then the process's shared queue (only for tid == tgid) */
+	uint64_t sigmask;
+	uint64_t robust_list, robust_len;
+	uint64_t rseq_pointer;     /* 0: not registered */
+	uint32_t rseq_size, rseq_signature, rseq_flags, reserved;
+	uint8_t regs[27 * 8];      /* struct user_regs_struct, NT_PRSTATUS layout */
+	uint8_t tls[3 * 16];       /* struct user_desc of GDT entries 12..14 */
+};
+
+/*
+ * Running a block in a seized task. `landing` is the address of SF_LANDING_SIZE unused (zero) bytes at the end of an
+ * executable mapping of the task (the vDSO's last page, or a text segment's): the way in and the way out. See inject.c.
+ */
+#define SF_LANDING_SIZE 512
+struct sf_run {
+	uint32_t tid;
+	uint32_t done_signal; /* a signal whose action in this task is to be ignored (default of SIGURG, SIGWINCH, SIGCHLD,
+				 SIGCONT, or SIG_IGN), or 0: none such, use system-call stops */
+	uint64_t landing;
+	uint32_t timeout_ms;
+	uint32_t reserved;
+	/* struct sf_block ... follows */
+};
+
+struct sf_detach {
+	uint32_t tid;
+	uint32_t signal; /* delivered on the way out: 0, or SIGSTOP to leave it stopped */
+};
+
+struct sf_scan {
+	uint32_t pid;
+	uint32_t flags;         /* 0 */
+	uint64_t start, end;
+	uint64_t max_regions;
+	uint64_t any_of;        /* PAGE_IS_* of <linux/fs.h>: pages with at least one of these ... */
+	uint64_t none_of;       /* ... and none of these */
+	uint64_t report;        /* which categories to tell apart in the answer */
+};
+
+struct sf_region { uint64_t start, end, categories; };
+
+struct sf_range { uint64_t address; uint64_t size; };
+
+struct sf_pages {
+	uint32_t pid;
+	int32_t fd;         /* held descriptor to write to */
+	uint64_t offset;    /* where in the file the first byte goes; the ranges follow each other there without gaps */
+	uint32_t nranges;
+	uint32_t workers;   /* 0: as many as help */
+};
+
+struct sf_file_pages {
+	int32_t from, to;
+	uint64_t offset;    /* in `to` */
+	uint32_t nranges;   /* ranges: address = offset in `from` */
+	uint32_t reserved;
+};
+
+struct sf_peek { uint32_t pid; uint32_t size; uint64_t address; };
+
+struct sf_arena { uint64_t executor_size; uint64_t address; };
+
+struct sf_spawn {
+	uint64_t block;        /* address inside the arena */
+	uint32_t pid;          /* wanted pid, or 0 */
+	uint32_t reserved;
+	uint64_t clone_flags;  /* CLONE_NEW*; CLONE_PARENT */
+};
+
+struct sf_await {
+	uint64_t shared;       /* address of struct sf_shared inside the arena */
+	uint32_t parked;       /* how many threads must park */
+	uint32_t timeout_ms;
+};
+
+enum sf_await_end { SF_ALL_PARKED = 1, SF_ONE_FAILED = 2, SF_ONE_DIED = 3, SF_TIME_UP = 4 };
+struct sf_awaited { uint32_t end; uint32_t pid; int32_t wait_status; uint32_t parked; };
+
+/*
+ * Taking a parked thread over: seize, run the remote calls in order (their last one in a process removes the arena), set
+ * extended state, signal mask and registers. It stays stopped until SF_REQ_DETACH. While taken over it is under
+ * PTRACE_O_EXITKILL: if the helper dies, no half-made process is left.
+ */
+struct sf_takeover {
+	uint32_t tid;
+	uint32_t xstate_size;
+	uint32_t ncalls;       /* struct sf_remote_call[ncalls] follow, then xstate */
+	uint32_t flags;        /* 1: remove PTRACE_O_EXITKILL is left to DETACH; reserved */
+	uint64_t sigmask;
+	uint8_t regs[27 * 8];
+};
+
+struct sf_remote_call {
+	uint32_t nr;
+	uint32_t id;
+	uint64_t a[6];
+	int64_t expect;        /* must equal */
+	uint32_t accept;       /* enum sf_accept */
+	uint32_t reserved;
+};
+
+struct sf_taken { uint32_t tid; int32_t status; uint32_t where; uint32_t call; int64_t result; };
+
+#endif
