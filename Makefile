@@ -1,5 +1,5 @@
 # Builds, tests and shows Stillframe. Every goal first makes sure of what it needs (scripts/setup.sh): as root from Debian,
-# as a plain user it prints the command to run. Parts add themselves in PART/rules.mk (`all: THEIR-OUTPUT`, `clean-PART`).
+# as a plain user it prints the command to run. Parts add themselves in PART/rules.mk (`all: THEIR-OUTPUT`, `clean: THEIR-CLEAN`).
 #
 #   make          core, wasm module, helper, dist/            make demo    a counter stops, vanishes and counts on
 #   make test     everything, ends with `N passed, N failed`  make fuzz    the core's fuzzers, 60 s each
@@ -9,7 +9,7 @@
 SHELL := /bin/bash
 
 GOALS := $(or $(MAKECMDGOALS),all)
-ifneq ($(filter-out clean clean-% help,$(GOALS)),)
+ifneq ($(filter-out clean help,$(GOALS)),)
 ifeq ($(SF_READY),)
 ready := $(shell bash scripts/setup.sh $(GOALS) >&2 || echo no)
 ifeq ($(ready),no)
@@ -44,16 +44,16 @@ demo: all
 bench: all
 	node --import tsx bench/run.ts $(ONLY)
 
-FUZZ_SECONDS ?= 60
+# parts add their fuzzers: `fuzz: core-fuzz`
 .PHONY: fuzz
-fuzz: core-fuzz
+fuzz:
 
 .PHONY: pack
 pack: all
 	npm pack
 
 .PHONY: clean help
-clean: $(patsubst %/rules.mk,clean-%,$(wildcard */rules.mk))
+clean:
 	rm -rf build dist *.tgz
 help:
 	@sed -n 's/^#//p' Makefile
