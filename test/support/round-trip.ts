@@ -24,6 +24,19 @@ export interface RoundTripOptions extends StartOptions {
   readonly afterDump?: (program: TestProgram) => Promise<void> | void;
 }
 
+/** SIGKILL to each that is still there: a zombie may go with its parent. */
+export function kill(pids: readonly number[]): void {
+  for (const pid of pids) {
+    try { process.kill(pid, 'SIGKILL'); } catch (error) { if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; }
+  }
+}
+
+export function same(when: string, differs: readonly string[]): void {
+  if (differs.length === 0) return;
+  const more = differs.length > 12 ? `\n... and ${differs.length - 12} more` : '';
+  throw new Error(`${when}, seen from outside, ${differs.length} things have changed:\n${differs.slice(0, 12).join('\n')}${more}`);
+}
+
 /** Returns how many checks the program found right. Leaves no process behind, whatever happens; keeps its directory on failure. */
 export async function roundTrip(name: string, options: RoundTripOptions = {}): Promise<number> {
   const { dumpWith = OURS, restoreWith = OURS, leaveRunning = false, times = 1 } = options;
@@ -38,8 +51,8 @@ export async function roundTrip(name: string, options: RoundTripOptions = {}): P
       if (leaveRunning) {
         const exact = snapshot(program.pid);
         await dump(dumpWith, program.pid, images, ['-R', ...options.dumpOptions ?? []]);
-        assert.equal(differences(exact, snapshot(program.pid)), [], 'after a dump with -R something has changed');
-        for (const pid of pids) process.kill(pid, 'SIGKILL');
+        same('after a dump with -R', differences(exact, snapshot(program.pid)));
+        kill(pids);
       } else {
         await dump(dumpWith, program.pid, images, options.dumpOptions);
       }
@@ -48,7 +61,7 @@ export async function roundTrip(name: string, options: RoundTripOptions = {}): P
       await restore(restoreWith, images, options.restoreOptions);
       assert.ok(alive(program.pid), `task ${program.pid} runs after the restore`);
       const after = snapshot(program.pid, { acrossRestore: true });
-      assert.equal(differences(before, after, options.mayDiffer), [], 'seen from outside, something has changed');
+      same('after the restore', differences(before, after, options.mayDiffer));
     }
     await options.meanwhile?.(program);
     const checks = await program.verdict();

@@ -45,6 +45,7 @@ export function snapshot(root: number, { acrossRestore = false }: SnapshotOption
     for (const tid of tidsOf(pid)) {
       const status = read(`/proc/${pid}/task/${tid}/status`);
       for (const name of STATUS) {
+        if (/^State:\s+[ZX]/m.test(status) && /Pnd$/.test(name)) continue; // what killed it is nobody's any more
         if (acrossRestore && (name === 'State' || (name === 'PPid' && pid === root))) continue;
         let value = new RegExp(`^${name}:[ \t]*(.*)$`, 'm').exec(status)?.[1] ?? '(none)';
         if (name === 'State') value = value.replace(/^[RSD] .*/, 'running or asleep');
@@ -71,19 +72,45 @@ export function snapshot(root: number, { acrossRestore = false }: SnapshotOption
   return seen;
 }
 
+interface Mapping { start: bigint; end: bigint; access: string; offset: bigint; inode: string; path: string; flags: string }
+
 function memory(pid: number, put: (key: string, value: string) => void, acrossRestore: boolean): void {
-  let at = '';
+  let mappings: Mapping[] = [];
   for (const line of read(`/proc/${pid}/smaps`).split('\n')) {
-    const head = /^([0-9a-f]+-[0-9a-f]+) (\S+ \S+) (\S+ \d+)\s*(.*)$/.exec(line);
+    const head = /^([0-9a-f]+)-([0-9a-f]+) (\S+) ([0-9a-f]+) (\S+ \d+)\s*(.*)$/.exec(line);
     if (head) {
-      at = `map ${head[1]}`;
-      const [, , access, inode, path] = head;
-      put(at, `${access} ${acrossRestore && !path!.startsWith('/') ? '' : inode} ${path}`);
+      const [, start, end, access, offset, inode, path] = head as unknown as string[];
+      mappings.push({ start: hex(start!), end: hex(end!), access: access!, offset: hex(offset!), inode: inode!, path: path!, flags: '' });
     }
     // sd (soft-dirty) and ac (accounting) are not state of the program
     const flags = /^VmFlags:\s*(.*)$/.exec(line);
-    if (flags) put(`${at} flags`, flags[1]!.split(' ').filter((flag) => flag !== '' && flag !== 'sd' && !(acrossRestore && flag === 'ac')).join(' '));
+    if (flags) mappings.at(-1)!.flags = flags[1]!.split(' ').filter((flag) => flag !== '' && flag !== 'sd' && !(acrossRestore && flag === 'ac')).join(' ');
   }
+  if (acrossRestore) mappings = merged(mappings.map(unnamed));
+  for (const { start, end, access, offset, inode, path, flags } of mappings) {
+    put(`map ${start.toString(16)}-${end.toString(16)}`, `${access} ${offset.toString(16)} ${inode} ${path} [${flags}]`);
+  }
+}
+
+const hex = (text: string): bigint => BigInt(`0x${text}`);
+
+/** What the kernel numbers or names by itself: anonymous memory has no inode, a shared one may come back as a memfd of that name. */
+function unnamed(mapping: Mapping): Mapping {
+  const path = mapping.path.replace(/^\/memfd:\/dev\/zero/, '/dev/zero');
+  return { ...mapping, path, inode: path.startsWith('/') && path !== '/dev/zero (deleted)' ? mapping.inode : '' };
+}
+
+/** Whether two neighbours are one mapping or two depends on their history (anon_vma), not on what they are. */
+function merged(mappings: readonly Mapping[]): Mapping[] {
+  const out: Mapping[] = [];
+  for (const mapping of mappings) {
+    const last = out.at(-1);
+    const follows = last !== undefined && last.end === mapping.start && last.access === mapping.access && last.path === mapping.path
+      && last.inode === mapping.inode && last.flags === mapping.flags && (mapping.inode === '' || last.offset + (last.end - last.start) === mapping.offset);
+    if (follows) last.end = mapping.end;
+    else out.push({ ...mapping });
+  }
+  return out;
 }
 
 const tidsOf = (pid: number): string[] => list(`/proc/${pid}/task`);
