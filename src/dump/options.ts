@@ -21,3 +21,10 @@ export interface DumpOptions {
   /** Every other option as it was given, by its long name: rows of the table that a kind supports read themselves here. */
   readonly given: ReadonlyMap<string, readonly string[]>;
 }
+
+/** What a successful dump tells its caller. `stats` is what was written to stats-dump. */
+export interface DumpOutcome {
+  readonly stats: import('../stats.ts').DumpStats;
+  /** Tasks in the images, zombies included. */
+  readonly tasks: number;
+}

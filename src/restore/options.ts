@@ -23,3 +23,10 @@ export interface RestoreOptions {
   /** Every other option as it was given, by its long name: rows of the table that a kind supports read themselves here. */
   readonly given: ReadonlyMap<string, readonly string[]>;
 }
+
+/** What a successful restore tells its caller. `stats` is what was written to stats-restore. */
+export interface RestoreOutcome {
+  readonly stats: import('../stats.ts').RestoreStats;
+  /** The root task, as this process sees it. */
+  readonly pid: number;
+}
