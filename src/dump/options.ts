@@ -1,5 +1,5 @@
 /** What `dump` is asked for. Filled by `src/cli/verbs.ts` from the option table; paths are absolute, defaults are already applied. */
-import type { Scripts } from '../cli/scripts.ts';
+import type { Scripts } from '../cli/hooks.ts';
 
 export interface DumpOptions {
   /** Root of the tree, a pid as this process sees it. */

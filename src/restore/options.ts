@@ -1,5 +1,5 @@
 /** What `restore` is asked for. Filled by `src/cli/verbs.ts` from the option table; paths are absolute, defaults are already applied. */
-import type { Scripts } from '../cli/scripts.ts';
+import type { Scripts } from '../cli/hooks.ts';
 
 export interface RestoreOptions {
   /** Absolute; exists. */
