@@ -6,7 +6,7 @@ CORE_SANITIZE := -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fn
 CORE_HEADERS := $(wildcard core/*.h core/test/*.h)
 CORE_SOURCES := $(sort $(wildcard core/*.c))
 
-.PHONY: core-test fuzz core-clean
+.PHONY: core-test core-fuzz core-clean
 core-test: build/core/test
 	build/core/test
 
@@ -30,7 +30,8 @@ build/core/%_fuzz: core/fuzz/%_fuzz.c $(CORE_SOURCES) $(CORE_HEADERS) core/rules
 	$(FUZZ_CC) -std=c11 -Wall -Wextra -Werror -g -O2 -fno-omit-frame-pointer -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
 		$(filter %.c,$^) -o $@
 
-fuzz: $(FUZZERS:%=build/core/%)
+fuzz: core-fuzz
+core-fuzz: $(FUZZERS:%=build/core/%)
 	@for fuzzer in $(FUZZERS); do \
 		mkdir -p build/core/corpus/$$fuzzer build/core/findings && \
 		build/core/$$fuzzer -max_total_time=$(SECONDS) -max_len=65536 -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 \

@@ -12,11 +12,14 @@ int main(void)
 		{ "container", test_container }, { "wire", test_wire },         { "pagemap", test_pagemap },
 		{ "ranges", test_ranges },       { "pagehash", test_pagehash }, { "pagediff", test_pagediff },
 	};
-	for (size_t i = 0; i < sizeof(suites) / sizeof(suites[0]); i++) {
+	unsigned bad = 0, count = sizeof(suites) / sizeof(suites[0]);
+	for (size_t i = 0; i < count; i++) {
 		unsigned passed = checks_passed, failed = checks_failed;
 		suites[i].run();
 		printf("core/%s: %u checks, %u failed\n", suites[i].name, checks_passed - passed + checks_failed - failed,
 		       checks_failed - failed);
+		bad += checks_failed != failed;
 	}
-	return checks_failed == 0 ? 0 : 1;
+	printf("%u passed, %u failed\n", count - bad, bad);
+	return bad == 0 ? 0 : 1;
 }
