@@ -1,0 +1,107 @@
+/**
+ * Our own image, `stillframe.img`: what a task is and holds that the CRIU image format has no place for. CRIU ignores the file;
+ * a set without it restores like one of CRIU's. New facts are added as optional fields, so old readers go on working;
+ * `needs` names what a restorer must understand for the result to be right (not merely poorer).
+ */
+import { message, opt, rep, req, type Message } from './define.ts';
+
+/** A named anonymous mapping (PR_SET_VMA_ANON_NAME). */
+export const sf_vma_name_entry = message('sf_vma_name_entry', {
+  start: req.uint64(1, { hex: true }),
+  end: req.uint64(2, { hex: true }),
+  name: req.string(3),
+});
+export type sf_vma_name_entry = Message<typeof sf_vma_name_entry>;
+
+/** A range with VmFlags the format loses; `sealed` is mseal(2). */
+export const sf_vma_flags_entry = message('sf_vma_flags_entry', {
+  start: req.uint64(1, { hex: true }),
+  end: req.uint64(2, { hex: true }),
+  sealed: opt.bool(3),
+  lock_on_fault: opt.bool(4),
+});
+export type sf_vma_flags_entry = Message<typeof sf_vma_flags_entry>;
+
+/** One thread; units are the kernel's. */
+export const sf_thread_entry = message('sf_thread_entry', {
+  tid: req.uint32(1),
+  /** sched_getaffinity's mask, as the kernel's bytes (little-endian words). */
+  affinity: opt.bytes(2),
+  /** ioprio_get's value: class << 13 | level. */
+  ioprio: opt.uint32(3),
+  timer_slack_ns: opt.uint64(4),
+  /** sched_attr fields CRIU has no place for. */
+  sched_flags: opt.uint64(5, { hex: true }),
+  sched_runtime: opt.uint64(6),
+  sched_deadline: opt.uint64(7),
+  sched_period: opt.uint64(8),
+  sched_util_min: opt.uint32(9),
+  sched_util_max: opt.uint32(10),
+  /** PR_GET_TSC, when it is not PR_TSC_ENABLE. */
+  tsc_mode: opt.uint32(11),
+  /** PR_GET_IO_FLUSHER. */
+  io_flusher: opt.bool(12),
+  /** PR_MCE_KILL_GET, when it is not the default. */
+  mce_kill: opt.uint32(13),
+});
+export type sf_thread_entry = Message<typeof sf_thread_entry>;
+
+/** One task, by its pid in the process tree image. */
+export const sf_task_entry = message('sf_task_entry', {
+  pid: req.uint32(1),
+  threads: rep.msg(2, () => sf_thread_entry),
+  vma_names: rep.msg(3, () => sf_vma_name_entry),
+  vma_flags: rep.msg(4, () => sf_vma_flags_entry),
+  /** /proc/PID/coredump_filter. */
+  coredump_filter: opt.uint32(5, { hex: true }),
+  /** PR_GET_THP_DISABLE's flags, beyond the one bit in mm_entry. */
+  thp_flags: opt.uint32(6, { hex: true }),
+  /** PR_GET_MDWE. */
+  mdwe: opt.uint32(7, { hex: true }),
+});
+export type sf_task_entry = Message<typeof sf_task_entry>;
+
+/** An option set on a socket that the format has no field for; `value` is what getsockopt gave. */
+export const sf_sockopt_entry = message('sf_sockopt_entry', { level: req.uint32(1), name: req.uint32(2), value: req.bytes(3) });
+export type sf_sockopt_entry = Message<typeof sf_sockopt_entry>;
+
+/** One open file description, by its id in the files image. */
+export const sf_file_entry = message('sf_file_entry', {
+  id: req.uint32(1),
+  sockopts: rep.msg(2, () => sf_sockopt_entry),
+  /** fcntl(F_GET_FILE_RW_HINT) of the description, when set. */
+  rw_hint: opt.uint64(3),
+  /** A POSIX message queue: its name below /dev/mqueue. */
+  mqueue: opt.string(4),
+});
+export type sf_file_entry = Message<typeof sf_file_entry>;
+
+/** A message waiting in a POSIX message queue, oldest of its priority first. */
+export const sf_mq_message_entry = message('sf_mq_message_entry', { priority: req.uint32(1), data: req.bytes(2) });
+export type sf_mq_message_entry = Message<typeof sf_mq_message_entry>;
+
+/** A POSIX message queue of the tree's IPC namespace. */
+export const sf_mqueue_entry = message('sf_mqueue_entry', {
+  name: req.string(1),
+  mode: req.uint32(2),
+  uid: req.uint32(3),
+  gid: req.uint32(4),
+  max_messages: req.uint32(5),
+  message_size: req.uint32(6),
+  messages: rep.msg(7, () => sf_mq_message_entry),
+});
+export type sf_mqueue_entry = Message<typeof sf_mqueue_entry>;
+
+/** The only record of `stillframe.img`. */
+export const stillframe_entry = message('stillframe_entry', {
+  /** 1. Raised only when an old reader would do harm. */
+  version: req.uint32(1),
+  /** Version of the program that wrote the set. */
+  writer: opt.string(2),
+  tasks: rep.msg(3, () => sf_task_entry),
+  files: rep.msg(4, () => sf_file_entry),
+  mqueues: rep.msg(5, () => sf_mqueue_entry),
+  /** Features a restorer has to know, by name; an unknown one is refused. */
+  needs: rep.string(6),
+});
+export type stillframe_entry = Message<typeof stillframe_entry>;
