@@ -178,7 +178,7 @@ struct sf_awaited { uint32_t end; uint32_t pid; int32_t wait_status; uint32_t pa
  */
 struct sf_takeover {
 	uint32_t tid;
-	uint32_t xstate_size;
+	uint32_t xstate_size;  /* exactly sf_hello.xstate_size, or 0: leave it */
 	uint32_t ncalls;       /* struct sf_remote_call[ncalls] follow, then xstate */
 	uint32_t flags;        /* 1: remove PTRACE_O_EXITKILL is left to DETACH; reserved */
 	uint64_t sigmask;
