@@ -15,7 +15,7 @@ export function dataExtents(helper: Helper, fd: number, size: bigint): Extent[] 
   try {
     return heldExtents(helper, held, size);
   } finally {
-    helper.close([held]);
+    helper.closeFds([held]);
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Mapping } from '../proc/smaps.ts';
 import type { ProcStat } from '../proc/stat.ts';
 import type { ProcStatus } from '../proc/status.ts';
-import type { ThreadState } from './mechanism.ts';
+import type { ThreadState } from '../helper/protocol.ts';
 
 export interface FrozenThread {
   readonly tid: number;

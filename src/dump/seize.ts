@@ -8,14 +8,14 @@ import { isGone, readProcNumbers, readProcText } from '../proc/read.ts';
 import { parseStat, type ProcStat } from '../proc/stat.ts';
 import { parseStatus } from '../proc/status.ts';
 import type { FrozenTask } from './frozen.ts';
-import type { Seized } from './mechanism.ts';
+import type { Seized } from '../helper/protocol.ts';
 
 const ESRCH = -3;
 /** A tree that grows faster than it can be stopped, this many passes long, is given up. */
 const MAX_PASSES = 1000;
 
 export interface Seizer {
-  seize(tids: readonly number[], timeoutMs?: number): Seized[];
+  seize(tids: readonly number[], options?: { timeoutMs?: number }): Seized[];
 }
 
 interface Found { readonly pid: number; tids: number[] }
@@ -30,7 +30,7 @@ export function seizeTree(helper: Seizer, root: number, timeoutMs: number): Froz
     if (fresh.length === 0) return found.length === 0 ? gone(root) : order(found, seized);
     const left = deadline - performance.now();
     if (pass === MAX_PASSES || left <= 0) throw tooSlow(root, timeoutMs, pass);
-    for (const one of helper.seize(fresh, left === Infinity ? 0 : Math.max(1, Math.ceil(left)))) {
+    for (const one of helper.seize(fresh, { timeoutMs: left === Infinity ? 0 : Math.max(1, Math.ceil(left)) })) {
       if (one.status === 0 || one.zombie) seized.set(one.tid, one);
       else if (one.status !== ESRCH) throw notSeized(one);
     }

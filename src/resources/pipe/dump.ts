@@ -2,9 +2,9 @@
 import { create } from '../../image/wire.ts';
 import { fd_types, fown_entry, pipe_data_entry, pipe_entry } from '../../image/schema/index.ts';
 import { payload } from '../../image/payload.ts';
-import { F, FIONREAD, FS_MAGIC, O, S } from '../../kernel/files.ts';
+import { F, FIONREAD, O, S } from '../../kernel/files.ts';
 import { ERRNO } from '../../kernel/errno.ts';
-import type { Program, RanBlock, ResultRef } from '../../program/program.ts';
+import { Program, type RanBlock, type ResultRef } from '../../program/program.ts';
 import type { DumpContext } from '../../dump/context.ts';
 import type { FileKind, OpenFile } from '../../dump/file-kinds.ts';
 

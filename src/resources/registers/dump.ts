@@ -8,7 +8,7 @@ import {
   thread_info_x86, user_desc_t, user_x86_fpregs_entry, user_x86_regs_entry, user_x86_regs_mode, user_x86_xsave_entry,
 } from '../../image/schema/index.ts';
 import { SYSCALLS } from '../../kernel/syscalls.ts';
-import type { ThreadState } from '../../dump/mechanism.ts';
+import type { ThreadState } from '../../helper/protocol.ts';
 
 /** Words of struct user_regs_struct, in its order, which is also the order of the image's fields. */
 const WORDS = [
@@ -108,7 +108,17 @@ function extendedState(x: Buffer, features: bigint): user_x86_fpregs_entry {
   });
 }
 
-function tlsEntry(desc: Buffer): user_desc_t {
+/** GDT_ENTRY_TLS_MIN (<asm/segment.h>). */
+const FIRST_TLS = 12;
+
+function tlsEntry(desc: Buffer, number: number): user_desc_t {
+  // a kernel without 32-bit emulation has no such entries: they are told as the empty ones they would be
+  if (desc.every((byte) => byte === 0)) {
+    return create(user_desc_t, {
+      entry_number: number, base_addr: 0, limit: 0, seg_32bit: false, contents_h: false, contents_l: false, read_exec_only: true,
+      limit_in_pages: false, seg_not_present: true, usable: false,
+    });
+  }
   const bits = desc.readUInt32LE(12);
   const bit = (n: number): boolean => (bits >> n & 1) === 1;
   return create(user_desc_t, {
@@ -123,6 +133,6 @@ export function threadInfo(state: ThreadState, regs: Registers, clearTidAddress:
     clear_tid_addr: clearTidAddress,
     gpregs: create(user_x86_regs_entry, { ...regs, mode: user_x86_regs_mode.NATIVE }),
     fpregs: extendedState(state.xstate, features),
-    tls: [0, 1, 2].map((i) => tlsEntry(state.tls.subarray(i * 16, i * 16 + 16))),
+    tls: state.tls.map((desc, i) => tlsEntry(desc, FIRST_TLS + i)),
   });
 }

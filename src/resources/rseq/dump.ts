@@ -4,9 +4,9 @@
  */
 import { create } from '../../image/wire.ts';
 import { rseq_entry } from '../../image/schema/index.ts';
-import type { ThreadState } from '../../dump/mechanism.ts';
+import type { ThreadState } from '../../helper/protocol.ts';
 
-export function rseqEntry(state: ThreadState): rseq_entry | undefined {
-  if (state.rseqPointer === 0n) return undefined;
-  return create(rseq_entry, { rseq_abi_pointer: state.rseqPointer, rseq_abi_size: state.rseqSize, signature: state.rseqSignature });
+export function rseqEntry({ rseq }: ThreadState): rseq_entry | undefined {
+  if (rseq.pointer === 0n) return undefined;
+  return create(rseq_entry, { rseq_abi_pointer: rseq.pointer, rseq_abi_size: rseq.size, signature: rseq.signature });
 }

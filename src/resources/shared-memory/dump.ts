@@ -25,7 +25,7 @@ interface MemoryFile {
 }
 
 /** A memory file with its contents' place: pages are written once the tree's own are. */
-export interface MemoryContents { readonly shmid: bigint; readonly held: number; readonly extents: readonly Extent[] }
+export interface MemoryContents { readonly shmid: bigint; readonly held: number; readonly size: bigint; readonly extents: readonly Extent[] }
 
 interface State { readonly inodes: Map<bigint, memfd_inode_entry>; readonly mapped: Map<bigint, number>; readonly contents: MemoryContents[] }
 const states = new WeakMap<DumpContext, State>();
@@ -59,7 +59,7 @@ function inodeOf(file: MemoryFile, context: DumpContext): memfd_inode_entry {
   });
   inodes.set(stat.ino, inode);
   context.tree.memfds.push(inode);
-  contents.push({ shmid: BigInt(inode.shmid), held: fd, extents: heldExtents(context.helper, fd, (stat.size + PAGE - 1n) / PAGE * PAGE) });
+  contents.push({ shmid: BigInt(inode.shmid), held: fd, size: stat.size, extents: heldExtents(context.helper, fd, (stat.size + PAGE - 1n) / PAGE * PAGE) });
   return inode;
 }
 
