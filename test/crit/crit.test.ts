@@ -17,8 +17,7 @@ const file = (name: string): string => join(scratch, name);
 /** The program as it is shipped: one bundle (a start from source takes six times as long). */
 const program = file('crit.cjs');
 await build({
-  stdin: { contents: "import { readCoreModule } from '../../src/core/node.ts';
-import { crit } from './src/crit/main.ts'; process.exitCode = crit(process.argv.slice(2));", resolveDir: fileURLToPath(new URL('../../', import.meta.url)) },
+  stdin: { contents: "import { crit } from './src/crit/main.ts'; process.exitCode = crit(process.argv.slice(2));", resolveDir: fileURLToPath(new URL('../../', import.meta.url)) },
   outfile: program, bundle: true, platform: 'node', format: 'cjs', define: { 'import.meta.url': 'bundleUrl' },
   banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
 });
