@@ -15,6 +15,8 @@ export interface Takeover {
   readonly registers: Buffer;
   readonly xstate: Buffer;
   readonly calls: readonly RemoteCall[];
+  /** The restartable sequence it was in: what its rseq area pointed to. Registering the area clears it. */
+  readonly rseqCs: { readonly address: bigint; readonly value: bigint } | undefined;
   /** Left stopped by this signal; 0: goes on. */
   readonly stopSignal: number;
 }

@@ -12,7 +12,6 @@ export interface PlanOptions {
   readonly shellJob: boolean;
   /** The root's parent is the restoring process, not the helper. */
   readonly parentIsCaller: boolean;
-  readonly skipModeCheck: boolean;
 }
 
 export class RestoreContext {

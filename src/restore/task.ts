@@ -26,6 +26,10 @@ import type { Range } from './page-runs.ts';
 export const TaskState = { ALIVE: 1, DEAD: 2, STOPPED: 3, ZOMBIE: 6 } as const;
 /** All processes of the tree exist, and group leaders lead. */
 const BARRIER_GROUPS = 0;
+/** Shared descriptor tables are filled: only met when tasks share one. */
+const BARRIER_TABLES = 1;
+/** Where struct rseq has rseq_cs. */
+const RSEQ_CS_AT = 8n;
 const ESRCH = 3, ECHILD = 10;
 
 export const isAlive = (task: Task): boolean => task.core.tc?.task_state === TaskState.ALIVE || task.core.tc?.task_state === TaskState.STOPPED;
@@ -33,9 +37,18 @@ export const isAlive = (task: Task): boolean => task.core.tc?.task_state === Tas
 export class TreeCompiler {
   readonly blocks: BlockPlan[] = [];
   readonly #memory = new Map<number, TaskMemory>();
+  readonly #tablesShared: boolean;
 
   /** @param arena addresses that no task uses */
-  constructor(readonly context: RestoreContext, readonly jobs: Jobs, readonly arena: Range) {}
+  constructor(readonly context: RestoreContext, readonly jobs: Jobs, readonly arena: Range) {
+    const alive = [...context.tree.tasks.values()].filter(isAlive);
+    this.#tablesShared = new Set(alive.map(({ ids }) => ids?.files_id)).size < alive.length;
+    this.#alive = alive.length;
+  }
+  readonly #alive: number;
+
+  /** How many arrive at each barrier, in order. */
+  get parties(): number[] { return [this.context.tree.tasks.size, this.#alive]; }
 
   /** Compiles a task and all below it; parents first. Result: the task's block. */
   compile(task: Task, parent: Task | undefined): BlockPlan {
@@ -43,14 +56,14 @@ export class TreeCompiler {
     const p = new Program(`task ${task.pid}`);
     const block = new BlockPlan(p, task.pid, task.pid, alive);
     this.blocks.push(block);
-    this.#begin(p, task, parent);
+    this.#begin(p, parent);
     if (alive) this.#live(block, task, parent);
     else this.#die(p, task);
     return block;
   }
 
   /** Nothing may interrupt, and the task must not outlive a failed restore. */
-  #begin(p: Program, task: Task, parent: Task | undefined): void {
+  #begin(p: Program, parent: Task | undefined): void {
     p.resource('start');
     p.call('rt_sigprocmask', [SIG_SETMASK, p.data(mask(ALL_SIGNALS)), 0, SIGSET_SIZE], { keep: false });
     this.#dieWithParent(p);
@@ -89,6 +102,7 @@ export class TreeCompiler {
     this.#awaitZombies(p, children.filter((c) => !isAlive(c)));
     if ((shares & CLONE.VM) === 0) this.#memory.get(task.pid)?.finish(p);
     if ((shares & CLONE.FILES) === 0) addDescriptors(p, context, task);
+    if (this.#tablesShared) p.barrier(BARRIER_TABLES);
     this.#foreground(p, task, parent);
     if ((shares & CLONE.FS) === 0) addFilesystem(p, context, task);
     if ((shares & CLONE.SIGHAND) === 0) addActions(p, task.core.tc?.sigactions ?? []);
@@ -224,12 +238,14 @@ export class TreeCompiler {
     }
     calls.push({ name: 'prctl', args: [PR.SET_PDEATHSIG, deathSignal, 0, 0, 0], resource: 'parent death signal' });
     if (leader && (shares & CLONE.VM) === 0) calls.push({ name: 'munmap', args: [this.context.arenaStart, this.context.arenaLength], resource: 'the restore\'s own memory' });
+    const rseq = core.thread_core?.rseq_entry;
     const stopped = task.core.tc?.task_state === TaskState.STOPPED;
     block.takeover = {
       sigmask: core.thread_core?.blk_sigset ?? task.core.tc?.blk_sigset ?? 0n,
       registers: encodeRegisters(core.thread_info!),
       xstate: encodeExtendedState(core.thread_info!, this.context.host.xstate),
       calls,
+      rseqCs: rseq?.rseq_cs_pointer === undefined || rseq.rseq_cs_pointer === 0n ? undefined : { address: rseq.rseq_abi_pointer + RSEQ_CS_AT, value: rseq.rseq_cs_pointer },
       stopSignal: stopped && leader ? task.core.tc?.stop_signo ?? SIG.STOP : 0,
     };
   }

@@ -28,6 +28,29 @@ export const ASSUMED_XSTATE: XstateLayout = {
   offsets: new Map([[X.AVX, 576], [X.BNDREGS, 960], [X.BNDCSR, 1024], [X.OPMASK, 1088], [X.ZMM_HI256, 1152], [X.HI16_ZMM, 1664], [X.PKRU, 2688]]),
 };
 
+/** The two families of layouts there are: Intel's, with room for MPX, and AMD's without. Offsets of PKRU depend on AVX-512. */
+const FAMILIES: readonly (readonly (readonly [number, number])[])[] = [
+  [[X.AVX, 576], [X.BNDREGS, 960], [X.BNDCSR, 1024], [X.OPMASK, 1088], [X.ZMM_HI256, 1152], [X.HI16_ZMM, 1664], [X.PKRU, 2688], [17, 2752], [18, 2816]],
+  [[X.AVX, 576], [X.OPMASK, 832], [X.ZMM_HI256, 896], [X.HI16_ZMM, 1408], [X.PKRU, 2432]],
+  [[X.AVX, 576], [X.PKRU, 832]],
+];
+const AMX_SIZES = new Map([[17, 64], [18, 8192]]);
+
+/**
+ * The layout of a CPU, from what the helper says of it: the family in which exactly its components fill its area.
+ * Undefined: none does (a CPU that came later).
+ */
+export function layoutOf(size: number, features: bigint): XstateLayout | undefined {
+  const has = (component: number): boolean => ((features >> BigInt(component)) & 1n) !== 0n;
+  for (const family of FAMILIES) {
+    const present = family.filter(([component]) => has(component));
+    const known = present.reduce((bits, [component]) => bits | (1n << BigInt(component)), 3n);
+    const end = present.reduce((last, [component, at]) => Math.max(last, at + (SIZES.get(component) ?? AMX_SIZES.get(component) ?? 0)), HEADER_END);
+    if (end === size && (features & ~known) === 0n) return { size, features, offsets: new Map(present) };
+  }
+  return undefined;
+}
+
 export function featureNames(bits: bigint): string {
   const names: string[] = [];
   for (let i = 0; i < 64; i++) if ((bits >> BigInt(i)) & 1n) names.push(NAMES[i] ?? `component ${i}`);
