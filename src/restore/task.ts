@@ -3,7 +3,7 @@
  * src/resources/; here is only what comes before what, and why.
  */
 import { childrenOf, type Task } from '../image/tree.ts';
-import { AT_FDCWD, O } from '../kernel/files.ts';
+import { AT_FDCWD, O, TIOCSPGRP } from '../kernel/files.ts';
 import { CLONE, PR, WAIT } from '../kernel/process.ts';
 import { SIG, SIG_SETMASK, SIGSET_SIZE, signalName } from '../kernel/signals.ts';
 import { Cond, Op, Program, SELF_PID } from '../program/program.ts';
@@ -271,7 +271,6 @@ export class TreeCompiler {
   }
 }
 
-const TIOCSPGRP = 0x5410;
 
 function spawnRemedy(pid: number): Record<string, string> {
   return {

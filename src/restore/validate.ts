@@ -2,14 +2,14 @@
  * What can be said against a restore from this machine, before anything is made: files that are gone or changed, pages files
  * that are too short, numbers that other processes have.
  */
-import { lstatSync, readFileSync, statSync, type BigIntStats } from 'node:fs';
+import { closeSync, lstatSync, openSync, readFileSync, readSync, statSync, type BigIntStats } from 'node:fs';
 import type { ErrorParts } from '../errors.ts';
 import type { reg_file_entry } from '../image/schema/index.ts';
 import { bytesOf } from '../image/text.ts';
 import { fileNames, pageFlags, pagesOf, PE_PRESENT, type FrozenTree, type PageMap } from '../image/tree.ts';
-import { S_IF, S_IFMT } from '../kernel/files.ts';
+import { S } from '../kernel/files.ts';
 import { remapOf } from '../resources/ghost/restore.ts';
-import { buildIdOf, sameBuildId } from '../resources/regular/build-id.ts';
+import { buildId, buildIdWords } from '../resources/regular/build-id.ts';
 import { VMA } from '../resources/memory/status.ts';
 import type { SourceSet } from './page-runs.ts';
 import { isAlive } from './task.ts';
@@ -120,21 +120,38 @@ function checkFile(reg: reg_file_entry, { skipModeCheck, sizeOnly }: ValidateOpt
   }
   const mode = Number(stat.mode);
   if (reg.mode !== undefined) {
-    const bits = skipModeCheck ? S_IFMT | 0o7000 : 0o177777;
+    const bits = skipModeCheck ? S.IFMT | 0o7000 : 0o177777;
     if ((mode & bits) !== (reg.mode & bits)) {
       return { why: `File ${reg.name} has bad mode 0${mode.toString(8)} (expect 0${reg.mode.toString(8)})`, remedy: 'Give it the mode it had, or restore with --skip-file-rwx-check' };
     }
   }
-  if (reg.size !== undefined && (mode & S_IFMT) === S_IF.REG && stat.size !== reg.size) {
+  if (reg.size !== undefined && (mode & S.IFMT) === S.IFREG && stat.size !== reg.size) {
     return { why: `File ${reg.name} has bad size ${stat.size} (expect ${reg.size})`, remedy: 'It changed since the dump: put it back as it was' };
   }
   if (!sizeOnly && reg.build_id.length > 0) {
-    const buildId = buildIdOf(path);
-    if (buildId !== undefined && !sameBuildId(buildId, reg.build_id)) {
+    const words = buildIdOf(path);
+    if (words !== undefined && words.join() !== reg.build_id.join()) {
       return { why: `File ${reg.name} has bad build-ID`, remedy: 'It is another build of the program or library than at the dump: put that one back, or restore with --file-validation filesize' };
     }
   }
   return undefined;
+}
+
+/** Undefined when it has none, or cannot be read. */
+function buildIdOf(path: Buffer): number[] | undefined {
+  let fd: number | undefined;
+  try {
+    const file = fd = openSync(path, 'r');
+    const id = buildId((offset, size) => {
+      const bytes = Buffer.alloc(size);
+      return bytes.subarray(0, readSync(file, bytes, 0, size, offset));
+    });
+    return id === undefined ? undefined : buildIdWords(id);
+  } catch {
+    return undefined;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
 }
 
 function exists(path: Buffer): boolean {

@@ -6,7 +6,7 @@
 import type { reg_file_entry } from '../../image/schema/index.ts';
 import { bytesOf } from '../../image/text.ts';
 import { fileNames, type FrozenTree, type GhostFile } from '../../image/tree.ts';
-import { AT, AT_FDCWD, O, S_IF, S_IFMT } from '../../kernel/files.ts';
+import { AT, AT_FDCWD, O, S } from '../../kernel/files.ts';
 import { Cond, Op, type ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import type { HelperFd } from '../../restore/helper-fd.ts';
@@ -43,8 +43,8 @@ export function checkRemap(context: RestoreContext, reg: reg_file_entry): void {
     context.refuse(where, `it was deleted and ${fileNames.ghost(remap.remapId)} is not in the set`, 'The set is incomplete: copy all of its files');
     return;
   }
-  const kind = ghost.entry.mode & S_IFMT;
-  if (kind !== S_IF.REG && kind !== S_IF.DIR && kind !== S_IF.FIFO) {
+  const kind = ghost.entry.mode & S.IFMT;
+  if (kind !== S.IFREG && kind !== S.IFDIR && kind !== S.IFIFO) {
     context.refuse(where, `it was deleted and is neither a regular file, a directory nor a fifo (mode 0${ghost.entry.mode.toString(8)})`, 'Such files cannot be restored yet');
   }
 }
@@ -83,10 +83,10 @@ function baseOf(context: RestoreContext, id: number, reg: reg_file_entry): Helpe
 /** Makes the file and takes its name away again. Result: a descriptor of it. */
 function make(context: RestoreContext, ghost: GhostFile, name: string): ResultRef {
   const p = context.local.program;
-  const kind = ghost.entry.mode & S_IFMT;
+  const kind = ghost.entry.mode & S.IFMT;
   const names = [name, `${name}.stillframe-restore`].map((text) => p.cstring(bytesOf(text)));
   const remedy = { ENOENT: 'The directory it was in is gone: make it again', EACCES: 'The helper may not make files there: run the restore as root' };
-  const removeFlags = kind === S_IF.DIR ? AT.REMOVEDIR : 0;
+  const removeFlags = kind === S.IFDIR ? AT.REMOVEDIR : 0;
   const slot = p.reserve(8);
   const ends: number[] = [];
   names.forEach((path, i) => {
@@ -94,12 +94,12 @@ function make(context: RestoreContext, ghost: GhostFile, name: string): ResultRe
     const expect = last ? undefined : { orErrno: EEXIST };
     const from = p.here;
     let made: ResultRef;
-    if (kind === S_IF.DIR) made = p.call('mkdirat', [AT_FDCWD, path, 0o700], { expect, remedy });
-    else if (kind === S_IF.FIFO) made = p.call('mknodat', [AT_FDCWD, path, S_IF.FIFO | 0o600, 0], { expect, remedy });
+    if (kind === S.IFDIR) made = p.call('mkdirat', [AT_FDCWD, path, 0o700], { expect, remedy });
+    else if (kind === S.IFIFO) made = p.call('mknodat', [AT_FDCWD, path, S.IFIFO | 0o600, 0], { expect, remedy });
     else made = p.call('openat', [AT_FDCWD, path, O.RDWR | O.CREAT | O.EXCL | O.CLOEXEC, 0o600], { expect, remedy });
     const next = { at: 0 };
     if (!last) p.jump(made, Cond.LT, 0, () => next.at);
-    const fd = kind === S_IF.REG ? made : p.call('openat', [AT_FDCWD, path, (kind === S_IF.DIR ? O.DIRECTORY | O.RDONLY : O.RDWR) | O.CLOEXEC, 0]);
+    const fd = kind === S.IFREG ? made : p.call('openat', [AT_FDCWD, path, (kind === S.IFDIR ? O.DIRECTORY | O.RDONLY : O.RDWR) | O.CLOEXEC, 0]);
     p.store(slot, fd, 4);
     const until = p.here;
     p.call('unlinkat', [AT_FDCWD, path, removeFlags], { keep: false });
@@ -119,7 +119,7 @@ function fillGhost(context: RestoreContext, ghost: GhostFile, fd: ResultRef): vo
   const { entry, parts } = ghost;
   p.call('fchown', [fd, entry.uid, entry.gid], { keep: false });
   p.call('fchmod', [fd, entry.mode & 0o7777], { keep: false });
-  if ((entry.mode & S_IFMT) === S_IF.REG) {
+  if ((entry.mode & S.IFMT) === S.IFREG) {
     for (const { off, data } of parts) {
       if (data.size > 0) p.control(Op.WRITE_OUT, [fd, p.data(data.bytes()), data.size, off], { keep: false, remedy: { ENOSPC: 'The file system is full: make room there' } });
     }

@@ -1,55 +1,48 @@
-/** The build id of an ELF file: the note NT_GNU_BUILD_ID (3) of owner GNU in its first PT_NOTE segments. */
-import { closeSync, openSync, readSync } from 'node:fs';
+/** The build id of an ELF file: the note NT_GNU_BUILD_ID of its first PT_NOTE segment that has one (<elf.h>). It tells a file that was replaced. */
+const PT_NOTE = 4, NT_GNU_BUILD_ID = 3;
+/** The whole of an id fits easily; a larger note is not one. */
+const MAX_ID = 512;
+/** Program headers and notes of every linker's output lie at the start. */
+const REACH = 1 << 20;
 
-/** Bytes of a file's start in which headers and notes are looked for, as linkers place them there. */
-const WINDOW = 65536;
-const PT_NOTE = 4;
-const NT_GNU_BUILD_ID = 3;
-
-/** Undefined when the file is no ELF file, has no build id, or cannot be read. */
-export function buildIdOf(path: string | Buffer): Buffer | undefined {
-  let fd: number;
-  try {
-    fd = openSync(path, 'r');
-  } catch {
-    return undefined;
-  }
-  try {
-    const window = Buffer.alloc(WINDOW);
-    return findBuildId(window.subarray(0, readSync(fd, window, 0, WINDOW, 0)));
-  } catch {
-    return undefined;
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function findBuildId(file: Buffer): Buffer | undefined {
-  if (file.length < 64 || file.readUInt32BE(0) !== 0x7f454c46 || file[4] !== 2) return undefined;
-  const [phoff, phentsize, phnum] = [Number(file.readBigUInt64LE(32)), file.readUInt16LE(54), file.readUInt16LE(56)];
-  for (let i = 0; i < phnum; i++) {
-    const at = phoff + i * phentsize;
-    if (at + 56 > file.length) return undefined;
-    if (file.readUInt32LE(at) !== PT_NOTE) continue;
-    const found = findNote(file, Number(file.readBigUInt64LE(at + 8)), Number(file.readBigUInt64LE(at + 32)));
-    if (found !== undefined) return found;
+/** @param read bytes at an offset, fewer at the file's end @returns the id, or undefined */
+export function buildId(read: (offset: number, size: number) => Buffer): Buffer | undefined {
+  const head = read(0, 64);
+  if (head.length < 52 || head.readUInt32BE(0) !== 0x7f454c46 || head[5] !== 1) return undefined;
+  const wide = head[4] === 2;
+  if (wide && head.length < 64) return undefined;
+  const phoff = wide ? Number(head.readBigUInt64LE(32)) : head.readUInt32LE(28);
+  const phentsize = head.readUInt16LE(wide ? 54 : 42);
+  const phnum = head.readUInt16LE(wide ? 56 : 44);
+  if (phoff === 0 || phentsize < (wide ? 56 : 32) || phoff + phnum * phentsize > REACH) return undefined;
+  const table = read(phoff, phnum * phentsize);
+  for (let at = 0; at + phentsize <= table.length; at += phentsize) {
+    if (table.readUInt32LE(at) !== PT_NOTE) continue;
+    const offset = wide ? Number(table.readBigUInt64LE(at + 8)) : table.readUInt32LE(at + 4);
+    const size = wide ? Number(table.readBigUInt64LE(at + 32)) : table.readUInt32LE(at + 16);
+    if (offset + size > REACH) continue;
+    const id = findNote(read(offset, size));
+    if (id !== undefined) return id;
   }
   return undefined;
 }
 
-function findNote(file: Buffer, start: number, size: number): Buffer | undefined {
-  const pad = (n: number): number => (n + 3) & ~3;
-  for (let at = start; at + 12 <= Math.min(start + size, file.length);) {
-    const [nameSize, descSize, type] = [file.readUInt32LE(at), file.readUInt32LE(at + 4), file.readUInt32LE(at + 8)];
-    const desc = at + 12 + pad(nameSize);
-    if (type === NT_GNU_BUILD_ID && file.toString('latin1', at + 12, at + 16) === 'GNU\0' && desc + descSize <= file.length) return file.subarray(desc, desc + descSize);
-    at = desc + pad(descSize);
+function findNote(notes: Buffer): Buffer | undefined {
+  for (let at = 0; at + 12 <= notes.length;) {
+    const nameSize = notes.readUInt32LE(at);
+    const size = notes.readUInt32LE(at + 4);
+    const body = at + 12 + align4(nameSize);
+    if (notes.readUInt32LE(at + 8) === NT_GNU_BUILD_ID) return size > 0 && size <= MAX_ID && body + size <= notes.length ? notes.subarray(body, body + size) : undefined;
+    at = body + align4(size);
   }
   return undefined;
 }
 
-/** The image keeps a build id as little-endian words, the last padded with zeros. */
-export function sameBuildId(buildId: Buffer, words: readonly number[]): boolean {
-  const bytes = Buffer.from(Uint32Array.from(words).buffer);
-  return bytes.length === ((buildId.length + 3) & ~3) && bytes.subarray(0, buildId.length).equals(buildId);
+const align4 = (n: number): number => (n + 3) & ~3;
+
+/** As the image keeps it: 32-bit words, the last one zero-padded. */
+export function buildIdWords(id: Buffer): number[] {
+  const padded = Buffer.alloc(align4(id.length));
+  id.copy(padded);
+  return Array.from({ length: padded.length / 4 }, (_, i) => padded.readUInt32LE(i * 4));
 }

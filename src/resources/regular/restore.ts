@@ -2,7 +2,7 @@
 import type { file_entry, reg_file_entry } from '../../image/schema/index.ts';
 import { bytesOf } from '../../image/text.ts';
 import type { FrozenTree } from '../../image/tree.ts';
-import { AT_FDCWD, O, S_IF, S_IFMT, SEEK_SET } from '../../kernel/files.ts';
+import { AT_FDCWD, O, S, SEEK } from '../../kernel/files.ts';
 import type { StepOptions } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import type { HelperFd } from '../../restore/helper-fd.ts';
@@ -27,8 +27,8 @@ export function regOf(tree: FrozenTree, id: number): reg_file_entry | undefined 
 }
 
 export function describePath(reg: reg_file_entry, deleted: boolean): string {
-  const kind = (reg.mode ?? S_IF.REG) & S_IFMT;
-  const word = kind === S_IF.DIR ? 'directory' : kind === S_IF.CHR || kind === S_IF.BLK ? 'device' : kind === S_IF.FIFO ? 'fifo' : 'regular';
+  const kind = (reg.mode ?? S.IFREG) & S.IFMT;
+  const word = kind === S.IFDIR ? 'directory' : kind === S.IFCHR || kind === S.IFBLK ? 'device' : kind === S.IFIFO ? 'fifo' : 'regular';
   return `${deleted ? 'deleted ' : ''}${word} ${reg.name}`;
 }
 
@@ -79,8 +79,8 @@ function openDescription(context: RestoreContext, file: file_entry, reg: reg_fil
   const resource = `file ${file.id} (${regularFiles.describe(file, context.tree)})`;
   const fd = openReg(context, reg, reg.flags, resource);
   if (reg.pos === 0n || (reg.flags & O.PATH) !== 0) return fd;
-  const kind = (reg.mode ?? S_IF.REG) & S_IFMT;
-  const expect = kind === S_IF.REG ? { equals: BigInt.asIntN(64, reg.pos) } : ('any' as const);
-  context.local.program.call('lseek', [fd.ref, reg.pos, SEEK_SET], { expect });
+  const kind = (reg.mode ?? S.IFREG) & S.IFMT;
+  const expect = kind === S.IFREG ? { equals: BigInt.asIntN(64, reg.pos) } : ('any' as const);
+  context.local.program.call('lseek', [fd.ref, reg.pos, SEEK.SET], { expect });
   return fd;
 }

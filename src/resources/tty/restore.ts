@@ -2,7 +2,7 @@
 import type { file_entry, termios_entry, tty_info_entry } from '../../image/schema/index.ts';
 import { TtyType } from '../../image/schema/index.ts';
 import type { FrozenTree } from '../../image/tree.ts';
-import { AT_FDCWD, F, O } from '../../kernel/files.ts';
+import { AT_FDCWD, F, O, TCSETS } from '../../kernel/files.ts';
 import { SIG, SIG_BLOCK, SIGSET_SIZE } from '../../kernel/signals.ts';
 import { HelperFd } from '../../restore/helper-fd.ts';
 import type { FileKind } from '../../restore/kinds.ts';
@@ -11,8 +11,7 @@ import { reopen } from '../ghost/restore.ts';
 const TTY = 11;
 /** makedev(5, 2): /dev/ptmx, what a master is open on. */
 const PTMX = 0x502;
-/** <asm-generic/ioctls.h>; struct termios of the kernel: four words, c_line, 19 control characters. */
-const TCSETS = 0x5402;
+/** struct termios of the kernel: four words, c_line, 19 control characters. */
 const NCCS = 19;
 
 function infoOf(tree: FrozenTree, file: file_entry): tty_info_entry | undefined {
