@@ -10,7 +10,7 @@ CORE_SOURCES := $(sort $(wildcard core/*.c))
 core-test: build/core/test
 	build/core/test
 
-build/core/test: $(CORE_SOURCES) $(filter-out core/test/cli.c,$(wildcard core/test/*.c)) $(CORE_HEADERS) core/rules.mk
+build/core/test: $(CORE_SOURCES) $(wildcard core/test/*_test.c) core/test/main.c $(CORE_HEADERS) core/rules.mk
 	@mkdir -p build/core
 	$(CORE_CC) $(CORE_WARN) $(CORE_SANITIZE) $(filter %.c,$^) -o $@
 
@@ -18,6 +18,11 @@ build/core/test: $(CORE_SOURCES) $(filter-out core/test/cli.c,$(wildcard core/te
 build/core/cli: $(CORE_SOURCES) core/test/cli.c $(CORE_HEADERS) core/rules.mk
 	@mkdir -p build/core
 	$(CORE_CC) $(CORE_WARN) $(CORE_SANITIZE) $(filter %.c,$^) -o $@
+
+# As fast as it gets natively, for bench/core.ts.
+build/core/bench: $(CORE_SOURCES) core/test/bench.c $(CORE_HEADERS) core/rules.mk
+	@mkdir -p build/core
+	$(CORE_CC) $(CORE_WARN) -O3 $(filter %.c,$^) -o $@
 
 # Each harness of core/fuzz runs for SECONDS, from real images (FUZZ_SEEDS: folders of them) and what earlier runs found.
 SECONDS ?= 60

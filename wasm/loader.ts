@@ -199,7 +199,7 @@ function isCore(exports: WebAssembly.Exports): exports is WebAssembly.Exports & 
   return exports['memory'] instanceof WebAssembly.Memory && EXPORT_NAMES.every((name) => typeof exports[name] === 'function');
 }
 
-/** Compiles the module. @param source its bytes, or where they are (fetched; a browser compiles while it loads) */
+/** Compiles the module. @param source its bytes, or where they are (fetched; a `data:` address will do in a page that must be one file) */
 export async function compileCore(source: BufferSource | URL | string): Promise<WebAssembly.Module> {
   if (typeof source !== 'string' && !(source instanceof URL)) return WebAssembly.compile(source);
   const response = await fetch(source);

@@ -50,6 +50,8 @@ const loading = suite('loadCore');
 loading('compiles bytes and becomes theCore()', async () => {
   const loaded = await loadCore(readCoreModule());
   assert.is(theCore(), loaded);
+  const address = `data:application/wasm;base64,${Buffer.from(readCoreModule()).toString('base64')}`;
+  for (const source of [address, new URL(address)]) assert.is((await loadCore(source)).wire.checkMessage(Uint8Array.of(8, 1)), 1);
   useCore(core);
   assert.is(theCore(), core);
 });
