@@ -143,10 +143,10 @@ export function pagesOf(entry: pagemap_entry): bigint {
   return entry.nr_pages ?? BigInt(entry.compat_nr_pages);
 }
 
-/** Flags of an entry, those of images written before there were flags included (then all pages are present or in the parent). */
+/** Flags of an entry as every reader must take them: old images have `in_parent` instead, or nothing at all. */
 export function pageFlags(entry: pagemap_entry): number {
-  if (entry.flags !== undefined) return entry.flags;
-  return entry.in_parent === true ? PE_PARENT : PE_PRESENT;
+  if (entry.in_parent === true) return (entry.flags ?? 0) | PE_PARENT;
+  return entry.flags ?? PE_PRESENT;
 }
 
 /** File names of the set's members, as CRIU names them. */

@@ -1,109 +1,149 @@
-/** Image sets in folders and archives in files, by Node. The only part of the image path that knows a file system. */
-import { open as openFile, readdir, readlink, realpath, stat, type FileHandle } from 'node:fs/promises';
+/**
+ * An image set in a directory. The directory is held open and every file is reached through that descriptor
+ * (/proc/self/fd/N/NAME), so that a set stays the same set when its path is renamed or the working directory changes.
+ */
+import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, realpathSync, statSync, writeSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import '../../core/node.ts';
 import { StillframeError } from '../../errors.ts';
-import type { ByteSource } from '../source/source.ts';
-import { byVersion, type ImageStore, type ParentLink } from '../source/store.ts';
+import type { ByteSource } from '../codec.ts';
+import type { ImageSet } from '../set.ts';
 
-/** Files held open at once by one store. */
-const MAX_OPEN = 32;
+const code = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : String(error));
 
-export class FileSource implements ByteSource {
-  #handle: Promise<FileHandle> | undefined;
-  constructor(readonly name: string, readonly path: string, readonly size: number, readonly opened?: (source: FileSource) => void) {}
+const REMEDIES: Readonly<Record<string, string>> = {
+  ENOENT: 'Name an existing directory with -D.',
+  ENOTDIR: 'Name a directory with -D.',
+  EACCES: 'The user running this may not use it.',
+  EROFS: 'Its file system is mounted read-only.',
+  ENOSPC: 'The disk is full: free some space or use another directory (-D). What was written so far is no usable set.',
+  EDQUOT: 'The disk quota is used up: free some space or use another directory (-D).',
+};
 
-  async read(offset: number, length: number): Promise<Uint8Array> {
-    const wanted = Math.min(length, Math.max(0, this.size - offset));
-    if (wanted === 0) return new Uint8Array(0);
+function failed(doing: string, where: string, cause: unknown): StillframeError {
+  const why = code(cause);
+  return new StillframeError({ doing, where, why: `${why}${cause instanceof Error && 'syscall' in cause ? ` (${String(cause.syscall)})` : ''}`, remedy: REMEDIES[why], cause });
+}
+
+export class DirectorySet implements ImageSet {
+  readonly fd: number;
+  /** Directory part of every path: through the descriptor where the system has /proc. */
+  readonly #base: string;
+  #parent: ImageSet | undefined | null = null;
+
+  /**
+   * @param label the path as the user gave it
+   * @param children the sets that lead here by their parent links
+   */
+  constructor(readonly label: string, readonly children: readonly DirectorySet[] = []) {
     try {
-      if (this.#handle === undefined) {
-        this.#handle = openFile(this.path, 'r');
-        this.opened?.(this);
-      }
-      const handle = await this.#handle;
-      const bytes = new Uint8Array(wanted);
-      let got = 0;
-      while (got < wanted) {
-        const { bytesRead } = await handle.read(bytes, got, wanted - got, offset + got);
-        if (bytesRead === 0) break;
-        got += bytesRead;
-      }
-      return got === wanted ? bytes : bytes.subarray(0, got);
+      this.fd = openSync(label, constants.O_RDONLY | (constants.O_DIRECTORY ?? 0));
     } catch (cause) {
-      this.#handle = undefined;
-      throw fileError('read image', this.path, cause);
+      throw failed('open image directory', label, cause);
+    }
+    this.#base = process.platform === 'linux' ? `/proc/self/fd/${this.fd}` : resolve(label);
+  }
+
+  names(): readonly string[] {
+    return readdirSync(this.#base, { withFileTypes: true }).filter((entry) => !entry.isDirectory() && entry.name !== 'parent').map((entry) => entry.name).sort();
+  }
+
+  /** A path to one of its files that stays right whatever happens to the directory's own path (in this process). */
+  path(name: string): string { return join(this.#base, name); }
+
+  open(name: string): ByteSource | undefined {
+    let size: number;
+    try {
+      const stat = statSync(this.path(name));
+      if (!stat.isFile()) return undefined;
+      size = stat.size;
+    } catch (cause) {
+      if (code(cause) === 'ENOENT') return undefined;
+      throw failed('read image', `${this.label}/${name}`, cause);
+    }
+    return { name: `${this.label}/${name}`, size, range: (offset, length) => this.#range(name, offset, length) };
+  }
+
+  #range(name: string, offset: number, length: number): Uint8Array {
+    const where = `${this.label}/${name}`;
+    const bytes = new Uint8Array(length);
+    let fd: number | undefined;
+    try {
+      fd = openSync(this.path(name), constants.O_RDONLY);
+      let done = 0;
+      while (done < length) {
+        const got = readSync(fd, bytes, done, length - done, offset + done);
+        if (got === 0) throw new StillframeError({ doing: 'read image', where: `${where}, byte ${offset + done}`, why: 'the file ended while it was being read' });
+        done += got;
+      }
+      return bytes;
+    } catch (cause) {
+      throw cause instanceof StillframeError ? cause : failed('read image', where, cause);
+    } finally {
+      if (fd !== undefined) closeSync(fd);
     }
   }
 
-  async close(): Promise<void> {
-    const handle = this.#handle;
-    this.#handle = undefined;
-    if (handle !== undefined) await handle.then((h) => h.close(), () => undefined);
+  write(name: string, bytes: Uint8Array): void {
+    let fd: number | undefined;
+    try {
+      fd = openSync(this.path(name), constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC, 0o644);
+      for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done, bytes.length - done);
+      const closing = fd;
+      fd = undefined;
+      closeSync(closing);
+    } catch (cause) {
+      throw failed('write image', `${this.label}/${name}`, cause);
+    } finally {
+      if (fd !== undefined) closeSync(fd);
+    }
+  }
+
+  parent(): ImageSet | undefined {
+    if (this.#parent !== null) return this.#parent;
+    const link = this.path('parent');
+    let target: string;
+    try {
+      target = realpathSync(link);
+      if (!statSync(target).isDirectory()) throw Object.assign(new Error('not a directory'), { code: 'ENOTDIR' });
+    } catch (cause) {
+      if (code(cause) === 'ENOENT' && !hasLink(this.#base)) return this.#parent = undefined;
+      throw new StillframeError({
+        doing: 'open parent image set', where: `${this.label}/parent`, why: code(cause), cause,
+        remedy: 'Pages of this set are in the set it was built on: put that one back where the link points.',
+      });
+    }
+    const chain = [...this.children, this];
+    const parent = new DirectorySet(target, chain);
+    if (chain.some((set) => set.identity === parent.identity)) {
+      closeSync(parent.fd);
+      throw new StillframeError({ doing: 'open parent image set', where: `${this.label}/parent`, why: `it leads back to ${target}: the parent links form a loop` });
+    }
+    return this.#parent = parent;
+  }
+
+  /** Gives the descriptors of the set and its parents back. */
+  close(): void {
+    closeSync(this.fd);
+    if (this.#parent instanceof DirectorySet) this.#parent.close();
+    this.#parent = undefined;
+  }
+
+  /** Whether it is empty of images. */
+  get empty(): boolean { return !this.names().some((name) => name.endsWith('.img')); }
+
+  /** Device and inode, to tell whether two sets are the same one. */
+  get identity(): string {
+    const stat = fstatSync(this.fd);
+    return `${stat.dev}:${stat.ino}`;
   }
 }
 
-export function fileError(doing: string, path: string, cause: unknown): StillframeError {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
-  const why: Readonly<Record<string, string>> = {
-    ENOENT: 'there is no such file or folder', EACCES: 'permission denied', EPERM: 'not permitted', EISDIR: 'it is a folder', ENOTDIR: 'it is no folder',
-  };
-  return new StillframeError({
-    doing, where: path, why: why[code] === undefined ? code : `${why[code]} (${code})`, cause,
-    ...(code === 'EACCES' ? { remedy: 'Images of CRIU belong to root: run this as root, or change their owner.' } : {}),
-  });
+function hasLink(directory: string): boolean {
+  return readdirSync(directory).includes('parent');
 }
 
-export class DirectoryStore implements ImageStore {
-  readonly #open: FileSource[] = [];
-
-  private constructor(readonly name: string, readonly path: string, readonly files: readonly string[]) {}
-
-  /** @throws StillframeError when the folder cannot be read */
-  static async at(path: string, name = path): Promise<DirectoryStore> {
-    try {
-      const entries = await readdir(path, { withFileTypes: true });
-      return new DirectoryStore(name, path, entries.filter((entry) => !entry.isDirectory() && entry.name !== 'parent').map((entry) => entry.name).sort(byVersion));
-    } catch (cause) {
-      throw fileError('open image set', path, cause);
-    }
-  }
-
-  async source(name: string): Promise<ByteSource | undefined> {
-    const path = join(this.path, name);
-    try {
-      const info = await stat(path);
-      if (!info.isFile()) return undefined;
-      return new FileSource(join(this.name, name), path, info.size, (source) => this.#opened(source));
-    } catch (cause) {
-      if (cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR' || cause.code === 'ELOOP')) return undefined;
-      throw fileError('read image', path, cause);
-    }
-  }
-
-  #opened(source: FileSource): void {
-    this.#open.push(source);
-    if (this.#open.length > MAX_OPEN) void this.#open.shift()!.close();
-  }
-
-  async parent(): Promise<ParentLink | undefined> {
-    const path = join(this.path, 'parent');
-    let link: string;
-    try {
-      link = await readlink(path);
-    } catch (cause) {
-      // a copy may have made a folder of the link
-      if (!(cause instanceof Error && 'code' in cause && cause.code === 'EINVAL')) return undefined;
-      link = 'parent';
-    }
-    const target = resolve(this.path, link);
-    try {
-      return { link, store: await DirectoryStore.at(await realpath(target), link.startsWith('/') ? link : join(this.name, link)) };
-    } catch {
-      return { link, missing: true };
-    }
-  }
-
-  async close(): Promise<void> {
-    await Promise.all(this.#open.splice(0).map((source) => source.close()));
-  }
+/** Opens a directory as an image set. @throws StillframeError when it is missing or unusable */
+export function openSet(directory: string): DirectorySet {
+  return new DirectorySet(directory);
 }

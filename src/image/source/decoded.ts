@@ -5,7 +5,7 @@
 import { Gunzip } from 'fflate';
 import { Decompress } from 'fzstd';
 import { StillframeError } from '../../errors.ts';
-import { concat, type ByteSource } from './source.ts';
+import { concat, type ByteFile } from './source.ts';
 
 export type Compression = 'gzip' | 'zstd';
 
@@ -37,7 +37,7 @@ export function compressionOf(start: Uint8Array): Compression | undefined {
   return undefined;
 }
 
-export class DecodedSource implements ByteSource {
+export class DecodedSource implements ByteFile {
   size: number | undefined;
   readonly #chunks = new Map<number, Uint8Array>();
   #points: Point[] = [];
@@ -51,7 +51,7 @@ export class DecodedSource implements ByteSource {
   #open: { index: number; parts: Uint8Array[]; filled: number } | undefined;
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(readonly name: string, readonly input: ByteSource, readonly compression: Compression) {
+  constructor(readonly name: string, readonly input: ByteFile, readonly compression: Compression) {
     this.#decoder = this.#fresh();
     this.#openChunk();
   }

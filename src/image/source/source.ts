@@ -4,7 +4,7 @@
  */
 import { StillframeError } from '../../errors.ts';
 
-export interface ByteSource {
+export interface ByteFile {
   /** What a person calls it: a path, a member of an archive. */
   readonly name: string;
   /** Bytes. Undefined while only reading to the end tells (a compressed stream). */
@@ -16,7 +16,7 @@ export interface ByteSource {
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
-export class MemorySource implements ByteSource {
+export class MemorySource implements ByteFile {
   constructor(readonly name: string, readonly bytes: Uint8Array) {}
   get size(): number { return this.bytes.length; }
   read(offset: number, length: number): Promise<Uint8Array> {
@@ -25,7 +25,7 @@ export class MemorySource implements ByteSource {
 }
 
 /** A browser's File or Blob, read in place. */
-export class BlobSource implements ByteSource {
+export class BlobSource implements ByteFile {
   constructor(readonly name: string, readonly blob: Blob) {}
   get size(): number { return this.blob.size; }
   async read(offset: number, length: number): Promise<Uint8Array> {
@@ -34,8 +34,8 @@ export class BlobSource implements ByteSource {
 }
 
 /** A run of bytes of another source: a member of an archive. */
-export class SliceSource implements ByteSource {
-  constructor(readonly name: string, readonly of: ByteSource, readonly start: number, readonly size: number) {}
+export class SliceSource implements ByteFile {
+  constructor(readonly name: string, readonly of: ByteFile, readonly start: number, readonly size: number) {}
   read(offset: number, length: number): Promise<Uint8Array> {
     if (offset >= this.size) return Promise.resolve(new Uint8Array(0));
     return this.of.read(this.start + offset, Math.min(length, this.size - offset));
@@ -46,7 +46,7 @@ export class SliceSource implements ByteSource {
 const PIECE = 1 << 20;
 
 /** Exactly `length` bytes. @throws StillframeError naming source and offset when the source ends before */
-export async function readExactly(source: ByteSource, offset: number, length: number, doing = 'read image'): Promise<Uint8Array> {
+export async function readExactly(source: ByteFile, offset: number, length: number, doing = 'read image'): Promise<Uint8Array> {
   const bytes = await source.read(offset, length);
   if (bytes.length === length) return bytes;
   throw new StillframeError({
@@ -55,7 +55,7 @@ export async function readExactly(source: ByteSource, offset: number, length: nu
 }
 
 /** All of it, when that is no more than `limit` bytes. */
-export async function readAll(source: ByteSource, limit: number, doing = 'read image'): Promise<Uint8Array> {
+export async function readAll(source: ByteFile, limit: number, doing = 'read image'): Promise<Uint8Array> {
   if (source.size !== undefined && source.size <= limit) return readExactly(source, 0, source.size, doing);
   const parts: Uint8Array[] = [];
   let total = 0;
@@ -71,7 +71,7 @@ export async function readAll(source: ByteSource, limit: number, doing = 'read i
 }
 
 /** The source from `offset` on, piece by piece. */
-export async function* pieces(source: ByteSource, offset = 0, end = Infinity, piece = PIECE): AsyncGenerator<Uint8Array> {
+export async function* pieces(source: ByteFile, offset = 0, end = Infinity, piece = PIECE): AsyncGenerator<Uint8Array> {
   for (let at = offset; at < end;) {
     const bytes = await source.read(at, Math.min(piece, end - at));
     if (bytes.length === 0) return;

@@ -4,7 +4,7 @@
  */
 import { StillframeError } from '../../errors.ts';
 import { compressionOf, DecodedSource } from './decoded.ts';
-import { BlobSource, MemorySource, SliceSource, type ByteSource } from './source.ts';
+import { BlobSource, MemorySource, SliceSource, type ByteFile } from './source.ts';
 import { cleanPath, looksLikeTar, readTarIndex, type TarMember } from './tar.ts';
 
 export interface ImageStore {
@@ -13,7 +13,7 @@ export interface ImageStore {
   /** Names of the files directly in it, sorted as by version (`core-9` before `core-10`). */
   readonly files: readonly string[];
   /** A file of it; undefined when there is none of that name. */
-  source(name: string): Promise<ByteSource | undefined>;
+  source(name: string): Promise<ByteFile | undefined>;
   /**
    * The set the `parent` link names, when there is one.
    * `missing`: the link is there, but not what it points to.
@@ -30,10 +30,10 @@ export const byVersion = (a: string, b: string): number => collator.compare(a, b
 
 export class MemoryStore implements ImageStore {
   readonly files: readonly string[];
-  constructor(readonly name: string, readonly contents: ReadonlyMap<string, Uint8Array | ByteSource>, readonly parentStore?: ImageStore) {
+  constructor(readonly name: string, readonly contents: ReadonlyMap<string, Uint8Array | ByteFile>, readonly parentStore?: ImageStore) {
     this.files = [...contents.keys()].sort(byVersion);
   }
-  source(name: string): Promise<ByteSource | undefined> {
+  source(name: string): Promise<ByteFile | undefined> {
     const found = this.contents.get(name);
     return Promise.resolve(found instanceof Uint8Array ? new MemorySource(name, found) : found);
   }
@@ -52,12 +52,12 @@ export function storeOfBlobs(name: string, blobs: Iterable<{ name: string; blob:
 export class Archive {
   readonly #byPath = new Map<string, TarMember>();
 
-  constructor(readonly name: string, readonly source: ByteSource, readonly members: readonly TarMember[]) {
+  constructor(readonly name: string, readonly source: ByteFile, readonly members: readonly TarMember[]) {
     for (const member of members) this.#byPath.set(member.path, member);
   }
 
   /** A member's bytes. Hard links and symbolic links inside the archive are followed. @throws StillframeError for a sparse member */
-  file(path: string): ByteSource | undefined {
+  file(path: string): ByteFile | undefined {
     let at = path;
     for (let hops = 0; hops < 8; hops++) {
       const member = this.#byPath.get(at);
@@ -111,7 +111,7 @@ class ArchiveStore implements ImageStore {
     this.files = [...names].sort(byVersion);
   }
 
-  source(name: string): Promise<ByteSource | undefined> {
+  source(name: string): Promise<ByteFile | undefined> {
     return Promise.resolve().then(() => this.archive.file(this.folder === '' ? name : `${this.folder}/${name}`));
   }
 
@@ -133,7 +133,7 @@ function resolveLink(path: string, link: string): string | undefined {
 }
 
 /** Opens a source as an archive; undefined when it is none (neither tar nor compressed tar). */
-export async function openArchive(source: ByteSource): Promise<Archive | undefined> {
+export async function openArchive(source: ByteFile): Promise<Archive | undefined> {
   const compression = compressionOf(await source.read(0, 8));
   const plain = compression === undefined ? source : new DecodedSource(source.name, source, compression);
   if (!looksLikeTar(await plain.read(0, 512))) {

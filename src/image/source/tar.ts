@@ -5,7 +5,7 @@
  */
 import { StillframeError } from '../../errors.ts';
 import { textOf } from '../text.ts';
-import { readExactly, type ByteSource } from './source.ts';
+import { readExactly, type ByteFile } from './source.ts';
 
 export interface TarMember {
   /** Path without leading `./` and `/`, and without `..`. */
@@ -33,7 +33,7 @@ export function looksLikeTar(block: Uint8Array): boolean {
 }
 
 /** @throws StillframeError naming the byte where the archive is no tar archive any more */
-export async function readTarIndex(source: ByteSource, limit = 1_000_000): Promise<TarMember[]> {
+export async function readTarIndex(source: ByteFile, limit = 1_000_000): Promise<TarMember[]> {
   const members: TarMember[] = [];
   let long: { path?: string; link?: string } = {};
   let pax: Map<string, string> = new Map();
@@ -70,7 +70,7 @@ export async function readTarIndex(source: ByteSource, limit = 1_000_000): Promi
   }
 }
 
-function damaged(source: ByteSource, at: number, why: string, members: readonly TarMember[]): StillframeError {
+function damaged(source: ByteFile, at: number, why: string, members: readonly TarMember[]): StillframeError {
   return new StillframeError({
     doing: 'read archive', where: `${source.name}, byte ${at}`, why,
     remedy: members.length === 0 ? 'A tar archive, plain or compressed with gzip or zstd, is expected.' : `${members.length} members before it are readable; the archive is damaged or cut.`,
