@@ -105,7 +105,7 @@ export class DecodedSource implements ByteFile {
   }
 
   #fresh(): Decoder {
-    return this.#attach(this.compression === 'gzip' ? new Gunzip() : new Decompress());
+    return this.#attach((this.compression === 'gzip' ? new Gunzip() : new Decompress()) as unknown as Decoder);
   }
 
   #attach(decoder: Decoder): Decoder {
