@@ -52,7 +52,13 @@ export class FileLog implements Log {
     process.on('exit', () => this.flush());
   }
 
-  get opened(): boolean { return this.#fd !== undefined; }
+  /** The log file, once it is open and is a file. */
+  get output(): string | undefined { return this.#output; }
+
+  /** Forgets lines that have nowhere to go yet, for a caller that tells its errors in its own way. */
+  discard(): void {
+    if (this.#fd === undefined) this.#pending = this.#pending.filter(({ level }) => level > Level.ERROR);
+  }
 
   /**
    * Opens the log: from here on lines are written, and the kept ones are written first.

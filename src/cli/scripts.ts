@@ -8,21 +8,9 @@
 import { spawnSync } from 'node:child_process';
 import { StillframeError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import type { ScriptAction, Scripts } from './hooks.ts';
 
-export const SCRIPT_ACTIONS = [
-  'pre-stream', 'pre-dump', 'post-dump', 'pre-restore', 'post-restore', 'network-lock', 'network-unlock', 'setup-namespaces',
-  'post-setup-namespaces', 'post-resume', 'pre-resume', 'orphan-pts-master', 'status-ready', 'query-ext-files',
-] as const;
-const TOO_LATE: ReadonlySet<string> = new Set(['network-unlock', 'pre-resume', 'post-resume']);
-
-export type ScriptAction = (typeof SCRIPT_ACTIONS)[number];
-
-/** What dump and restore call at the points they pass. Throws when a script fails; the caller then undoes what it did. */
-export interface Scripts {
-  run(action: ScriptAction, facts?: { readonly initPid?: number }): void;
-}
-
-export const NO_SCRIPTS: Scripts = { run() {} };
+const TOO_LATE: ReadonlySet<ScriptAction> = new Set(['network-unlock', 'pre-resume', 'post-resume'] as const);
 
 export class ActionScripts implements Scripts {
   #initPid: number | undefined;

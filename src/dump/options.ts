@@ -1,5 +1,5 @@
 /** What `dump` is asked for. Filled by `src/cli/verbs.ts` from the option table; paths are absolute, defaults are already applied. */
-import type { Scripts } from '../cli/scripts.ts';
+import type { Scripts } from '../cli/hooks.ts';
 
 export interface DumpOptions {
   /** Root of the tree, a pid as this process sees it. */
@@ -20,4 +20,11 @@ export interface DumpOptions {
   readonly scripts: Scripts;
   /** Every other option as it was given, by its long name: rows of the table that a kind supports read themselves here. */
   readonly given: ReadonlyMap<string, readonly string[]>;
+}
+
+/** What a successful dump tells its caller. `stats` is what was written to stats-dump. */
+export interface DumpOutcome {
+  readonly stats: import('../stats.ts').DumpStats;
+  /** Tasks in the images, zombies included. */
+  readonly tasks: number;
 }

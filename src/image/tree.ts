@@ -22,11 +22,11 @@ export interface PageMap {
 /** One task: everything kept in images named by its pid. */
 export interface Task {
   readonly pid: number;
-  /** Its record in the process tree image. `item.threads` lists every tid, the pid first. */
+  /** Its record in the process tree image. Read `threads` below for the tids: CRIU writes the one of a dead task as 0. */
   item: pstree_entry;
   /** core-PID: the leader. The same object is in `threads`. */
   core: core_entry;
-  /** core-TID of each thread, the leader first, in the order of `item.threads`. */
+  /** core-TID of each thread, the leader first, in the order of the process tree image. */
   threads: Map<number, core_entry>;
   /** ids-PID; a zombie has none. */
   ids?: task_kobj_ids_entry;
@@ -131,6 +131,20 @@ export function rootTask(tree: FrozenTree): Task | undefined {
 
 export function childrenOf(tree: FrozenTree, pid: number): Task[] {
   return [...tree.tasks.values()].filter((task) => task.item.ppid === pid && task.pid !== pid);
+}
+
+/** Values of task_core_entry.task_state. */
+export const TaskState = { ALIVE: 1, DEAD: 2, STOPPED: 3, ZOMBIE: 6 } as const;
+
+/** A task that has exited and not been waited for: it has no memory, files or ids. CRIU writes it as DEAD. */
+export function isDead(task: Task): boolean {
+  const state = task.core.tc?.task_state;
+  return state === TaskState.DEAD || state === TaskState.ZOMBIE;
+}
+
+/** The key of a task's descriptor table in `FrozenTree.fdinfo`: tables of old sets are named by pid. Undefined for a dead task. */
+export function fdTableId(tree: FrozenTree, task: Task): number | undefined {
+  return tree.inventory.fdinfo_per_id === true ? task.ids?.files_id : task.pid;
 }
 
 /** Flags of a page-map entry. */

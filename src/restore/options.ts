@@ -1,5 +1,5 @@
 /** What `restore` is asked for. Filled by `src/cli/verbs.ts` from the option table; paths are absolute, defaults are already applied. */
-import type { Scripts } from '../cli/scripts.ts';
+import type { Scripts } from '../cli/hooks.ts';
 
 export interface RestoreOptions {
   /** Absolute; exists. */
@@ -22,4 +22,11 @@ export interface RestoreOptions {
   readonly scripts: Scripts;
   /** Every other option as it was given, by its long name: rows of the table that a kind supports read themselves here. */
   readonly given: ReadonlyMap<string, readonly string[]>;
+}
+
+/** What a successful restore tells its caller. `stats` is what was written to stats-restore. */
+export interface RestoreOutcome {
+  readonly stats: import('../stats.ts').RestoreStats;
+  /** The root task, as this process sees it. */
+  readonly pid: number;
 }

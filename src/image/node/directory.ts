@@ -27,6 +27,7 @@ function failed(doing: string, where: string, cause: unknown): StillframeError {
 
 export class DirectorySet implements ImageSet {
   readonly fd: number;
+  readonly label: string;
   /** Directory part of every path: through the descriptor where the system has /proc. */
   readonly #base: string;
   #parent: ImageSet | undefined | null = null;
@@ -35,7 +36,8 @@ export class DirectorySet implements ImageSet {
    * @param label the path as the user gave it
    * @param children the sets that lead here by their parent links
    */
-  constructor(readonly label: string, readonly children: readonly DirectorySet[] = []) {
+  constructor(label: string, readonly children: readonly DirectorySet[] = []) {
+    this.label = label.replace(/(.)\/+$/, '$1');
     try {
       this.fd = openSync(label, constants.O_RDONLY | (constants.O_DIRECTORY ?? 0));
     } catch (cause) {

@@ -1,0 +1,24 @@
+/** Entry of the `bin/stillframe.js` bundle: oclif, with our commands in the same bundle (package.json "oclif.commands" names this file). */
+import { Config, handle, run, flush, type Hook } from '@oclif/core';
+import { COMMANDS } from '../../commands/index.ts';
+import { closest } from './closest.ts';
+
+export { COMMANDS };
+
+/** oclif hook: names the command that was probably meant. */
+export const COMMAND_NOT_FOUND: Hook.CommandNotFound = async function ({ id, config }) {
+  const word = id.replaceAll(':', ' ');
+  const near = closest(word, config.commandIDs.map((known) => known.replaceAll(':', ' ')));
+  process.stderr.write(`Error: unknown command ${word}${near === undefined ? '' : `, did you mean ${near}?`} Try ${config.bin} --help\n`);
+  process.exit(1);
+};
+
+/** @param root the package's directory: its package.json is oclif's configuration */
+export async function start(root: string, argv: readonly string[]): Promise<void> {
+  try {
+    await run([...argv], await Config.load({ root, enablePerf: false }));
+    flush();
+  } catch (error) {
+    await handle(error as Error);
+  }
+}

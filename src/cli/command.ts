@@ -1,0 +1,73 @@
+/**
+ * What `stillframe`'s commands have in common: options from the option table (so that criu's spellings work as they stand),
+ * errors as `Error: ...` with the error's exit code, and `--json`.
+ */
+import { Command, Flags, type Interfaces } from '@oclif/core';
+import { StillframeError } from '../errors.ts';
+import { FileLog } from '../log.ts';
+import { OPTION_ROWS, type OptionRow, type Verb } from './options.ts';
+import { parseArguments, type Arguments } from './arguments.ts';
+import { prepare, readAll, type Ready } from './verbs.ts';
+
+const JSON_ROW: OptionRow = { name: 'json', kind: 'flag', verbs: [], since: '0.1.0', group: 'General', text: 'Print the result as JSON.' };
+
+/** The options of a verb as oclif flags: for its help, the completion and the manifest. */
+export function verbFlags(verb: Verb): Interfaces.FlagInput {
+  const flags: Interfaces.FlagInput = {};
+  for (const row of OPTION_ROWS) {
+    if (row.since === undefined || !row.verbs.includes(verb) || row.name === 'help' || row.name === 'version' || row.sameAs !== undefined) continue;
+    const common = { description: row.text, helpGroup: row.group, ...(row.short === undefined ? {} : { char: row.short as Interfaces.AlphabetLowercase }) };
+    const valued = { ...common, helpValue: row.value, ...(row.choices === undefined ? {} : { options: [...row.choices] }) };
+    if (row.kind !== 'flag') flags[row.name] = row.many ? Flags.string({ ...valued, multiple: true }) : Flags.string(valued);
+    else flags[row.name] = row.negatable ? Flags.boolean({ ...common, allowNo: true }) : Flags.boolean(common);
+  }
+  return flags;
+}
+
+export abstract class BaseCommand extends Command {
+  static override enableJsonFlag = true;
+  /** Options are read by our own table-driven reader: oclif's cannot take `-v4 -vv -Dimg` and optional values. */
+  override parsed = true;
+
+  /** Reads options and words by criu's rules. `own` are options that only this command has. */
+  protected readOwn(own: readonly OptionRow[] = []): Arguments {
+    return parseArguments(this.argv, [...own, JSON_ROW]);
+  }
+
+  /** Options, configuration files, directories and log of a verb. With `-o` the log file also gets the error. */
+  protected ready(verb: Verb): Ready {
+    const log = new FileLog();
+    this.#log = log;
+    const read = readAll(this.argv, log, [...OPTION_ROWS, JSON_ROW]);
+    return prepare({ written: read.written.filter(({ row }) => row !== JSON_ROW), words: read.words }, log, verb);
+  }
+
+  #log: FileLog | undefined;
+
+  protected override async catch(error: Error & { exitCode?: number }): Promise<unknown> {
+    if (this.#log?.output !== undefined) this.#log.report(error);
+    this.#log?.discard();
+    process.exitCode = error.exitCode ?? 1;
+    if (this.jsonEnabled()) this.logJson(this.toErrorJson(error));
+    else process.stderr.write(errorText(error));
+    return undefined;
+  }
+
+  protected override async finally(error: Error | undefined): Promise<unknown> {
+    this.#log?.close();
+    return super.finally(error);
+  }
+
+  protected override toErrorJson(error: unknown): unknown {
+    if (!(error instanceof StillframeError)) return { error: { message: error instanceof Error ? error.message : String(error) } };
+    const { doing, where, why, remedy } = error.parts;
+    return { error: { message: error.message, doing, where, why, remedy, exitCode: error.exitCode } };
+  }
+}
+
+/** `Error: doing: where: why. Remedy`; a bug of ours comes with its stack. */
+export function errorText(error: unknown): string {
+  if (error instanceof StillframeError) return `Error: ${error.message}\n`;
+  if (error instanceof Error && 'oclif' in error) return `Error: ${error.message}\n`;
+  return `Error: a bug in Stillframe, please report it: ${error instanceof Error ? error.stack ?? error.message : String(error)}\n`;
+}

@@ -1,0 +1,21 @@
+/**
+ * Replaces this process by another program (execvp), which Node cannot: `restore --exec-cmd -- COMMAND` makes COMMAND the parent of
+ * the restored root task, and it can only be that in this very process.
+ */
+import koffi from 'koffi';
+import { constants } from 'node:os';
+import { StillframeError } from '../errors.ts';
+import { errnoName } from '../kernel/errno.ts';
+
+/** Does not return when it succeeds. */
+export function exec(command: readonly string[]): never {
+  const libc = koffi.load(null);
+  const signal = libc.func('void *signal(int, intptr_t)');
+  const execvp = libc.func('int execvp(const char *file, const char **argv)');
+  // Node ignores SIGPIPE; an ignored signal would stay ignored in the new program.
+  signal(constants.signals.SIGPIPE, 0);
+  const [file = ''] = command;
+  execvp(file, [...command, null]);
+  const why = errnoName(koffi.errno());
+  throw new StillframeError({ doing: 'exec-cmd', where: file, why: `cannot be started: ${why}`, remedy: 'The tree was restored and runs' });
+}

@@ -1,0 +1,122 @@
+/**
+ * From options to verbs: what `bin/criu` and `stillframe`'s commands share. A verb's code is loaded only when it runs.
+ */
+import { resolve } from 'node:path';
+import { StillframeError } from '../errors.ts';
+import type { DumpOptions, DumpOutcome } from '../dump/options.ts';
+import type { RestoreOptions, RestoreOutcome } from '../restore/options.ts';
+import type { FileLog } from '../log.ts';
+import { usageError, parseArguments, type Arguments } from './arguments.ts';
+import { readConfigs } from './configfile.ts';
+import { findDirectories, Given, readWords, refuseUnsupported, type Asked, type Directories } from './given.ts';
+import { OPTION_ROWS, VERBS, type OptionRow, type Verb } from './options.ts';
+import { NO_SCRIPTS, type Scripts } from './hooks.ts';
+
+/** A verb with all it needs, ready to run; the log is open. */
+export interface Ready {
+  readonly asked: Asked;
+  readonly given: Given;
+  readonly directories: Directories;
+  readonly log: FileLog;
+}
+
+/** The command line and the configuration files it calls for, as one list of options (later wins) and the words. */
+export function readAll(argv: readonly string[], log: FileLog, rows: readonly OptionRow[] = OPTION_ROWS): Arguments {
+  const { written, words } = parseArguments(argv, rows);
+  const config = written.filter(({ row }) => row.name === 'config').at(-1)?.value;
+  const defaults = config === undefined && !written.some(({ row }) => row.name === 'no-default-config');
+  const read = readConfigs({ file: config, defaults });
+  for (const file of read.files) log.debug(`Parsing config file ${file}`);
+  for (const file of read.missing) log.warn('cli', `$CRIU_CONFIG_FILE names ${file}, which does not exist`);
+  return { written: [...read.written, ...written], words };
+}
+
+/** Checks everything that can be known before the verb starts, and opens the log. */
+export function prepare({ written, words }: Arguments, log: FileLog, verb?: Verb): Ready {
+  const given = new Given(written);
+  log.level = given.verbosity;
+  const asked = readWords(verb === undefined ? words : [verb, ...words], given);
+  refuseVerb(asked.verb);
+  const { withoutEffect } = refuseUnsupported(asked.verb, given);
+  const directories = findDirectories(asked.verb, given);
+  const output = given.text('log-file');
+  log.open(output === undefined || output === '-' ? output : resolve(directories.work, output), { perTask: given.flag('log-pid') });
+  for (const option of withoutEffect) log.debug(`${option} has no effect on ${asked.verb}`);
+  if (given.flag('restore-sibling') && !given.flag('restore-detached')) {
+    throw usageError('--restore-sibling only makes sense with --restore-detached', { remedy: 'Add -d' });
+  }
+  return { asked, given, directories, log };
+}
+
+function refuseVerb(verb: Verb): void {
+  if (verb === 'exec') throw new StillframeError({ doing: 'cli', why: 'exec is gone from criu', exitCode: 255 });
+  if (verb === 'show') throw new StillframeError({ doing: 'cli', why: 'show is gone from criu', remedy: 'Use: crit decode -i FILE --pretty', exitCode: 255 });
+  if (VERBS.find(({ name }) => name === verb)?.since !== undefined) return;
+  throw new StillframeError({ doing: 'cli', why: `${verb} is not supported yet`, remedy: 'It is known from criu and refused rather than done halfway' });
+}
+
+/** The scripts' runner brings child_process with it, which costs more to load than all else here: only when there are scripts. */
+async function scripts({ given, directories, log }: Ready): Promise<Scripts> {
+  const paths = given.texts('action-script');
+  if (paths.length === 0) return NO_SCRIPTS;
+  const { ActionScripts } = await import('./scripts.ts');
+  return new ActionScripts(paths, directories.images, directories.work, log);
+}
+
+export async function dumpOptions(ready: Ready): Promise<DumpOptions> {
+  const { given, directories } = ready;
+  const pid = given.number('tree');
+  if (pid === undefined) throw usageError('pid not specified', { remedy: 'Name the root of the tree: -t PID' });
+  const last = given.lastOf('leave-running', 'leave-stopped');
+  return {
+    pid,
+    imagesDir: directories.images,
+    workDir: directories.work,
+    finalState: last === undefined ? 'dead' : last === 'leave-running' ? 'running' : 'stopped',
+    shellJob: given.flag('shell-job'),
+    timeoutSeconds: given.number('timeout') ?? 10,
+    ghostLimit: given.size('ghost-limit') ?? 1n << 20n,
+    scripts: await scripts(ready),
+    given: given.toMap(),
+  };
+}
+
+export async function restoreOptions(ready: Ready): Promise<RestoreOptions> {
+  const { given, directories, asked, log } = ready;
+  if (given.text('tree') !== undefined) log.warn('cli', 'Using -t with restore is obsolete: the images say which tree it is');
+  const pidfile = given.text('pidfile');
+  return {
+    imagesDir: directories.images,
+    workDir: directories.work,
+    detach: given.flag('restore-detached'),
+    sibling: given.flag('restore-sibling'),
+    leaveStopped: given.flag('leave-stopped'),
+    shellJob: given.flag('shell-job'),
+    pidfile: pidfile === undefined ? undefined : resolve(directories.work, pidfile),
+    execCommand: asked.execCommand,
+    scripts: await scripts(ready),
+    given: given.toMap(),
+  };
+}
+
+export async function runDump(ready: Ready): Promise<DumpOutcome> {
+  const options = await dumpOptions(ready);
+  // @ts-ignore: until it lands
+  const { dump } = await import('../dump/dump.ts');
+  return dump(options, ready.log);
+}
+
+export async function runRestore(ready: Ready): Promise<RestoreOutcome> {
+  const options = await restoreOptions(ready);
+  // @ts-ignore: until it lands
+  const { restore } = await import('../restore/restore.ts');
+  return restore(options, ready.log);
+}
+
+/** --exec-cmd: this process becomes the command. Does nothing without the option, does not return with it. */
+export async function becomeCommand({ asked, log }: Ready): Promise<void> {
+  if (asked.execCommand === undefined) return;
+  log.flush();
+  const { exec } = await import('./exec.ts');
+  exec(asked.execCommand);
+}
