@@ -20,8 +20,11 @@ class Missing extends Error {
   constructor(readonly offset: number, readonly length: number) { super('not fetched yet'); }
 }
 
-/** @throws StillframeError what the codec says of a damaged file */
-export async function readImageFile(file: ByteFile, name: string, kind?: Kind): Promise<Image> {
+/**
+ * @param use is called with the image; it may ask for payload bytes, and must not have changed anything when that throws
+ * @throws StillframeError what the codec says of a damaged file
+ */
+export async function readImageFile(file: ByteFile, name: string, kind?: Kind, use?: (image: Image) => void): Promise<Image> {
   const size = file.size ?? 0;
   const windows: { start: number; bytes: Uint8Array }[] = [];
   let fetched = 0;
@@ -37,7 +40,9 @@ export async function readImageFile(file: ByteFile, name: string, kind?: Kind): 
   if (size <= WHOLE) windows.push({ start: 0, bytes: await readExactly(file, 0, size) });
   for (;;) {
     try {
-      return decodeImage(source, kind);
+      const image = decodeImage(source, kind);
+      use?.(image);
+      return image;
     } catch (error) {
       if (!(error instanceof Missing)) throw described(error, name);
       // each window is larger than the one before, so that a file of many records does not start over once a record
