@@ -10,7 +10,7 @@ const MAX_OPEN = 32;
 
 export class FileSource implements ByteFile {
   #handle: Promise<FileHandle> | undefined;
-  constructor(readonly name: string, readonly path: string, readonly size: number, readonly opened?: (source: FileSource) => void) {}
+  constructor(readonly name: string, readonly path: string, readonly size: number, readonly mtime?: Date, readonly opened?: (source: FileSource) => void) {}
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     const wanted = Math.min(length, Math.max(0, this.size - offset));
@@ -73,7 +73,7 @@ export class DirectoryStore implements ImageStore {
     try {
       const info = await stat(path);
       if (!info.isFile()) return undefined;
-      return new FileSource(join(this.name, name), path, info.size, (source) => this.#opened(source));
+      return new FileSource(join(this.name, name), path, info.size, info.mtime, (source) => this.#opened(source));
     } catch (cause) {
       if (cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ENOTDIR' || cause.code === 'ELOOP')) return undefined;
       throw fileError('read image', path, cause);

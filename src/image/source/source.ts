@@ -9,6 +9,8 @@ export interface ByteFile {
   readonly name: string;
   /** Bytes. Undefined while only reading to the end tells (a compressed stream). */
   readonly size: number | undefined;
+  /** When it was last written, where that is known. */
+  readonly mtime?: Date | undefined;
   /**
    * Up to `length` bytes from `offset`; fewer only at the end. The result may be shared: it is for reading only, and stays valid.
    * @throws StillframeError when the bytes cannot be had (decompression, a device's error)
@@ -35,7 +37,7 @@ export class BlobSource implements ByteFile {
 
 /** A run of bytes of another source: a member of an archive. */
 export class SliceSource implements ByteFile {
-  constructor(readonly name: string, readonly of: ByteFile, readonly start: number, readonly size: number) {}
+  constructor(readonly name: string, readonly of: ByteFile, readonly start: number, readonly size: number, readonly mtime?: Date) {}
   read(offset: number, length: number): Promise<Uint8Array> {
     if (offset >= this.size) return Promise.resolve(new Uint8Array(0));
     return this.of.read(this.start + offset, Math.min(length, this.size - offset));

@@ -67,7 +67,7 @@ export class Archive {
       else if (member.type !== 'file') return undefined;
       else if (member.refused !== undefined) {
         throw new StillframeError({ doing: 'read archive', where: `${this.name}:${path}`, why: `${member.refused}, which cannot be read in place`, remedy: 'Unpack the archive, and name the folder.' });
-      } else return new SliceSource(`${this.name}:${path}`, this.source, member.start, member.size);
+      } else return new SliceSource(`${this.name}:${path}`, this.source, member.start, member.size, new Date(member.mtime * 1000));
     }
     return undefined;
   }
