@@ -1,4 +1,5 @@
 /** Every command by its id, for oclif's explicit discovery. A new command is one file and one line here. */
+import Check from './check.ts';
 import Dump from './dump.ts';
 import ImageEnv from './image/env.ts';
 import ImageFds from './image/fds.ts';
@@ -15,6 +16,7 @@ import Restore from './restore.ts';
 import Version from './version.ts';
 
 export const COMMANDS = {
+  check: Check,
   dump: Dump,
   'image:env': ImageEnv,
   'image:fds': ImageFds,

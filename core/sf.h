@@ -14,7 +14,7 @@
 #define SF_MUST_CHECK __attribute__((warn_unused_result))
 
 /*
- * Errors: a code and its text. `{got}`, `{want}` and `{record}` in a text stand for the numbers of struct sf_error.
+ * Errors: a code and its text. `{got}`, `{want}` and `{record}` in a text stand for the numbers of struct sf_error (`{got:x}`: in hex).
  * One table; wasm/loader.ts asks for names and texts through sf_error_name() and sf_error_text().
  */
 #define SF_ERRORS(X) \
@@ -36,9 +36,8 @@
 	X(INPUT_TOO_LARGE, "the input is {got} bytes; the core takes at most {want} at once") \
 	X(PAGEMAP_NO_HEAD, "a page map without its first record (pagemap_head)") \
 	X(PAGE_SIZE, "{got} is no page size: a power of two from 4096 to 65536 is") \
-	X(RANGE_BACKWARD, "range {record} ends before it starts: {got} to {want}") \
-	X(RANGE_ORDER, "range {record} starts at {got}, before the one ahead of it ends ({want}): the list is not normalised") \
-	X(NOT_PAGES, "{got} bytes are not a whole number of {want}-byte pages") \
+	X(RANGE_BACKWARD, "range {record} is empty or ends before it starts: {got:x} to {want:x}") \
+	X(RANGE_ORDER, "entry {record} starts at {got:x}, before the one ahead of it ends ({want:x}): the list is not sorted and disjoint") \
 	X(CAPACITY, "{got} is more than the limit of {want}")
 
 enum sf_code {

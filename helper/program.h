@@ -21,6 +21,8 @@
 #define SF_BLOCK_MAGIC 0x6b426653u /* "SfBk" */
 #define SF_MAX_STEPS (1u << 22)    /* 4,000 mappings need about 20,000; the rest is head room */
 #define SF_MAX_RESULTS (1u << 20)
+#define SF_MAX_BLOCK (256u << 20)  /* as a wire payload */
+#define SF_MIN_STACK 4096          /* what the executor may use of a block's stack */
 #define SF_NO_RESULT 0xffffffffu
 #define SF_MAX_BARRIERS 64
 

@@ -22,12 +22,12 @@
 
 enum sf_req {
 	SF_REQ_HELLO = 1,   /* -> struct sf_hello */
-	SF_REQ_SEIZE = 2,   /* u32 tid[] -> struct sf_seized[]: PTRACE_SEIZE + INTERRUPT, all asked first, then waited for */
+	SF_REQ_SEIZE = 2,   /* u32 timeout_ms (0: 10 s), u32 tid[] -> struct sf_seized[]: PTRACE_SEIZE + INTERRUPT, all asked first, then waited for */
 	SF_REQ_STATE = 3,   /* u32 tid[] -> struct sf_thread_state + xstate bytes + siginfos, for each (tids must be seized) */
 	SF_REQ_RUN = 4,     /* struct sf_run + block -> the block after it ran */
 	SF_REQ_DETACH = 5,  /* struct sf_detach[] -> s32[]: 0 or -errno, for each */
 	SF_REQ_KILL = 6,    /* u32 pid[] -> s32[]: SIGKILL each, then wait until each is gone or a zombie */
-	SF_REQ_SCAN = 7,    /* struct sf_scan -> struct sf_region[]: what the page tables say */
+	SF_REQ_SCAN = 7,    /* struct sf_scan + struct sf_range[] (none: start..end) -> struct sf_region[]: what the page tables say */
 	SF_REQ_PAGES = 8,   /* struct sf_pages + struct sf_range[] [+fd] -> u64 bytes: task memory to a file */
 	SF_REQ_PEEK = 9,    /* struct sf_peek -> bytes of task memory (a short read ends at the first unreadable page) */
 	SF_REQ_POKE = 10,   /* struct sf_peek + bytes -> nothing: writes through /proc/PID/mem */
@@ -37,10 +37,11 @@ enum sf_req {
 	SF_REQ_CLOSE = 14,  /* s32 number[] -> nothing */
 	SF_REQ_ARENA = 15,  /* u64 address, u64 size -> struct sf_arena [+fd]: the restore's shared memory, executor inside */
 	SF_REQ_SPAWN = 16,  /* struct sf_spawn -> s32 pid: the first task of a restore, on its block in the arena */
-	SF_REQ_AWAIT = 17,  /* struct sf_await -> struct sf_awaited: until all parked, one failed, one died, or time is up */
-	SF_REQ_TAKEOVER = 18, /* struct sf_takeover + ... for each thread -> struct sf_taken[] */
+	SF_REQ_AWAIT = 17,  /* struct sf_await + u64 block[] (threads that must not die while they run) -> struct sf_awaited: until all parked, one failed, one died, or time is up */
+	SF_REQ_TAKEOVER = 18, /* struct sf_takeover + calls + xstate (padded to 8), for each thread -> struct sf_taken[] */
 	SF_REQ_FILE_PAGES = 19, /* struct sf_file_pages + struct sf_range[]: held descriptor's bytes to another held descriptor */
-	SF_REQ_FAULT = 20,  /* u32 request, u32 nth, s32 errno: fault injection for tests; refused unless started with --faults */
+	SF_REQ_FAULT = 20,  /* u32 request, u32 nth, s32 errno (0: the helper kills itself), u32 where (0: any) -> u32 points
+			       the previous plan saw. Fault injection for tests; refused unless started with --faults */
 };
 
 struct sf_request {
@@ -94,7 +95,8 @@ struct sf_thread_state {
 	uint64_t sigmask;
 	uint64_t robust_list, robust_len;
 	uint64_t rseq_pointer;     /* 0: not registered */
-	uint32_t rseq_size, rseq_signature, rseq_flags, reserved;
+	uint32_t rseq_size, rseq_signature, rseq_flags;
+	uint32_t rseq_aborted;     /* 1: it was inside a restartable sequence; regs.rip is the abort address already */
 	uint8_t regs[27 * 8];      /* struct user_regs_struct, NT_PRSTATUS layout */
 	uint8_t tls[3 * 16];       /* struct user_desc of GDT entries 12..14 */
 };
@@ -119,11 +121,12 @@ struct sf_detach {
 	uint32_t signal; /* delivered on the way out: 0, or SIGSTOP to leave it stopped */
 };
 
+#define SF_SCAN_OLD_KERNEL 1u
 struct sf_scan {
 	uint32_t pid;
-	uint32_t flags;         /* 0 */
+	uint32_t flags;         /* 0, or SF_SCAN_OLD_KERNEL: as on a kernel without the PAGEMAP_SCAN ioctl (tests) */
 	uint64_t start, end;
-	uint64_t max_regions;
+	uint64_t max_regions;   /* 0: no limit but the payload. When as many came, go on at the last one's end */
 	uint64_t any_of;        /* PAGE_IS_* of <linux/fs.h>: pages with at least one of these ... */
 	uint64_t none_of;       /* ... and none of these */
 	uint64_t report;        /* which categories to tell apart in the answer */
@@ -175,7 +178,7 @@ struct sf_awaited { uint32_t end; uint32_t pid; int32_t wait_status; uint32_t pa
  */
 struct sf_takeover {
 	uint32_t tid;
-	uint32_t xstate_size;
+	uint32_t xstate_size;  /* exactly sf_hello.xstate_size, or 0: leave it */
 	uint32_t ncalls;       /* struct sf_remote_call[ncalls] follow, then xstate */
 	uint32_t flags;        /* 1: remove PTRACE_O_EXITKILL is left to DETACH; reserved */
 	uint64_t sigmask;

@@ -25,11 +25,25 @@ export interface CoreExports {
   sf_check_messages(file: Pointer, records: Pointer, count: number, error: Pointer): number;
   sf_get_pagemap(file: Pointer, size: number, offset: number, pageSize: number, map: Pointer, error: Pointer): number;
   sf_put_pagemap(out: Pointer, pagesId: number, vaddr: Pointer, nrPages: Pointer, flags: Pointer, count: number): number;
+  sf_ranges_normalise(ranges: Pointer, count: number, outCount: Pointer, error: Pointer): number;
+  sf_ranges_union(a: Pointer, na: number, b: Pointer, nb: number, out: Pointer, count: Pointer, error: Pointer): number;
+  sf_ranges_intersect(a: Pointer, na: number, b: Pointer, nb: number, out: Pointer, count: Pointer, error: Pointer): number;
+  sf_ranges_subtract(a: Pointer, na: number, b: Pointer, nb: number, out: Pointer, count: Pointer, error: Pointer): number;
+  sf_ranges_split(ranges: Pointer, n: number, mappings: Pointer, m: number, out: Pointer, count: Pointer, error: Pointer): number;
+  sf_hash_pages(pages: Pointer, count: number, seed: bigint, out: Pointer): void;
+  sf_zero_pages(pages: Pointer, count: number, bitmap: Pointer): number;
+  sf_differing_pages(a: Pointer, b: Pointer, count: number, bitmap: Pointer): number;
+  sf_differing_bytes(a: Pointer, b: Pointer, size: number): number;
+  sf_snapshot_diff(old: Pointer, nOld: number, now: Pointer, nNow: number, wanted: number, out: Pointer, count: Pointer, totals: Pointer, error: Pointer): number;
+  sf_dedup(table: Pointer, slots: number, hashes: Pointer, count: number, first: number, out: Pointer, error: Pointer): number;
+  sf_bitmap_ranges(bitmap: Pointer, count: number, base: bigint, out: Pointer): number;
 }
 
 const EXPORT_NAMES = [
   'sf_heap_base', 'sf_error_name', 'sf_error_text', 'sf_get_header', 'sf_get_record', 'sf_get_records', 'sf_put_header',
   'sf_put_sizes', 'sf_get_fields', 'sf_check_messages', 'sf_get_pagemap', 'sf_put_pagemap',
+  'sf_ranges_normalise', 'sf_ranges_union', 'sf_ranges_intersect', 'sf_ranges_subtract', 'sf_ranges_split', 'sf_hash_pages',
+  'sf_zero_pages', 'sf_differing_pages', 'sf_differing_bytes', 'sf_snapshot_diff', 'sf_dedup', 'sf_bitmap_ranges',
 ] as const satisfies readonly (keyof CoreExports)[];
 
 export interface CoreErrorParts {
@@ -158,7 +172,7 @@ export class CoreInstance {
   u32(at: Pointer, length: number): Uint32Array { return new Uint32Array(this.#exports.memory.buffer, at, length); }
   u64(at: Pointer, length: number): BigUint64Array { return new BigUint64Array(this.#exports.memory.buffer, at, length); }
 
-  /** Throws what a call reported. `input` is the input's offset 0 in what the caller knows. */
+  /** Throws what a call reported. `subject` names the input. */
   check(code: number, doing?: string, subject?: string): void {
     if (code !== 0) throw this.takeError(doing, subject);
   }
@@ -166,8 +180,10 @@ export class CoreInstance {
   takeError(doing?: string, subject?: string): CoreError {
     const [code = 0, record = 0] = this.u32(this.error, 2);
     const [offset = 0n, got = 0n, want = 0n] = this.u64(this.error + 8, 3);
-    const numbers: Readonly<Record<string, string>> = { got: String(got), want: String(want), record: String(record) };
-    const text = this.#string(this.#exports.sf_error_text(code)).replace(/\{(\w+)\}/g, (whole, name: string) => numbers[name] ?? whole);
+    const numbers: Readonly<Record<string, string>> = {
+      got: String(got), want: String(want), record: String(record), 'got:x': `0x${got.toString(16)}`, 'want:x': `0x${want.toString(16)}`,
+    };
+    const text = this.#string(this.#exports.sf_error_text(code)).replace(/\{([\w:]+)\}/g, (whole, name: string) => numbers[name] ?? whole);
     return new CoreError({ code: this.#string(this.#exports.sf_error_name(code)), offset, record, text, subject, doing });
   }
 
@@ -183,7 +199,7 @@ function isCore(exports: WebAssembly.Exports): exports is WebAssembly.Exports & 
   return exports['memory'] instanceof WebAssembly.Memory && EXPORT_NAMES.every((name) => typeof exports[name] === 'function');
 }
 
-/** Compiles the module. @param source its bytes, or where they are (fetched; a browser compiles while it loads) */
+/** Compiles the module. @param source its bytes, or where they are (fetched; a `data:` address will do in a page that must be one file) */
 export async function compileCore(source: BufferSource | URL | string): Promise<WebAssembly.Module> {
   if (typeof source !== 'string' && !(source instanceof URL)) return WebAssembly.compile(source);
   const response = await fetch(source);

@@ -13,6 +13,9 @@ wasm/stillframe.wasm: $(wildcard core/*.c core/*.h) wasm/exports.json wasm/rules
 	@command -v $(EMCC) >/dev/null || { echo "emscripten is missing: apt-get install -y --no-install-recommends emscripten" >&2; exit 1; }
 	$(EMCC) $(WASM_FLAGS) -sEXPORTED_FUNCTIONS=@wasm/exports.json $(sort $(wildcard core/*.c)) -o $@
 
+# The package holds a copy of it.
+dist/.built: wasm/stillframe.wasm
+
 clean: wasm-clean
 wasm-clean:
 	rm -f wasm/stillframe.wasm

@@ -5,6 +5,8 @@
 import { compileCore, CoreInstance } from '../../wasm/loader.ts';
 import { ContainerCore } from './container.ts';
 import { PagemapCore } from './pagemap.ts';
+import { PagesCore } from './pages.ts';
+import { RangesCore } from './ranges.ts';
 import { WireCore } from './wire.ts';
 
 export { CoreError, compileCore } from '../../wasm/loader.ts';
@@ -12,18 +14,26 @@ export type { ContainerHeader, HeaderKind, RecordSpan, Container } from './conta
 export { FieldTable, WireType } from './wire.ts';
 export { PageFlag, PageMark, MARKS_BAD } from './pagemap.ts';
 export type { PageMap, PageMapColumns } from './pagemap.ts';
+export { NO_MAPPING } from './ranges.ts';
+export type { Piece, Ranges } from './ranges.ts';
+export { DiffKind, PAGE } from './pages.ts';
+export type { PageBitmap, Snapshot, SnapshotDiff } from './pages.ts';
 
 export class Core {
   readonly instance: CoreInstance;
   readonly container: ContainerCore;
   readonly wire: WireCore;
   readonly pagemap: PagemapCore;
+  readonly ranges: RangesCore;
+  readonly pages: PagesCore;
 
   constructor(module: WebAssembly.Module) {
     this.instance = new CoreInstance(module);
     this.container = new ContainerCore(this.instance);
     this.wire = new WireCore(this.instance);
     this.pagemap = new PagemapCore(this.instance);
+    this.ranges = new RangesCore(this.instance);
+    this.pages = new PagesCore(this.instance);
   }
 }
 

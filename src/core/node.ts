@@ -14,7 +14,7 @@ export * from './core.ts';
 function candidates(): string[] {
   const found: string[] = [];
   let folder = dirname(fileURLToPath(import.meta.url));
-  for (let up = 0; up < 4; up++, folder = dirname(folder)) {
+  for (let up = 0; up < 3; up++, folder = dirname(folder)) {
     found.push(join(folder, 'stillframe.wasm'), join(folder, 'wasm', 'stillframe.wasm'));
   }
   return found;

@@ -42,13 +42,7 @@ static inline void say(const char *format, ...)
 #define ok(...) say("ok " __VA_ARGS__)
 #define fail(...) say("FAIL " __VA_ARGS__)
 /* check(condition, "what", "why, with values" ...) */
-#define check(condition, what, ...) \
-	do { \
-		if (condition) \
-			say("ok %s", what); \
-		else \
-			say("FAIL " what ": " __VA_ARGS__); \
-	} while (0)
+#define check(condition, what, ...) ((condition) ? say("ok %s", what) : say("FAIL " what ": " __VA_ARGS__))
 
 /* For setting up: what cannot be set up is no result. */
 #define must(call) \

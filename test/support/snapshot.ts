@@ -5,6 +5,9 @@
 import { lstatSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
 import { treeOf } from './program.ts';
 
+/** Says how a file was to be opened, not what the description is. */
+const O_DIRECTORY = 0o200000;
+
 export type Snapshot = Map<string, string>;
 
 const read = (path: string): string => {
@@ -36,6 +39,8 @@ export function snapshot(root: number, { acrossRestore = false }: SnapshotOption
   const seen: Snapshot = new Map();
   const pipes = new Map<string, string>();
   const named = (target: string): string => {
+    // a deleted file comes back as another deleted file
+    if (acrossRestore && target.endsWith(' (deleted)')) return '(deleted file)';
     if (!acrossRestore || !/^(pipe|socket):\[/.test(target)) return target;
     if (!pipes.has(target)) pipes.set(target, `${target.split(':')[0]} ${pipes.size}`);
     return pipes.get(target)!;
@@ -65,7 +70,8 @@ export function snapshot(root: number, { acrossRestore = false }: SnapshotOption
     for (const name of ['exe', 'cwd', 'root']) put(name, link(`/proc/${pid}/${name}`));
     memory(pid, put, acrossRestore);
     for (const fd of list(`/proc/${pid}/fd`)) {
-      const info = read(`/proc/${pid}/fdinfo/${fd}`).split('\n').filter((line) => /^(pos|flags|lock)/.test(line)).join(' ');
+      const info = read(`/proc/${pid}/fdinfo/${fd}`).split('\n').filter((line) => /^(pos|flags|lock)/.test(line)).join(' ')
+        .replace(/flags:\s+(\d+)/, (_, flags: string) => `flags: ${(parseInt(flags, 8) & ~O_DIRECTORY).toString(8)}`);
       put(`fd ${fd}`, `${named(link(`/proc/${pid}/fd/${fd}`))} ${info} mode ${mode(`/proc/${pid}/fd/${fd}`)}`);
     }
   }
@@ -94,10 +100,11 @@ function memory(pid: number, put: (key: string, value: string) => void, acrossRe
 
 const hex = (text: string): bigint => BigInt(`0x${text}`);
 
-/** What the kernel numbers or names by itself: anonymous memory has no inode, a shared one may come back as a memfd of that name. */
+/** What the kernel numbers or names by itself: anonymous memory has no inode, a shared one may come back
+ * under another name, as a deleted file may. */
 function unnamed(mapping: Mapping): Mapping {
-  const path = mapping.path.replace(/^\/memfd:\/dev\/zero/, '/dev/zero');
-  return { ...mapping, path, inode: path.startsWith('/') && path !== '/dev/zero (deleted)' ? mapping.inode : '' };
+  const path = mapping.path.endsWith(' (deleted)') ? '(deleted file)' : mapping.path;
+  return { ...mapping, path, inode: path.startsWith('/') ? mapping.inode : '' };
 }
 
 /** Whether two neighbours are one mapping or two depends on their history (anon_vma), not on what they are. */

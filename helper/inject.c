@@ -1,0 +1,261 @@
+/*
+ * RUN: a block in a thread that must not be harmed. docs/architecture.md has the picture; landing.S is the way in and out.
+ * The order of things is what makes it safe: at every instruction the thread, left alone, finds its way home. So any failure
+ * here may just return: DETACH (or our death) lets the stub do the rest.
+ */
+#include "executor.h"
+#include "helper.h"
+#include "landing.h"
+
+#define KEPT_MAX 8
+/* Never blocked while the executor runs: the kernel would reset the handler of a blocked one that it has to force. */
+#define SYNCHRONOUS (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGILL) | SIGBIT(SIGFPE) | SIGBIT(SIGTRAP) | SIGBIT(SIGSYS))
+
+struct run {
+	uint32_t tid, done_signal;
+	uint64_t landing, region, region_size;
+	int mem;
+	struct user_regs home;
+	uint64_t home_mask;
+	struct siginfo kept[KEPT_MAX]; /* signals that came meanwhile */
+	uint32_t nkept;
+};
+
+static uint64_t stub_address(const struct run *r, const uint8_t *symbol) { return r->landing + (uint64_t)(symbol - sf_landing); }
+static bool is_errno(uint64_t value) { return value >= (uint64_t)-4095; }
+
+static MUST_CHECK struct fail write_task(const struct run *r, uint32_t where, uint64_t address, const void *from, uint64_t size)
+{
+	const uint8_t *p = from;
+	while (size > 0) {
+		int64_t n = sys_pwrite(r->mem, p, size, address);
+		if (n == -EINTR) continue;
+		if (n <= 0) return failed(where, r->tid, n < 0 ? n : -EFAULT);
+		p += n;
+		address += (uint64_t)n;
+		size -= (uint64_t)n;
+	}
+	return OK;
+}
+
+static MUST_CHECK struct fail write_stub(const struct run *r)
+{
+	uint8_t stub[SF_LANDING_SIZE], there[SF_LANDING_SIZE];
+	struct landing_slots slots;
+	uint64_t code = (uint64_t)(sf_landing_slots - sf_landing), size = (uint64_t)(sf_landing_end - sf_landing);
+	const struct user_regs *h = &r->home;
+	TRY(read_task(r->tid, r->mem, r->landing, there, sizeof there));
+	bool ours = memcmp(there + SF_LANDING_TAG_AT, sf_landing + SF_LANDING_TAG_AT, SF_LANDING_TAG) == 0;
+	if (!ours && !is_zero(there, sizeof there)) return failed(SF_AT_LANDING, r->tid, -EEXIST);
+	memcpy(stub, sf_landing, size);
+	slots = (struct landing_slots){
+		.region_size = r->region_size, .executor_size = EXECUTOR_PAGES, .done_signal = r->done_signal,
+		.run_mask = ~(SYNCHRONOUS | (r->done_signal != 0 ? SIGBIT(r->done_signal) : 0)), .home_mask = r->home_mask,
+		.r15 = h->r15, .r14 = h->r14, .r13 = h->r13, .r12 = h->r12, .rbp = h->rbp, .rbx = h->rbx, .r9 = h->r9, .r8 = h->r8,
+		.eflags = h->eflags, .r11 = h->r11, .r10 = h->r10, .rax = h->rax, .rcx = h->rcx, .rdx = h->rdx, .rsi = h->rsi,
+		.rdi = h->rdi, .rsp = h->rsp, .rip = h->rip,
+	};
+	if ((int64_t)h->orig_rax >= 0) {
+		/* an interrupted system call starts again, as the kernel would do it */
+		int64_t result = (int64_t)h->rax;
+		if (result == -ERESTARTSYS || result == -ERESTARTNOINTR || result == -ERESTARTNOHAND) {
+			slots.rax = h->orig_rax;
+			slots.rip = h->rip - 2;
+		} else if (result == -ERESTART_RESTARTBLOCK) {
+			slots.rax = 219; /* restart_syscall */
+			slots.rip = h->rip - 2;
+		}
+	}
+	memcpy(stub + code, &slots, sizeof slots);
+	return write_task(r, SF_AT_LANDING, r->landing, stub, size);
+}
+
+/* A signal that is not ours came: it is taken off the thread and sent again when the thread is home. */
+static MUST_CHECK struct fail keep_signal(struct run *r, int sig)
+{
+	struct siginfo info;
+	TRY(check(SF_AT_SIGINFO, r->tid, sys_ptrace(PTRACE_GETSIGINFO, (int)r->tid, 0, U(&info))));
+	if ((SYNCHRONOUS & SIGBIT(sig)) != 0 && info.code > 0) return failed(SF_AT_INJECT_RUN, r->tid, -EFAULT);
+	if (r->nkept < KEPT_MAX) r->kept[r->nkept++] = info;
+	return OK;
+}
+
+static void send_kept(struct run *r)
+{
+	for (uint32_t i = 0; i < r->nkept; i++) {
+		/* what the kernel or kill() sent cannot be sent again as such: then the plain signal */
+		int64_t n = raw4(NR_rt_tgsigqueueinfo, r->tid, r->tid, r->kept[i].signo, &r->kept[i]);
+		if (n < 0) (void)sys_tkill((int)r->tid, r->kept[i].signo);
+	}
+	r->nkept = 0;
+}
+
+/*
+ * Lets the thread go on until it stops at `rip`: at the done signal, or (no done signal, or `calls`) at the exit of the
+ * system call before `rip`. An INTERRUPT's stop ends the wait with -ETIMEDOUT when the time is up.
+ */
+static MUST_CHECK struct fail run_to(struct run *r, uint64_t rip, bool calls, struct user_regs *regs)
+{
+	int how = calls || r->done_signal == 0 ? PTRACE_SYSCALL : PTRACE_CONT;
+	for (;;) {
+		int status;
+		TRY(check(SF_AT_INJECT_RUN, r->tid, sys_ptrace(how, (int)r->tid, 0, 0)));
+		TRY(wait_tracee(r->tid, SF_AT_INJECT_RUN, &status));
+		if (!W_STOPPED(status)) {
+			tracee_remove(r->tid);
+			return failed(SF_AT_DIED, r->tid, -ESRCH);
+		}
+		int sig = W_STOPSIG(status);
+		if (W_EVENT(status) != 0) continue; /* group stop, or its end: it goes on stopped after DETACH */
+		if (sig == (SIGTRAP | 0x80)) {
+			TRY(get_regs(r->tid, regs));
+			if (regs->rip == rip && (int64_t)regs->rax != -ENOSYS) return OK;
+		} else if (sig == (int)r->done_signal) {
+			TRY(get_regs(r->tid, regs));
+			if (!calls && regs->rip == rip) return OK;
+		} else {
+			TRY(keep_signal(r, sig));
+		}
+	}
+}
+
+/* The short way home, from any stop inside the stub or the executor. */
+static MUST_CHECK struct fail go_home(struct run *r)
+{
+	struct user_regs regs;
+	if (r->region != 0) {
+		POINT(SF_AT_INJECT_UNMAP, r->tid);
+		TRY(get_regs(r->tid, &regs));
+		regs.rip = stub_address(r, sf_landing_out);
+		regs.rbx = r->region;
+		regs.orig_rax = ~0ull;
+		TRY(set_regs(r->tid, &regs));
+		POINT(SF_AT_INJECT_UNMAP, r->tid);
+		TRY(run_to(r, stub_address(r, sf_landing_unmapped), true, &regs));
+		r->region = 0;
+		if (regs.rax != 0) return failed(SF_AT_INJECT_UNMAP, r->tid, (int64_t)regs.rax);
+	}
+	POINT(SF_AT_SETMASK, r->tid);
+	TRY(set_mask(r->tid, r->home_mask));
+	POINT(SF_AT_SETREGS, r->tid);
+	TRY(set_regs(r->tid, &r->home));
+	POINT(SF_AT_LANDING, r->tid);
+	uint8_t zero[SF_LANDING_SIZE];
+	memset(zero, 0, sizeof zero);
+	TRY(write_task(r, SF_AT_LANDING, r->landing, zero, (uint64_t)(sf_landing_end - sf_landing)));
+	POINT(SF_AT_LANDING, r->tid);
+	return OK;
+}
+
+/* From the stub's first instruction to mark 1: afterwards the region is mapped. */
+static MUST_CHECK struct fail enter(struct run *r)
+{
+	struct user_regs regs = r->home;
+	regs.rip = r->landing;
+	regs.orig_rax = ~0ull;
+	regs.eflags = 0x202;
+	POINT(SF_AT_SETREGS, r->tid);
+	TRY(set_regs(r->tid, &regs));
+	POINT(SF_AT_SETMASK, r->tid);
+	TRY(set_mask(r->tid, ~(SYNCHRONOUS | (r->done_signal != 0 ? SIGBIT(r->done_signal) : 0))));
+	POINT(SF_AT_INJECT_MAP, r->tid);
+	TRY(run_to(r, stub_address(r, sf_landing_mark1), false, &regs));
+	if (is_errno(regs.rbx)) return failed(SF_AT_INJECT_MAP, r->tid, (int64_t)regs.rbx);
+	r->region = regs.rbx;
+	if (regs.rbp != 0) return failed(SF_AT_INJECT_MAP, r->tid, (int64_t)regs.rbp);
+	POINT(SF_AT_INJECT_MAP, r->tid);
+	return OK;
+}
+
+static MUST_CHECK struct fail execute(struct run *r, const uint8_t *block, uint64_t size, struct buffer *out)
+{
+	struct user_regs regs;
+	uint64_t at = r->region + EXECUTOR_PAGES;
+	const struct sf_block *b = (const struct sf_block *)block;
+	POINT(SF_AT_INJECT_WRITE, r->tid);
+	TRY(write_task(r, SF_AT_INJECT_WRITE, r->region, __start_executor, SF_EXECUTOR_SIZE));
+	POINT(SF_AT_INJECT_WRITE, r->tid);
+	TRY(write_task(r, SF_AT_INJECT_WRITE, at, block, size));
+	POINT(SF_AT_INJECT_WRITE, r->tid);
+	TRY(get_regs(r->tid, &regs));
+	regs.rip = stub_address(r, sf_landing_go);
+	regs.rax = SF_EXECUTOR_AT(r->region, sf_executor_entry);
+	regs.rdi = at;
+	regs.rsp = at + b->stack_off;
+	regs.orig_rax = ~0ull;
+	TRY(set_regs(r->tid, &regs));
+	POINT(SF_AT_INJECT_RUN, r->tid);
+	TRY(run_to(r, stub_address(r, sf_landing_mark2), false, &regs));
+	POINT(SF_AT_INJECT_READ, r->tid);
+	TRY(buffer_reserve(out, size));
+	TRY(read_task(r->tid, r->mem, at, out->data, size));
+	out->size = size;
+	POINT(SF_AT_INJECT_READ, r->tid);
+	return OK;
+}
+
+/* A block that does not come back is interrupted; its thread must stop before it can be sent home. */
+static MUST_CHECK struct fail interrupt(struct run *r)
+{
+	deadline_start(1000);
+	TRY(check(SF_AT_INTERRUPT, r->tid, sys_ptrace(PTRACE_INTERRUPT, (int)r->tid, 0, 0)));
+	for (;;) {
+		int status;
+		TRY(wait_tracee(r->tid, SF_AT_INTERRUPT, &status));
+		if (!W_STOPPED(status)) {
+			tracee_remove(r->tid);
+			return failed(SF_AT_DIED, r->tid, -ESRCH);
+		}
+		if (W_EVENT(status) == PTRACE_EVENT_STOP) return OK;
+		int64_t n = sys_ptrace(PTRACE_CONT, (int)r->tid, 0, 0);
+		TRY(check(SF_AT_INTERRUPT, r->tid, n));
+	}
+}
+
+static MUST_CHECK struct fail run_block(struct run *r, const uint8_t *block, uint64_t size, struct buffer *out)
+{
+	struct rseq_configuration rseq;
+	bool moved;
+	POINT(SF_AT_GETREGS, r->tid);
+	TRY(get_regs(r->tid, &r->home));
+	if (r->home.rip - r->landing < SF_LANDING_SIZE) return failed(SF_AT_LANDING, r->tid, -EBUSY);
+	TRY(leave_rseq(r->tid, &r->home, &rseq, &moved));
+	POINT(SF_AT_GETMASK, r->tid);
+	TRY(get_mask(r->tid, &r->home_mask));
+	POINT(SF_AT_LANDING, r->tid);
+	TRY(write_stub(r));
+	POINT(SF_AT_LANDING, r->tid);
+	struct fail f = enter(r);
+	if (f.error == 0) f = execute(r, block, size, out);
+	if (f.error != 0 && f.where == SF_AT_DIED) return f;
+	if (f.error == -ETIMEDOUT && f.where == SF_AT_TIMEOUT) {
+		struct fail stopped = interrupt(r);
+		if (stopped.error != 0) return stopped;
+	}
+	struct fail home = go_home(r);
+	return f.error != 0 ? f : home;
+}
+
+struct fail req_run(struct request *rq, struct reply *rp)
+{
+	struct sf_run q;
+	if (rq->size < sizeof q + sizeof(struct sf_block)) return failed(SF_AT_DECODE, 0, -EBADMSG);
+	memcpy(&q, rq->payload, sizeof q);
+	const uint8_t *block = rq->payload + sizeof q;
+	uint64_t size = rq->size - sizeof q;
+	if (tracee_find(q.tid) == 0) return failed(SF_AT_DECODE, q.tid, -ESRCH);
+	if (q.done_signal > 64 || (SYNCHRONOUS & (q.done_signal != 0 ? SIGBIT(q.done_signal) : 0)) != 0 || q.landing % 16 != 0) {
+		return failed(SF_AT_DECODE, q.tid, -EINVAL);
+	}
+	TRY(check(SF_AT_DECODE, q.tid, sf_executor_check((const struct sf_block *)block, size)));
+	struct run r = {.tid = q.tid, .done_signal = q.done_signal, .landing = q.landing};
+	r.region_size = EXECUTOR_PAGES + ROUND_UP(((const struct sf_block *)block)->size, PAGE_SIZE);
+	autofd mem = -1;
+	TRY(proc_open(q.tid, "mem", O_RDWR, &mem));
+	r.mem = mem;
+	deadline_start(q.timeout_ms != 0 ? q.timeout_ms : 10000);
+	struct fail f = run_block(&r, block, size, &rp->out);
+	deadline_stop();
+	send_kept(&r);
+	return f;
+}

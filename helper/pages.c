@@ -1,0 +1,316 @@
+/* Bytes of memory: what the page tables say (SCAN), task memory to a file (PAGES), file to file (FILE_PAGES). */
+#include "helper.h"
+
+#define REGION_BATCH 8192
+#define CHUNK (1u << 20)
+#define MAX_WORKERS 4
+
+/* Kernels before 6.7: /proc/PID/pagemap, bit by bit (Documentation/admin-guide/mm/pagemap.rst). */
+#define PM_PRESENT (1ull << 63)
+#define PM_SWAP (1ull << 62)
+#define PM_FILE (1ull << 61)
+#define PM_UFFD_WP (1ull << 57)
+#define PM_SOFT_DIRTY (1ull << 55)
+#define PM_PFN ((1ull << 55) - 1)
+
+struct scan { const struct sf_scan *q; struct buffer *out; int pagemap; uint64_t zero_pfn; bool old_kernel; };
+
+static uint64_t room(const struct scan *s)
+{
+	uint64_t have = s->out->size / sizeof(struct sf_region);
+	uint64_t most = SF_MAX_PAYLOAD / sizeof(struct sf_region);
+	uint64_t want = s->q->max_regions != 0 && s->q->max_regions < most ? s->q->max_regions : most;
+	return have < want ? want - have : 0;
+}
+
+static MUST_CHECK struct fail scan_ioctl(struct scan *s, uint64_t start, uint64_t end)
+{
+	while (start < end && room(s) > 0) {
+		uint64_t batch = room(s) < REGION_BATCH ? room(s) : REGION_BATCH;
+		TRY(buffer_reserve(s->out, s->out->size + batch * sizeof(struct sf_region)));
+		struct pm_scan_arg arg = {
+			.size = sizeof arg, .start = start, .end = end, .vec = U(s->out->data + s->out->size), .vec_len = batch,
+			.category_inverted = s->q->none_of, .category_mask = s->q->none_of,
+			.category_anyof_mask = s->q->any_of, .return_mask = s->q->report,
+		};
+		int64_t n = sys_ioctl(s->pagemap, PAGEMAP_SCAN, &arg);
+		if (n == -EINTR) continue;
+		TRY(check(SF_AT_SCAN, s->q->pid, n));
+		s->out->size += (uint64_t)n * sizeof(struct sf_region);
+		if (arg.walk_end <= start) break;
+		start = arg.walk_end;
+	}
+	return OK;
+}
+
+static uint64_t categories_of(const struct scan *s, uint64_t entry)
+{
+	uint64_t c = 0;
+	if ((entry & PM_PRESENT) != 0) c |= PAGE_IS_PRESENT;
+	if ((entry & PM_SWAP) != 0) c |= PAGE_IS_SWAPPED;
+	if ((entry & PM_FILE) != 0) c |= PAGE_IS_FILE;
+	if ((entry & PM_SOFT_DIRTY) != 0) c |= PAGE_IS_SOFT_DIRTY;
+	if ((entry & PM_UFFD_WP) == 0 && c != 0) c |= PAGE_IS_WRITTEN;
+	if ((entry & PM_PRESENT) != 0 && s->zero_pfn != 0 && (entry & PM_PFN) == s->zero_pfn) c |= PAGE_IS_PFNZERO;
+	return c;
+}
+
+static MUST_CHECK struct fail add_page(struct scan *s, uint64_t start, uint64_t address, uint64_t c)
+{
+	if ((s->q->any_of != 0 && (c & s->q->any_of) == 0) || (c & s->q->none_of) != 0) return OK;
+	struct sf_region r = {address, address + PAGE_SIZE, c & s->q->report};
+	struct sf_region *last = (struct sf_region *)(s->out->data + s->out->size) - 1;
+	if (s->out->size > 0 && last->end == address && last->start >= start && last->categories == r.categories) {
+		last->end = r.end;
+		return OK;
+	}
+	return room(s) > 0 ? buffer_append(s->out, &r, sizeof r) : OK;
+}
+
+static MUST_CHECK struct fail scan_entries(struct scan *s, uint64_t start, uint64_t end)
+{
+	uint64_t entries[512];
+	for (uint64_t at = start; at < end && room(s) > 0;) {
+		uint64_t pages = (end - at) / PAGE_SIZE < 512 ? (end - at) / PAGE_SIZE : 512;
+		int64_t n = sys_pread(s->pagemap, entries, pages * 8, at / PAGE_SIZE * 8);
+		if (n == -EINTR) continue;
+		TRY(check(SF_AT_SCAN, s->q->pid, n));
+		if (n < 8) break;
+		for (int64_t i = 0; i < n / 8; i++, at += PAGE_SIZE) TRY(add_page(s, start, at, categories_of(s, entries[i])));
+	}
+	return OK;
+}
+
+/* The frame number of the zero page, as seen in a page of our own that was only read; 0 when frame numbers are hidden. */
+static uint64_t find_zero_pfn(void)
+{
+	autofd own = (int)sys_open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	int64_t page = sys_mmap(0, PAGE_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t entry = 0;
+	if (page > 0) {
+		(void)*(volatile uint8_t *)page;
+		if (sys_pread(own, &entry, 8, U(page) / PAGE_SIZE * 8) != 8) entry = 0;
+		(void)sys_munmap((void *)page, PAGE_SIZE);
+	}
+	return entry & PM_PFN;
+}
+
+/* struct sf_scan, then struct sf_range[] (none: start..end) */
+struct fail req_scan(struct request *rq, struct reply *rp)
+{
+	struct sf_scan q;
+	if (rq->size < sizeof q || (rq->size - sizeof q) % sizeof(struct sf_range) != 0) return failed(SF_AT_DECODE, 0, -EBADMSG);
+	memcpy(&q, rq->payload, sizeof q);
+	if ((q.any_of & q.none_of) != 0 || (q.flags & ~SF_SCAN_OLD_KERNEL) != 0) return failed(SF_AT_DECODE, q.pid, -EINVAL);
+	uint32_t n = (uint32_t)((rq->size - sizeof q) / sizeof(struct sf_range));
+	struct sf_range whole = {q.start, q.end - q.start};
+	const struct sf_range *ranges = n > 0 ? (const struct sf_range *)(rq->payload + sizeof q) : &whole;
+	autofd pagemap = -1;
+	TRY(proc_open(q.pid, "pagemap", O_RDONLY, &pagemap));
+	struct scan s = {&q, &rp->out, pagemap, 0, (q.flags & SF_SCAN_OLD_KERNEL) != 0};
+	if (s.old_kernel) s.zero_pfn = find_zero_pfn();
+	for (uint32_t i = 0; i < (n > 0 ? n : 1); i++) {
+		uint64_t start = ranges[i].address, end = start + ranges[i].size;
+		if (((start | end) & (PAGE_SIZE - 1)) != 0 || end < start) return failed(SF_AT_DECODE, i, -EINVAL);
+		POINT(SF_AT_SCAN, q.pid);
+		struct fail f = s.old_kernel ? scan_entries(&s, start, end) : scan_ioctl(&s, start, end);
+		if (f.error == -ENOTTY && !s.old_kernel) {
+			s.old_kernel = true;
+			s.zero_pfn = find_zero_pfn();
+			f = scan_entries(&s, start, end);
+		}
+		TRY(f);
+	}
+	return OK;
+}
+
+static MUST_CHECK struct fail write_all(int fd, const uint8_t *from, uint64_t size, uint64_t off)
+{
+	while (size > 0) {
+		int64_t n = sys_pwrite(fd, from, size, off);
+		if (n == -EINTR) continue;
+		if (n <= 0) return failed(SF_AT_WRITE, (uint32_t)fd, n < 0 ? n : -EIO);
+		from += n;
+		off += (uint64_t)n;
+		size -= (uint64_t)n;
+	}
+	return OK;
+}
+
+/* One job a worker: bytes [from, to) of the ranges laid end to end. */
+struct job {
+	uint32_t pid;
+	int fd, mem;
+	const struct sf_range *ranges;
+	uint32_t nranges;
+	uint64_t from, to, offset;
+	uint8_t *chunk;
+	uint32_t done; /* futex */
+	struct fail why;
+};
+
+/*
+ * Fills the chunk from the ranges, starting `skip` bytes into range `i`; process_vm_readv takes what it can of up to 64
+ * ranges at once, /proc/PID/mem the page where it stopped (no read permission).
+ */
+static MUST_CHECK struct fail gather(const struct job *j, uint32_t i, uint64_t skip, uint64_t want)
+{
+	uint64_t got = 0;
+	while (got < want) {
+		struct iovec from[64], to = {j->chunk + got, 0};
+		uint32_t n = 0;
+		uint64_t s = skip;
+		for (uint32_t k = i; k < j->nranges && n < 64 && to.len < want - got; k++, s = 0) {
+			uint64_t part = j->ranges[k].size - s;
+			if (part > want - got - to.len) part = want - got - to.len;
+			from[n++] = (struct iovec){(void *)(j->ranges[k].address + s), part};
+			to.len += part;
+		}
+		int64_t r = sys_vm_readv((int)j->pid, &to, 1, from, n);
+		if (r <= 0) {
+			uint64_t part = PAGE_SIZE - (U(from[0].base) & (PAGE_SIZE - 1));
+			if (part > from[0].len) part = from[0].len;
+			if (r == -ESRCH) return failed(SF_AT_READ, j->pid, r);
+			TRY(read_task(j->pid, j->mem, U(from[0].base), to.base, part));
+			r = (int64_t)part;
+		}
+		got += (uint64_t)r;
+		for (skip += (uint64_t)r; i < j->nranges && skip >= j->ranges[i].size; i++) skip -= j->ranges[i].size;
+	}
+	return OK;
+}
+
+static struct fail run_job(struct job *j)
+{
+	uint64_t before = 0;
+	uint32_t i = 0;
+	for (uint64_t at = j->from; at < j->to;) {
+		while (at >= before + j->ranges[i].size) before += j->ranges[i++].size;
+		uint64_t want = j->to - at < CHUNK ? j->to - at : CHUNK;
+		TRY(gather(j, i, at - before, want));
+		TRY(write_all(j->fd, j->chunk, want, j->offset + at));
+		at += want;
+	}
+	return OK;
+}
+
+/* A worker thread: does its job, says so, ends. It was started with CLONE_VM on its own stack. */
+static __attribute__((noreturn, used)) void worker(struct job *j)
+{
+	j->why = run_job(j);
+	__atomic_store_n(&j->done, 1, __ATOMIC_RELEASE);
+	(void)sys_futex(&j->done, FUTEX_WAKE, 1, 0);
+	sys_exit_thread(0);
+}
+
+static int64_t start_worker(struct job *j, uint8_t *stack, uint64_t size)
+{
+	struct clone_args args = {
+		.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM, .stack = U(stack), .stack_size = size,
+	};
+	register struct job *rbx __asm__("rbx") = j;
+	int64_t ret;
+	__asm__ volatile("syscall; test %%rax, %%rax; jnz 1f; xor %%ebp, %%ebp; mov %%rbx, %%rdi; call worker; ud2; 1:"
+			 : "=a"(ret) : "0"(NR_clone3), "D"(&args), "S"(sizeof args), "r"(rbx) : "rcx", "r11", "memory");
+	return ret;
+}
+
+static uint32_t processors(void)
+{
+	uint64_t mask[16];
+	int64_t n = raw3(NR_sched_getaffinity, 0, sizeof mask, mask);
+	uint32_t count = 0;
+	for (int64_t i = 0; i < n / 8; i++) {
+		for (uint64_t m = mask[i]; m != 0; m &= m - 1) count++;
+	}
+	return count > 0 ? count : 1;
+}
+
+/* struct sf_pages, struct sf_range[] -> u64 bytes */
+struct fail req_pages(struct request *rq, struct reply *rp)
+{
+	struct sf_pages q;
+	if (rq->size < sizeof q) return failed(SF_AT_DECODE, 0, -EBADMSG);
+	memcpy(&q, rq->payload, sizeof q);
+	if (rq->size != sizeof q + q.nranges * sizeof(struct sf_range)) return failed(SF_AT_DECODE, q.pid, -EBADMSG);
+	const struct sf_range *ranges = (const struct sf_range *)(rq->payload + sizeof q);
+	int fd = rq->fd >= 0 ? rq->fd : q.fd;
+	uint64_t total = 0;
+	for (uint32_t i = 0; i < q.nranges; i++) {
+		if (ranges[i].size > (1ull << 56)) return failed(SF_AT_DECODE, i, -EOVERFLOW);
+		total += ranges[i].size;
+	}
+	autofd mem = -1;
+	TRY(proc_open(q.pid, "mem", O_RDONLY, &mem));
+	POINT(SF_AT_READ, q.pid);
+	uint32_t n = q.workers != 0 ? q.workers : total < (16u << 20) ? 1 : processors();
+	if (n > MAX_WORKERS) n = MAX_WORKERS;
+	uint64_t stack = 64 << 10, each = CHUNK + stack;
+	int64_t memory = sys_mmap(0, n * each, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	TRY(check(SF_AT_MEMORY, 0, memory));
+	struct job jobs[MAX_WORKERS];
+	uint64_t share = ROUND_UP(total / n + 1, CHUNK);
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t from = i * share < total ? i * share : total, to = from + share < total ? from + share : total;
+		uint8_t *at = (uint8_t *)memory + i * each;
+		jobs[i] = (struct job){q.pid, fd, mem, ranges, q.nranges, from, to, q.offset, at, 0, OK};
+		if (i > 0 && start_worker(&jobs[i], at + CHUNK, stack) < 0) jobs[i].done = 2; /* no thread: done below */
+	}
+	jobs[0].why = run_job(&jobs[0]);
+	struct fail f = jobs[0].why;
+	for (uint32_t i = 1; i < n; i++) {
+		if (jobs[i].done == 2) jobs[i].why = run_job(&jobs[i]);
+		else while (__atomic_load_n(&jobs[i].done, __ATOMIC_ACQUIRE) == 0) (void)sys_futex(&jobs[i].done, FUTEX_WAIT, 0, 0);
+		if (f.error == 0) f = jobs[i].why;
+	}
+	(void)sys_munmap((void *)memory, n * each);
+	TRY(f);
+	POINT(SF_AT_WRITE, q.pid);
+	return buffer_append(&rp->out, &total, sizeof total);
+}
+
+static MUST_CHECK struct fail copy_range(int from, uint64_t at, int to, uint64_t off, uint64_t size, uint8_t *chunk)
+{
+	bool by_hand = false;
+	while (size > 0) {
+		int64_t n;
+		if (!by_hand) {
+			uint64_t in = at, out = off;
+			n = sys_copy_file_range(from, &in, to, &out, size);
+			if (n == -EXDEV || n == -EINVAL || n == -EOPNOTSUPP || n == -ENOSYS || n == -EBADF || n == 0) {
+				by_hand = true;
+				continue;
+			}
+			if (n < 0 && n != -EINTR) return failed(SF_AT_WRITE, (uint32_t)to, n);
+		} else {
+			n = sys_pread(from, chunk, size < CHUNK ? size : CHUNK, at);
+			if (n == 0) return failed(SF_AT_READ, (uint32_t)from, -ENODATA);
+			if (n < 0 && n != -EINTR) return failed(SF_AT_READ, (uint32_t)from, n);
+			if (n > 0) TRY(write_all(to, chunk, (uint64_t)n, off));
+		}
+		if (n == -EINTR) continue;
+		at += (uint64_t)n;
+		off += (uint64_t)n;
+		size -= (uint64_t)n;
+	}
+	return OK;
+}
+
+/* struct sf_file_pages, struct sf_range[] -> u64 bytes */
+struct fail req_file_pages(struct request *rq, struct reply *rp)
+{
+	struct sf_file_pages q;
+	if (rq->size < sizeof q) return failed(SF_AT_DECODE, 0, -EBADMSG);
+	memcpy(&q, rq->payload, sizeof q);
+	if (rq->size != sizeof q + q.nranges * sizeof(struct sf_range)) return failed(SF_AT_DECODE, (uint32_t)q.from, -EBADMSG);
+	const struct sf_range *ranges = (const struct sf_range *)(rq->payload + sizeof q);
+	autobuffer chunk = {0, 0, 0};
+	TRY(buffer_reserve(&chunk, CHUNK));
+	uint64_t total = 0;
+	for (uint32_t i = 0; i < q.nranges; i++) {
+		POINT(SF_AT_READ, (uint32_t)q.from);
+		TRY(copy_range(q.from, ranges[i].address, q.to, q.offset + total, ranges[i].size, chunk.data));
+		total += ranges[i].size;
+	}
+	return buffer_append(&rp->out, &total, sizeof total);
+}

@@ -1,0 +1,32 @@
+/** What the kinds share while a tree is dumped: options, log, helper, the model being filled, ids, and what was refused. */
+import { statfsSync } from 'node:fs';
+import type { Helper } from '../helper/client.ts';
+import type { FrozenTree } from '../image/tree.ts';
+import type { Log } from '../log.ts';
+import type { FrozenTask } from './frozen.ts';
+import type { DumpOptions } from './options.ts';
+import { Refusals } from './refusals.ts';
+
+export class DumpContext {
+  readonly refusals = new Refusals();
+  tasks: readonly FrozenTask[] = [];
+  #fileIds = 0;
+  #pagesIds = 0;
+  #types = new Map<bigint, number>();
+
+  /** @param shmemDevice st_dev of memory files: memfd, shared anonymous memory */
+  constructor(readonly options: DumpOptions, readonly log: Log, readonly helper: Helper, readonly tree: FrozenTree, readonly shmemDevice: bigint) {}
+
+  /** A new id in the files image. */
+  newFileId(): number { return ++this.#fileIds; }
+
+  /** A new N of `pages-N.img`. */
+  newPagesId(): number { return ++this.#pagesIds; }
+
+  /** The magic of the file system a file is on (<linux/magic.h>). @param path any way to the file, /proc/PID/fd/N for one */
+  fileSystem(device: bigint, path: string): number {
+    let type = this.#types.get(device);
+    if (type === undefined) this.#types.set(device, type = Number(statfsSync(path).type));
+    return type;
+  }
+}

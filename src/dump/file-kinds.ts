@@ -1,0 +1,67 @@
+/**
+ * The kinds of open file that can be dumped, one a line. Adding one: its folder under src/resources/ and a line here. The first kind that
+ * claims a descriptor has it.
+ */
+import type { BigIntStats } from 'node:fs';
+import type { file_entry } from '../image/schema/index.ts';
+import type { Program, RanBlock, ResultRef } from '../program/program.ts';
+import type { FdInfo } from '../proc/fdinfo.ts';
+import { memoryFiles } from '../resources/shared-memory/dump.ts';
+import { pipes } from '../resources/pipe/dump.ts';
+import { regularFiles } from '../resources/regular/dump.ts';
+import { terminals } from '../resources/tty/dump.ts';
+import type { DumpContext } from './context.ts';
+import type { FrozenTask } from './frozen.ts';
+
+/** One descriptor of one task. */
+export interface Descriptor {
+  readonly task: FrozenTask;
+  readonly fd: number;
+  readonly info: FdInfo;
+  /** What /proc/PID/fd/N points to. */
+  readonly link: string;
+  readonly stat: BigIntStats;
+}
+
+/** An open file description, with every descriptor of the tree that is it. */
+export interface OpenFile {
+  /** In the files image. */
+  readonly id: number;
+  readonly kind: FileKind;
+  readonly descriptors: Descriptor[];
+  /** The owner of signal-driven I/O. */
+  owner: FileOwner;
+}
+
+/** fown_entry */
+export interface FileOwner { uid: number; euid: number; signum: number; pid_type: number; pid: number }
+
+export interface FileKind {
+  /** `file_entry.type`. */
+  readonly type: number;
+  claims(descriptor: Descriptor, context: DumpContext): boolean;
+  /** What stands in the way of dumping it. */
+  refuse(descriptor: Descriptor, context: DumpContext): { readonly why: string; readonly remedy?: string } | undefined;
+  /**
+   * Adds steps of the helper about an open file it holds as `held`, while the tree is frozen; what is returned reads the answers.
+   * Nothing may be consumed or changed: the program may run on.
+   */
+  ask?(program: Program, held: ResultRef, file: OpenFile, context: DumpContext): (ran: RanBlock) => void;
+  /** Its entry, and whatever other images it needs (into `context.tree`). Called for each open file once; the tree may run again already. */
+  entry(file: OpenFile, context: DumpContext): Omit<file_entry, 'type' | 'id'>;
+}
+
+export const FILE_KINDS: readonly FileKind[] = [memoryFiles, regularFiles, pipes, terminals];
+
+export function describeDescriptor({ task, fd, link }: Descriptor): string {
+  return `task ${task.pid} (${task.stat.comm}), fd ${fd} (${link})`;
+}
+
+/** The words for what no kind claims. */
+export function nameUnsupported(link: string): string {
+  const [kind] = /^[a-z_]+(?=:\[?)/u.exec(link) ?? [''];
+  if (kind === 'socket') return 'sockets are not supported yet';
+  if (kind === 'anon_inode') return `${link.slice('anon_inode:'.length).replace(/^\[|\]$/gu, '')} descriptors are not supported yet`;
+  if (['net', 'ipc', 'uts', 'pid', 'mnt', 'user', 'cgroup', 'time'].includes(kind!)) return 'descriptors of namespaces are not supported yet';
+  return 'this kind of file is not supported yet';
+}

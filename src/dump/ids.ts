@@ -1,0 +1,62 @@
+/** Ids of what tasks share: address space, descriptor table, fs, signal handlers (by kcmp), and namespaces (by inode). Ours is the first of each. */
+import { readlinkSync } from 'node:fs';
+import { create } from '../image/wire.ts';
+import { task_kobj_ids_entry } from '../image/schema/index.ts';
+import { readProcLink } from '../proc/read.ts';
+import type { DumpContext } from './context.ts';
+import { describeTask, type FrozenTask } from './frozen.ts';
+import { KCMP, sameObjects } from './kcmp.ts';
+
+/** Namespaces in the order their ids are given. `proc`: the name under /proc/PID/ns. */
+const NAMESPACES = [
+  { proc: 'pid', field: 'pid_ns_id' }, { proc: 'net', field: 'net_ns_id' }, { proc: 'ipc', field: 'ipc_ns_id' }, { proc: 'uts', field: 'uts_ns_id' },
+  { proc: 'time', field: 'time_ns_id' }, { proc: 'mnt', field: 'mnt_ns_id' }, { proc: 'user', field: 'user_ns_id' }, { proc: 'cgroup', field: 'cgroup_ns_id' },
+] as const;
+type NamespaceField = (typeof NAMESPACES)[number]['field'];
+type NamespaceIds = Partial<Record<NamespaceField, number>>;
+
+/** Our own namespaces, by name; read before anything is frozen. */
+export interface OwnNamespaces { readonly links: ReadonlyMap<string, string>; readonly ids: NamespaceIds }
+
+export function ownNamespaces(): OwnNamespaces {
+  const links = new Map<string, string>();
+  const ids: NamespaceIds = {};
+  for (const { proc, field } of NAMESPACES) {
+    try {
+      links.set(proc, readlinkSync(`/proc/self/ns/${proc}`));
+    } catch {
+      continue; // a kernel built without it
+    }
+    ids[field] = links.size;
+  }
+  return { links, ids };
+}
+
+/** What the inventory says of the dumping process itself. */
+export function ownIds(own: OwnNamespaces): task_kobj_ids_entry {
+  return create(task_kobj_ids_entry, { vm_id: 1, files_id: 1, fs_id: 1, sighand_id: 1, ...own.ids });
+}
+
+/** Refuses tasks that live in namespaces of their own. */
+export function checkNamespaces(task: FrozenTask, own: OwnNamespaces, context: DumpContext): void {
+  const other = [...own.links].filter(([name, link]) => readProcLink(`/proc/${task.pid}/ns/${name}`) !== link).map(([name]) => name);
+  if (other.length > 0) context.refusals.add(describeTask(task), `it lives in other namespaces than the dump (${other.join(', ')}), which is not supported yet`);
+}
+
+const SHARED = [['vm_id', KCMP.VM], ['files_id', KCMP.FILES], ['fs_id', KCMP.FS], ['sighand_id', KCMP.SIGHAND]] as const;
+
+/** The ids of every living task, by pid. 1 is ours. */
+export function objectIds(tasks: readonly FrozenTask[], own: OwnNamespaces, context: DumpContext): Map<number, task_kobj_ids_entry> {
+  const ids = new Map(tasks.map(({ pid }) => [pid, create(task_kobj_ids_entry, { ...ownIds(own) })]));
+  const buckets = SHARED.map(([field, type]) => ({ type, items: tasks.map(({ pid }) => ({ pid, index: 0, field })) }));
+  const groups = tasks.length < 2 ? buckets.flatMap(({ items }) => items.map((item) => [item])) : sameObjects(context.helper, buckets);
+  const place = new Map(tasks.map(({ pid }, i) => [pid, i]));
+  const next = { vm_id: 2, files_id: 2, fs_id: 2, sighand_id: 2 };
+  groups.sort(([a], [b]) => place.get(a!.pid)! - place.get(b!.pid)!);
+  for (const group of groups) {
+    const { field } = group[0]!;
+    const id = next[field]++;
+    for (const { pid } of group) ids.get(pid)![field] = id;
+  }
+  return ids;
+}

@@ -1,0 +1,114 @@
+/**
+ * Stopping a tree: every thread of every task below the root, until a look at all of them finds nothing new. Parents are stopped in the
+ * same pass as their children were found, so each pass can only find what was made before the last one.
+ */
+import { StillframeError } from '../errors.ts';
+import { errnoName } from '../kernel/errno.ts';
+import { isGone, readProcNumbers, readProcText } from '../proc/read.ts';
+import { parseStat, type ProcStat } from '../proc/stat.ts';
+import { parseStatus } from '../proc/status.ts';
+import type { FrozenTask } from './frozen.ts';
+import type { Seized } from '../helper/protocol.ts';
+
+const ESRCH = -3;
+/** A tree that grows faster than it can be stopped, this many passes long, is given up. */
+const MAX_PASSES = 1000;
+
+export interface Seizer {
+  seize(tids: readonly number[], options?: { timeoutMs?: number }): Seized[];
+}
+
+interface Found { readonly pid: number; tids: number[] }
+
+/** The tasks, each parent before its children. @param timeoutMs for the whole tree, 0: none */
+export function seizeTree(helper: Seizer, root: number, timeoutMs: number): FrozenTask[] {
+  const deadline = timeoutMs === 0 ? Infinity : performance.now() + timeoutMs;
+  const seized = new Map<number, Seized>();
+  for (let pass = 0; ; pass++) {
+    const found = discover(root);
+    const fresh = found.flatMap(({ tids }) => tids).filter((tid) => !seized.has(tid));
+    if (fresh.length === 0) return found.length === 0 ? gone(root) : order(found, seized);
+    const left = deadline - performance.now();
+    if (pass === MAX_PASSES || left <= 0) throw tooSlow(root, timeoutMs, pass);
+    for (const one of helper.seize(fresh, { timeoutMs: left === Infinity ? 0 : Math.max(1, Math.ceil(left)) })) {
+      if (one.status === 0 || one.zombie) seized.set(one.tid, one);
+      else if (one.status !== ESRCH) throw notSeized(one);
+    }
+  }
+}
+
+/** Every task below the root with its threads, as /proc shows them now. */
+function discover(root: number): Found[] {
+  const found: Found[] = [];
+  const queue = [root];
+  for (let pid = queue.shift(); pid !== undefined; pid = queue.shift()) {
+    try {
+      const tids = readProcNumbers(`/proc/${pid}/task`);
+      tids.sort((a, b) => Number(b === pid) - Number(a === pid) || a - b);
+      found.push({ pid, tids });
+      for (const tid of tids) {
+        try {
+          queue.push(...readProcText(`/proc/${pid}/task/${tid}/children`).trim().split(' ').filter((text) => text !== '').map(Number));
+        } catch (error) {
+          if (!isGone(error)) throw error;
+        }
+      }
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+  }
+  return found;
+}
+
+function order(found: readonly Found[], seized: ReadonlyMap<number, Seized>): FrozenTask[] {
+  const tasks = new Map<number, FrozenTask>();
+  for (const { pid, tids } of found) {
+    const stat = parseStat(readProcText(`/proc/${pid}/stat`));
+    const parent = tasks.get(stat.ppid);
+    tasks.set(pid, {
+      pid, ppid: parent?.pid ?? 0, parent, stat, zombie: isZombie(stat) && tids.length === 1, stopSignal: seized.get(pid)?.stopSignal ?? 0, tids,
+      threads: [], mappings: [],
+    });
+  }
+  return [...tasks.values()];
+}
+
+export const isZombie = (stat: ProcStat): boolean => stat.state === 'Z' || stat.state === 'X';
+
+function gone(root: number): never {
+  throw new StillframeError({ doing: 'dump', where: `task ${root}`, why: 'it exited before it could be stopped' });
+}
+
+function tooSlow(root: number, timeoutMs: number, passes: number): StillframeError {
+  return new StillframeError({
+    doing: 'dump', where: `task ${root}`, why: passes >= MAX_PASSES ? 'its tree makes new tasks faster than they can be stopped' : `its tree could not be stopped within ${timeoutMs / 1000} s`,
+    remedy: 'Give it more time with --timeout SECONDS',
+  });
+}
+
+function notSeized({ tid, status }: Seized): StillframeError {
+  const tracer = tracerOf(tid);
+  if (tracer !== 0) {
+    return new StillframeError({
+      doing: 'dump', where: `task ${tid}`, why: `it is traced by process ${tracer}${commOf(tracer)}`, remedy: 'Detach that debugger or tracer first: a task has one tracer at a time',
+    });
+  }
+  const why = `it could not be stopped: ${errnoName(-status) ?? `error ${status}`}`;
+  return new StillframeError({ doing: 'dump', where: `task ${tid}`, why, remedy: status === -1 ? 'Run as root, or with CAP_SYS_PTRACE and CAP_CHECKPOINT_RESTORE' : undefined });
+}
+
+function tracerOf(tid: number): number {
+  try {
+    return parseStatus(readProcText(`/proc/${tid}/status`)).tracer;
+  } catch {
+    return 0;
+  }
+}
+
+function commOf(pid: number): string {
+  try {
+    return ` (${parseStat(readProcText(`/proc/${pid}/stat`)).comm})`;
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,274 @@
+/**
+ * The supervisor's side of the helper: one typed, blocking method for each request of `helper/protocol.h`. While tasks are
+ * frozen nothing here goes through the event loop. Policy is elsewhere; images are unknown here.
+ */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { StillframeError } from '../errors.ts';
+import { errnoName } from '../kernel/errno.ts';
+import { RanBlock, type Program } from '../program/program.ts';
+import { loadLibc } from './koffi.ts';
+import * as p from './protocol.ts';
+import { Wire, WireClosed, type Reply } from './wire.ts';
+
+export interface RunOptions {
+  /** From `findLanding`. */
+  readonly landing: bigint;
+  /** From `pickDoneSignal`; 0 (default): system-call stops, works always but costs two stops a system call. */
+  readonly doneSignal?: number;
+  /** After this the program is interrupted and the thread sent home. Default 10,000. */
+  readonly timeoutMs?: number;
+}
+
+export interface ScanOptions {
+  /** Pages with at least one of these `PageIs` bits (0: every page). */
+  readonly anyOf: bigint;
+  /** ... and none of these. */
+  readonly noneOf?: bigint;
+  /** Which bits to tell apart in the answer. */
+  readonly report: bigint;
+  /** At most so many regions (0: no limit). When as many came, go on from the last one's end. */
+  readonly maxRegions?: number;
+  /** Reads /proc/PID/pagemap as on a kernel without PAGEMAP_SCAN: for tests. */
+  readonly oldKernel?: boolean;
+}
+
+export interface FaultPlan {
+  readonly request: p.ReqName;
+  /** 1: the first point of the request. */
+  readonly nth: number;
+  /** The errno it fails with; 0: the helper kills itself with SIGKILL there. */
+  readonly errno: number;
+  /** Only points of this step. */
+  readonly where?: p.WhereName;
+}
+
+/** What a request is for, when its failure is told. */
+const DOING: Record<p.ReqName, string> = {
+  HELLO: 'start helper', SEIZE: 'seize threads', STATE: 'read thread state', RUN: 'run a program in a task', DETACH: 'let threads go',
+  KILL: 'kill processes', SCAN: 'scan memory', PAGES: 'copy memory', PEEK: 'read memory', POKE: 'write memory', LOCAL: 'run a program in the helper',
+  PUT_FD: 'hand a descriptor to the helper', GET_FD: 'fetch a descriptor from the helper', CLOSE: 'close descriptors in the helper',
+  ARENA: 'map the arena', SPAWN: 'start the first task', AWAIT: 'wait for the restored tasks', TAKEOVER: 'take restored threads over',
+  FILE_PAGES: 'copy file ranges', FAULT: 'plan a fault',
+};
+
+const REMEDIES: Record<string, string> = {
+  'SEIZE EPERM': 'Another tracer may hold it (a debugger, strace: see TracerPid in /proc/PID/status), or more privilege is needed (root, CAP_SYS_PTRACE)',
+  'OPEN EACCES': 'More privilege is needed (root, CAP_SYS_PTRACE)',
+  'CLONE EEXIST': 'That pid is in use. Wait until it is free, or restore into a new pid namespace',
+  'CLONE EPERM': 'Choosing pids needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN',
+  'WRITE ENOSPC': 'Free space there, or choose another directory',
+  'READ ESRCH': 'The task is gone',
+};
+
+export class Helper {
+  readonly #wire: Wire;
+  #exited: number | undefined;
+  #closed = false;
+  /** The fixed facts of this helper: sizes, its pid. */
+  readonly hello: p.Hello;
+
+  private constructor(wire: Wire, readonly pid: number) {
+    this.#wire = wire;
+    this.hello = p.decodeHello(this.#ask('HELLO').payload);
+    if (this.hello.version !== p.PROTOCOL_VERSION) {
+      throw new StillframeError({ doing: 'start helper', why: `it speaks protocol ${this.hello.version}, this is ${p.PROTOCOL_VERSION}`, remedy: 'Build or install again' });
+    }
+  }
+
+  /**
+   * Starts a helper.
+   * @param faults allow `fault()`: for tests
+   * @throws StillframeError: no Linux on x86-64, no binary, koffi does not load
+   */
+  static start({ faults = false, path = helperPath() }: { faults?: boolean; path?: string } = {}): Helper {
+    const libc = loadLibc();
+    const [ours, theirs] = libc.socketpair();
+    try {
+      const pid = libc.spawn(path, faults ? ['3', '--faults'] : ['3'], theirs);
+      libc.close(theirs);
+      return new Helper(new Wire(ours), pid);
+    } catch (error) {
+      libc.close(ours);
+      throw error;
+    }
+  }
+
+  /** Ends the helper: it lets go (or kills, when taken over) what it still traces. Waits for its end. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#wire.close();
+    if (this.#exited === undefined) this.#exited = loadLibc().waitpid(this.pid, true);
+  }
+
+  /** Stops threads: all are asked, then waited for. What went wrong with one is in its `status`; nothing is thrown for it. */
+  seize(tids: readonly number[], { timeoutMs = 0 }: { timeoutMs?: number } = {}): p.Seized[] {
+    return p.decodeSeized(this.#ask('SEIZE', p.encodeWords([timeoutMs, ...tids])).payload);
+  }
+
+  /** Registers, masks and queues of seized threads, in the order asked for. */
+  state(tids: readonly number[]): p.ThreadState[] {
+    return p.decodeStates(this.#ask('STATE', p.encodeWords(tids)).payload);
+  }
+
+  /** Runs a program in a seized thread and brings the thread home. The block tells how it went: `check()` it. */
+  run(tid: number, program: Program, { landing, doneSignal = 0, timeoutMs = 0 }: RunOptions): RanBlock {
+    const head = Buffer.alloc(24);
+    head.writeUInt32LE(tid, 0);
+    head.writeUInt32LE(doneSignal, 4);
+    head.writeBigUInt64LE(landing, 8);
+    head.writeUInt32LE(timeoutMs, 16);
+    return new RanBlock(program, this.#ask('RUN', head, withoutStack(program.encode())).payload);
+  }
+
+  /** Runs a program in the helper. Descriptors it opens stay open there under their numbers. */
+  local(program: Program): RanBlock {
+    return new RanBlock(program, this.#ask('LOCAL', withoutStack(program.encode())).payload);
+  }
+
+  /** Lets threads go on as they were. `signal`: 0, or SIGSTOP to leave them stopped. Answers 0 or -errno for each. */
+  detach(tids: readonly number[], { signal = 0 }: { signal?: number } = {}): number[] {
+    return p.decodeWords(this.#ask('DETACH', p.encodeWords(tids.flatMap((tid) => [tid, signal]))).payload);
+  }
+
+  /** SIGKILL, then waits until each is gone or a zombie. Answers 0 or -errno for each. */
+  kill(pids: readonly number[]): number[] {
+    return p.decodeWords(this.#ask('KILL', p.encodeWords(pids)).payload);
+  }
+
+  /** What the page tables say about ranges of a task; regions come in the order of the ranges and never span two. */
+  scan(pid: number, ranges: readonly p.Range[], { anyOf, noneOf = 0n, report, maxRegions = 0, oldKernel = false }: ScanOptions): p.Region[] {
+    if (ranges.length === 0) return [];
+    const head = Buffer.concat([p.encodeWords([pid, oldKernel ? 1 : 0]), p.encodeQuads([0n, 0n, BigInt(maxRegions), anyOf, noneOf, report])]);
+    return p.decodeRegions(this.#ask('SCAN', head, p.encodeRanges(ranges)).payload);
+  }
+
+  /**
+   * Copies ranges of a task's memory, laid end to end, to a file at `offset`. `to`: our descriptor, or `{ held }` a number in
+   * the helper. Returns the bytes copied. A full disk is ENOSPC; the file then has what was written before.
+   */
+  pages(pid: number, to: number | { readonly held: number }, offset: bigint, ranges: readonly p.Range[], { workers = 0 }: { workers?: number } = {}): bigint {
+    const held = typeof to === 'number' ? -1 : to.held;
+    const head = Buffer.concat([p.encodeWords([pid, held]), p.encodeQuads([offset]), p.encodeWords([ranges.length, workers])]);
+    return this.#exchange('PAGES', [head, p.encodeRanges(ranges)], typeof to === 'number' ? to : undefined).payload.readBigUInt64LE(0);
+  }
+
+  /** Copies ranges (addresses are offsets in `from`) of a held descriptor, laid end to end, to another at `offset`. */
+  filePages(from: number, to: number, offset: bigint, ranges: readonly p.Range[]): bigint {
+    const head = Buffer.concat([p.encodeWords([from, to]), p.encodeQuads([offset]), p.encodeWords([ranges.length, 0])]);
+    return this.#ask('FILE_PAGES', head, p.encodeRanges(ranges)).payload.readBigUInt64LE(0);
+  }
+
+  /** Bytes of a task's memory; shorter when a page cannot be read. */
+  peek(pid: number, address: bigint, size: number): Buffer {
+    return this.#ask('PEEK', p.encodeWords([pid, size]), p.encodeQuads([address])).payload;
+  }
+
+  poke(pid: number, address: bigint, bytes: Uint8Array): void {
+    this.#ask('POKE', p.encodeWords([pid, bytes.length]), p.encodeQuads([address]), bytes);
+  }
+
+  /** Gives the helper a copy of our descriptor; returns its number there. */
+  putFd(fd: number): number {
+    return this.#exchange('PUT_FD', [], fd).payload.readInt32LE(0);
+  }
+
+  /** A copy, ours to close, of a descriptor the helper holds. */
+  getFd(held: number): number {
+    const { fd } = this.#ask('GET_FD', p.encodeWords([held]));
+    if (fd < 0) throw new StillframeError({ doing: DOING.GET_FD, where: `descriptor ${held}`, why: 'none came along', remedy: "The limit of open files may be reached: 'ulimit -n'" });
+    return fd;
+  }
+
+  closeFds(held: readonly number[]): void {
+    this.#ask('CLOSE', p.encodeWords(held));
+  }
+
+  /**
+   * Makes the restore's shared memory, mapped at `address` in the helper and so in every task spawned from it. Its first
+   * `executorSize` bytes are the executor. EEXIST: choose another address. `fd` is ours: write the blocks through it.
+   */
+  arena(address: bigint, size: bigint): { readonly fd: number; readonly executorSize: number } {
+    const reply = this.#ask('ARENA', p.encodeQuads([address, size]));
+    return { fd: reply.fd, executorSize: Number(reply.payload.readBigUInt64LE(0)) };
+  }
+
+  /** Starts the first task of a restore on its block in the arena. `pid` 0: any. Returns its pid. */
+  spawn(block: bigint, pid: number, cloneFlags = 0n): number {
+    return this.#ask('SPAWN', p.encodeQuads([block]), p.encodeWords([pid, 0]), p.encodeQuads([cloneFlags])).payload.readInt32LE(0);
+  }
+
+  /**
+   * Waits until `parked` threads have parked, one has failed or died, or the time is up.
+   * @param shared address of `struct sf_shared` in the arena
+   * @param blocks of threads whose death while they run is to be noticed (their tids as the helper sees them)
+   */
+  await(shared: bigint, parked: number, timeoutMs: number, blocks: readonly bigint[] = []): p.Awaited {
+    return p.decodeAwaited(this.#ask('AWAIT', p.encodeQuads([shared]), p.encodeWords([parked, timeoutMs]), p.encodeQuads(blocks)).payload);
+  }
+
+  /** Makes parked threads into what they were. They stay stopped until `detach`, and die if the helper does. */
+  takeover(threads: readonly p.Takeover[]): p.Taken[] {
+    return p.decodeTaken(this.#ask('TAKEOVER', ...threads.map(p.encodeTakeover)).payload);
+  }
+
+  /** Plans a fault, replacing the last plan; returns how many points the last plan saw. Only with `faults`. */
+  fault({ request, nth, errno, where }: FaultPlan): number {
+    return this.#ask('FAULT', p.encodeWords([p.Req[request], nth, errno, where === undefined ? 0 : p.where(where)])).payload.readUInt32LE(0);
+  }
+
+  #ask(name: p.ReqName, ...parts: Uint8Array[]): Reply {
+    return this.#exchange(name, parts);
+  }
+
+  #exchange(name: p.ReqName, parts: readonly Uint8Array[], fd?: number): Reply {
+    if (this.#closed) throw new StillframeError({ doing: DOING[name], where: 'helper', why: 'it was closed before' });
+    let reply: Reply;
+    try {
+      reply = this.#wire.exchange(p.Req[name], parts, fd);
+    } catch (error) {
+      throw error instanceof WireClosed ? this.#death(name, error) : error;
+    }
+    if (reply.status !== 0) throw requestError(name, reply);
+    return reply;
+  }
+
+  #death(name: p.ReqName, cause: WireClosed): StillframeError {
+    this.#exited ??= loadLibc().waitpid(this.pid, true);
+    return new StillframeError({ doing: DOING[name], where: `helper (pid ${this.pid})`, why: `it ended: ${describeExit(this.#exited)}`, cause });
+  }
+}
+
+function describeExit(status: number | undefined): string {
+  if (status === undefined) return 'somebody else waited for it';
+  return (status & 0x7f) !== 0 ? `killed by signal ${status & 0x7f}` : `exit code ${(status >> 8) & 0xff}`;
+}
+
+function requestError(name: p.ReqName, { status, where, subject }: Reply): StillframeError {
+  const [step, sentence] = p.WHERE[where] ?? ['NOTHING', `step ${where}`];
+  const errno = errnoName(-status);
+  const remedy = REMEDIES[`${step} ${errno}`];
+  return new StillframeError({ doing: DOING[name], where: subject === 0 ? 'helper' : `${SUBJECT[step] ?? 'task'} ${subject}`, why: `${sentence}: ${errno}`, ...(remedy === undefined ? {} : { remedy }) });
+}
+
+/** What `subject` of a failed step is, when not a task. */
+const SUBJECT: Readonly<Partial<Record<p.WhereName, string>>> = { DECODE: 'entry', WRITE: 'descriptor', FD: 'descriptor', CLONE: 'pid' };
+
+/** The wire carries a block up to the end of its data; the stack is made where it runs. */
+function withoutStack(block: Buffer): Buffer {
+  return block.subarray(0, Math.min(block.length, Math.max(72, block.readUInt32LE(24) + block.readUInt32LE(28))));
+}
+
+/** Where the binary is: `STILLFRAME_HELPER`, the source tree, or beside the bundle. */
+export function helperPath(): string {
+  const wanted = process.env['STILLFRAME_HELPER'];
+  if (wanted !== undefined) return wanted;
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    throw new StillframeError({ doing: 'start helper', why: `this is ${process.platform} on ${process.arch}`, remedy: 'dump and restore need Linux on x86-64; images can be read anywhere' });
+  }
+  const tried = ['../../helper/stillframe-helper', './stillframe-helper', '../stillframe-helper', '../helper/stillframe-helper'].map((path) => fileURLToPath(new URL(path, import.meta.url)));
+  const found = tried.find((path) => existsSync(path));
+  if (found === undefined) throw new StillframeError({ doing: 'start helper', where: tried[0], why: 'ENOENT', remedy: "Build it with 'make helper'" });
+  return found;
+}

@@ -1,0 +1,25 @@
+/** Device numbers: the C library's layout (stat's st_dev, st_rdev; <sys/sysmacros.h>) and the numbers of devices that mean something to us (Documentation/admin-guide/devices.txt). */
+
+export function major(device: bigint): number {
+  return Number((device >> 8n & 0xfffn) | (device >> 32n & ~0xfffn));
+}
+
+export function minor(device: bigint): number {
+  return Number((device & 0xffn) | (device >> 12n & ~0xffn));
+}
+
+/** As the image format keeps some devices: 12 bits major, 20 bits minor (the kernel's MKDEV). */
+export function kernelDevice(device: bigint): number {
+  return ((major(device) << 20) | minor(device)) >>> 0;
+}
+
+/** As `/proc/PID/stat` prints one (the kernel's new_encode_dev). */
+export function encodedDevice(device: bigint): number {
+  const low = minor(device);
+  return ((low & 0xff) | (major(device) << 8) | ((low & ~0xff) << 12)) | 0;
+}
+
+/** Majors. */
+export const DEVICE = { MEM: 1, TTY: 4, TTYAUX: 5, PTY_MASTER: 128, PTY_SLAVE: 136, PTY_MAJORS: 8 } as const;
+/** Minors of DEVICE.MEM that hold no state: null, zero, full, random, urandom. */
+export const PLAIN_MEMORY_DEVICES: ReadonlySet<number> = new Set([3, 5, 7, 8, 9]);

@@ -1,0 +1,57 @@
+/** `/proc/PID/status` and that of a thread: credentials, signal sets, and what has no other place. */
+export interface ProcStatus {
+  /** Real, effective, saved, file system. */
+  readonly uid: readonly [number, number, number, number];
+  readonly gid: readonly [number, number, number, number];
+  readonly groups: readonly number[];
+  readonly umask: number;
+  readonly tgid: number;
+  /** 0: nobody. */
+  readonly tracer: number;
+  /** Pids of the thread in its pid namespaces, the reader's first; more than one: it lives in an inner one. */
+  readonly nsPids: readonly number[];
+  readonly sigIgn: bigint;
+  readonly sigCgt: bigint;
+  readonly capInh: bigint;
+  readonly capPrm: bigint;
+  readonly capEff: bigint;
+  readonly capBnd: bigint;
+  readonly capAmb: bigint;
+  readonly noNewPrivs: number;
+  /** 0 none, 1 strict, 2 filter. */
+  readonly seccomp: number;
+  readonly seccompFilters: number;
+}
+
+/** @throws RangeError naming the line that is missing */
+export function parseStatus(text: string): ProcStatus {
+  const line = (name: string): string => {
+    const value = find(text, name);
+    if (value === undefined) throw new RangeError(`/proc/PID/status has no line ${name}`);
+    return value;
+  };
+  const numbers = (value: string): number[] => (value === '' ? [] : value.split(/\s+/u).map(Number));
+  const four = (name: string): [number, number, number, number] => {
+    const [a, b, c, d] = numbers(line(name));
+    return [a!, b!, c!, d!];
+  };
+  const hex = (name: string): bigint => BigInt(`0x${line(name)}`);
+  const tgid = Number(line('Tgid'));
+  return {
+    uid: four('Uid'), gid: four('Gid'), groups: numbers(line('Groups')), umask: parseInt(find(text, 'Umask') ?? '0', 8), tgid,
+    tracer: Number(line('TracerPid')), nsPids: numbers(find(text, 'NSpid') ?? String(tgid)),
+    sigIgn: hex('SigIgn'), sigCgt: hex('SigCgt'),
+    capInh: hex('CapInh'), capPrm: hex('CapPrm'), capEff: hex('CapEff'), capBnd: hex('CapBnd'), capAmb: BigInt(`0x${find(text, 'CapAmb') ?? '0'}`),
+    noNewPrivs: Number(find(text, 'NoNewPrivs') ?? 0), seccomp: Number(find(text, 'Seccomp') ?? 0),
+    seccompFilters: Number(find(text, 'Seccomp_filters') ?? 0),
+  };
+}
+
+/** The rest of the line that starts with `name:`, without white space around it. The first line (Name) can hold anything but a newline. */
+function find(text: string, name: string): string | undefined {
+  const key = `\n${name}:`;
+  const at = text.indexOf(key);
+  if (at < 0) return undefined;
+  const end = text.indexOf('\n', at + 1);
+  return text.slice(at + key.length, end < 0 ? text.length : end).trim();
+}

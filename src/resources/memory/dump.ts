@@ -1,0 +1,141 @@
+/**
+ * The mappings of a process as image entries: what each one is, which file is behind it, which of its pages belong in the image.
+ * What cannot be dumped is refused by name. Page contents are ../../dump/pages.ts's.
+ */
+import { create } from '../../image/wire.ts';
+import { mm_entry, vma_entry } from '../../image/schema/index.ts';
+import type { Mapping } from '../../proc/smaps.ts';
+import type { ProcStat } from '../../proc/stat.ts';
+import type { ProcessFacts } from '../process/dump.ts';
+import { ADVICE_OF, FLAG_OF, MAP, PROT, TASK_SIZE, VMA } from './kinds.ts';
+
+/** A mapping on its way into the image. */
+export interface DumpedMapping {
+  readonly mapping: Mapping;
+  readonly entry: vma_entry;
+}
+
+/** Why a mapping cannot be dumped. */
+export interface MappingRefusal { readonly why: string; readonly remedy?: string }
+
+/** The file behind a mapping. */
+export interface MappedFile {
+  /** Id in the files image, what `shmid` holds. */
+  readonly id: number;
+  /** It is a memory file (memfd or shared anonymous memory). */
+  readonly memfd: boolean;
+  /** How it was opened: O_RDONLY, O_WRONLY or O_RDWR. */
+  readonly access: number;
+}
+
+/** Whether a mapping has a file behind it (shared anonymous memory has one too). */
+export function hasFile(mapping: Mapping): boolean {
+  return mapping.device !== '00:00' || mapping.inode !== 0n;
+}
+
+/** A range of addresses as people and /proc write it. */
+export function describeMapping({ range, name }: Mapping): string {
+  return name === '' ? `mapping ${range}` : `mapping ${range} ${name}`;
+}
+
+/** What stands in the way of dumping it, from what smaps says. */
+export function refuseMapping(mapping: Mapping): MappingRefusal | undefined {
+  const { name, flags, shared } = mapping;
+  const has = (flag: string): boolean => flags.includes(flag);
+  if (has('ht')) return { why: 'huge pages (MAP_HUGETLB) are not supported yet' };
+  if (name.startsWith('/SYSV')) return { why: 'System V shared memory is not supported yet', remedy: 'Detach the segment (shmdt) before the dump' };
+  if (name.startsWith('/[aio]')) return { why: 'asynchronous I/O contexts (io_setup) are not supported yet', remedy: 'Destroy the context (io_destroy) before the dump' };
+  if (name.startsWith('anon_inode:')) return { why: 'a mapped kernel object that cannot be dumped' };
+  if (name.startsWith('/secretmem')) return { why: 'secret memory (memfd_secret) cannot be read by anybody but its process' };
+  if (name === '[uprobes]') return { why: 'a probe (uprobe) is set in this process', remedy: 'Remove the probe before the dump' };
+  if (has('ss')) return { why: 'a shadow stack is not supported yet', remedy: 'Start the program with GLIBC_TUNABLES=glibc.cpu.x86_shstk=off' };
+  if (has('um') || has('uw') || has('ui')) return { why: 'it is registered with a userfaultfd, whose handler cannot be dumped', remedy: 'Unregister the range before the dump' };
+  if ((has('io') || has('pf')) && !isVvar(mapping) && !(shared && hasFile(mapping))) return { why: 'memory of a device cannot be dumped' };
+  return undefined;
+}
+
+const isVvar = ({ name }: Mapping): boolean => name === '[vvar]' || name === '[vvar_vclock]';
+
+/**
+ * The image entries, in address order, the kernel's several vvar mappings as one.
+ * @param file what is behind a mapping that `hasFile`
+ */
+export function describeMappings(mappings: readonly Mapping[], file: (mapping: Mapping) => MappedFile): DumpedMapping[] {
+  const dumped: DumpedMapping[] = [];
+  for (const mapping of mappings) {
+    const last = dumped.at(-1);
+    if (last !== undefined && isVvar(mapping) && isVvar(last.mapping) && last.entry.end === mapping.start) {
+      last.entry.end = mapping.end;
+      continue;
+    }
+    dumped.push({ mapping, entry: entryOf(mapping, hasFile(mapping) ? file(mapping) : undefined) });
+  }
+  return dumped;
+}
+
+function entryOf(mapping: Mapping, file: MappedFile | undefined): vma_entry {
+  let flags = mapping.shared ? MAP.SHARED : MAP.PRIVATE;
+  let madv = 0n;
+  for (const name of mapping.flags) {
+    flags |= FLAG_OF[name] ?? 0;
+    const advice = ADVICE_OF[name];
+    if (advice !== undefined) madv |= 1n << advice;
+  }
+  if (flags & MAP.DROPPABLE) flags &= ~MAP.PRIVATE;
+  if (file === undefined) flags |= MAP.ANONYMOUS;
+  const prot = (mapping.read ? PROT.READ : 0) | (mapping.write ? PROT.WRITE : 0) | (mapping.exec ? PROT.EXEC : 0);
+  return create(vma_entry, {
+    start: mapping.start, end: mapping.end, pgoff: mapping.offset, shmid: file === undefined ? 0n : BigInt(file.id),
+    prot, flags, status: statusOf(mapping, file), fd: -1n,
+    madv: madv === 0n ? undefined : madv, fdflags: file?.access,
+  });
+}
+
+function statusOf(mapping: Mapping, file: MappedFile | undefined): number {
+  if (file !== undefined) return VMA.REGULAR | (mapping.shared ? VMA.FILE_SHARED : VMA.FILE_PRIVATE) | (file.memfd ? VMA.MEMFD : 0);
+  const anonymous = mapping.shared ? VMA.ANON_SHARED : VMA.ANON_PRIVATE;
+  switch (mapping.name) {
+    case '[vsyscall]': return VMA.VSYSCALL | anonymous;
+    case '[vdso]': return VMA.REGULAR | anonymous | (mapping.read && mapping.exec ? VMA.VDSO : 0);
+    case '[vvar]': case '[vvar_vclock]': return VMA.REGULAR | anonymous | (mapping.read ? VMA.VVAR : 0);
+    case '[heap]': return VMA.REGULAR | anonymous | VMA.HEAP;
+    default: return VMA.REGULAR | anonymous;
+  }
+}
+
+/** A range covered by MADV_GUARD_INSTALL: the format keeps them as entries of their own, after all mappings. */
+export function guardEntry(start: bigint, end: bigint): vma_entry {
+  return create(vma_entry, { start, end, pgoff: 0n, shmid: 0n, prot: 0, flags: 0, status: VMA.GUARD, fd: -1n });
+}
+
+/** Whether the private pages of a mapping go into the image. */
+export function holdsPages({ entry }: DumpedMapping): boolean {
+  return entry.start < TASK_SIZE && (entry.status & VMA.REGULAR) !== 0 && (entry.status & (VMA.ANON_PRIVATE | VMA.FILE_PRIVATE)) !== 0
+    && (entry.status & VMA.VVAR) === 0 && (entry.flags & MAP.DROPPABLE) === 0;
+}
+
+/** Whether all pages of it go into the image, whatever the page tables say: a restore may need the old vDSO's code. */
+export function dumpsWhole({ entry }: DumpedMapping): boolean {
+  return (entry.status & VMA.VDSO) !== 0;
+}
+
+/** Whether a restore may bring the pages in later, on demand. */
+export function canBeLazy({ entry }: DumpedMapping): boolean {
+  const flags = MAP.ANONYMOUS | MAP.PRIVATE;
+  return (entry.flags & flags) === flags && (entry.flags & (MAP.LOCKED | MAP.HUGETLB)) === 0 && (entry.status & (VMA.VDSO | VMA.VVAR | VMA.VSYSCALL)) === 0;
+}
+
+/** The most words of an auxiliary vector that the format has room for, without its end mark. */
+const AUXV_WORDS = 44;
+
+/** @param auxv as the kernel keeps it, AT_NULL included */
+export function memoryEntry(stat: ProcStat, facts: ProcessFacts, auxv: readonly bigint[], exeFileId: number, vmas: vma_entry[]): mm_entry {
+  const end = auxv.findIndex((word, i) => i % 2 === 0 && word === 0n);
+  return create(mm_entry, {
+    mm_start_code: stat.startCode, mm_end_code: stat.endCode, mm_start_data: stat.startData, mm_end_data: stat.endData,
+    mm_start_stack: stat.startStack, mm_start_brk: stat.startBrk, mm_brk: facts.brk,
+    mm_arg_start: stat.argStart, mm_arg_end: stat.argEnd, mm_env_start: stat.envStart, mm_env_end: stat.envEnd,
+    exe_file_id: exeFileId, mm_saved_auxv: auxv.slice(0, Math.min(AUXV_WORDS, end < 0 ? auxv.length : end)), vmas,
+    dumpable: facts.dumpable, thp_disabled: facts.thpDisabled,
+  });
+}

@@ -1,0 +1,26 @@
+/** Numbers of mappings: `status` of the image's vma_entry (CRIU's), mmap flags (<asm/mman.h>, <linux/mman.h>), madvise advice. */
+
+/** What a mapping is (vma_entry.status). */
+export const VMA = {
+  REGULAR: 1 << 0, STACK: 1 << 1, VSYSCALL: 1 << 2, VDSO: 1 << 3, HEAP: 1 << 5,
+  FILE_PRIVATE: 1 << 6, FILE_SHARED: 1 << 7, ANON_SHARED: 1 << 8, ANON_PRIVATE: 1 << 9,
+  SYSVIPC: 1 << 10, SOCKET: 1 << 11, VVAR: 1 << 12, AIORING: 1 << 13, MEMFD: 1 << 14, SHSTK: 1 << 15, GUARD: 1 << 16,
+} as const;
+
+export const PROT = { READ: 1, WRITE: 2, EXEC: 4 } as const;
+
+export const MAP = {
+  SHARED: 0x01, PRIVATE: 0x02, DROPPABLE: 0x08, ANONYMOUS: 0x20, GROWSDOWN: 0x100, LOCKED: 0x2000, NORESERVE: 0x4000, HUGETLB: 0x40000,
+} as const;
+
+/** VmFlags that are flags of mmap(2). */
+export const FLAG_OF: Readonly<Record<string, number>> = { gd: MAP.GROWSDOWN, lo: MAP.LOCKED, nr: MAP.NORESERVE, ht: MAP.HUGETLB, dp: MAP.DROPPABLE };
+
+/** VmFlags that madvise(2) sets, by the advice that sets them (<asm-generic/mman-common.h>): `madv` has bit 1 << advice. */
+export const ADVICE_OF: Readonly<Record<string, bigint>> = {
+  rr: 1n, sr: 2n, dc: 10n, mg: 12n, hg: 14n, nh: 15n, dd: 16n, wf: 18n,
+};
+
+/** End of the user's address space (4-level page tables); mappings above it belong to the kernel. */
+export const TASK_SIZE = 0x7fff_ffff_f000n;
+export const PAGE_SIZE = 4096n;

@@ -1,0 +1,71 @@
+/** Pipes, with the bytes in flight. They are duplicated (tee), never consumed: the program may run on. */
+import { create } from '../../image/wire.ts';
+import { fd_types, fown_entry, pipe_data_entry, pipe_entry } from '../../image/schema/index.ts';
+import { payload } from '../../image/payload.ts';
+import { F, FIONREAD, O, S } from '../../kernel/files.ts';
+import { ERRNO } from '../../kernel/errno.ts';
+import { Program, type RanBlock, type ResultRef } from '../../program/program.ts';
+import type { DumpContext } from '../../dump/context.ts';
+import type { FileKind, OpenFile } from '../../dump/file-kinds.ts';
+
+const SPLICE_F_NONBLOCK = 2;
+
+/** Pipes whose bytes were asked for already, by the context of their dump. */
+const asked = new WeakMap<DumpContext, Set<bigint>>();
+
+export const pipes: FileKind = {
+  type: fd_types.PIPE,
+  claims: ({ stat, link }) => (Number(stat.mode) & S.IFMT) === S.IFIFO && link.startsWith('pipe:'),
+  refuse: ({ info }) => ((info.flags & O.DIRECT) !== 0 ? { why: 'pipes in packet mode (O_DIRECT) are not supported yet' } : undefined),
+  ask: (program, held, file, context) => askBytes(program, held, file, context),
+  entry: (file) => {
+    const { info, stat } = file.descriptors[0]!;
+    return { pipe: create(pipe_entry, { id: file.id, pipe_id: pipeId(stat.ino), flags: info.flags & ~O.DIRECT, fown: create(fown_entry, file.owner) }) };
+  },
+};
+
+const pipeId = (inode: bigint): number => Number(BigInt.asUintN(32, inode));
+
+/**
+ * Asks for the bytes in flight through a reading end. Their number is asked for in the same program as the bytes themselves, so room is made
+ * for as much as the pipe can hold; a pipe of the usual size needs no second request.
+ */
+function askBytes(program: Program, held: ResultRef, file: OpenFile, context: DumpContext): (ran: RanBlock) => void {
+  const { info, stat } = file.descriptors[0]!;
+  let done = asked.get(context);
+  if (done === undefined) asked.set(context, done = new Set());
+  if ((info.flags & O.ACCMODE) === O.WRONLY || (info.flags & O.PATH) !== 0 || done.has(stat.ino)) return () => {};
+  done.add(stat.ino);
+  const count = program.reserve(8);
+  const size = program.call('fcntl', [held, F.GETPIPE_SZ]);
+  program.call('ioctl', [held, FIONREAD, count], { keep: false });
+  return (ran) => {
+    const capacity = Number(ran.result(size));
+    const bytes = ran.data(count).readUInt32LE(0);
+    const data = bytes === 0 ? new Uint8Array(0) : copyBytes(context, file, capacity, bytes);
+    context.tree.pipe_data.push({ entry: create(pipe_data_entry, { pipe_id: pipeId(stat.ino), bytes: data.length, size: capacity }), data: payload(data) });
+  };
+}
+
+/** Duplicates what is in the pipe into one of the helper's own, and reads that. In the frozen window. */
+function copyBytes({ helper }: DumpContext, { descriptors }: OpenFile, capacity: number, bytes: number): Uint8Array {
+  const { task, fd, link } = descriptors[0]!;
+  const program = new Program('helper').resource(`task ${task.pid}, fd ${fd} (${link})`);
+  const target = program.call('pidfd_open', [task.pid, 0]);
+  const from = program.call('pidfd_getfd', [target, fd, 0]);
+  const ends = program.reserve(8);
+  program.call('pipe2', [ends, 0], { keep: false });
+  const output = program.load(ends, 4);
+  const input = program.load(ends.at(4), 4);
+  program.call('fcntl', [input, F.SETPIPE_SZ, capacity]);
+  const teed = program.call('tee', [from, input, capacity, SPLICE_F_NONBLOCK], { expect: { orErrno: ERRNO.EAGAIN } });
+  const data = program.reserve(bytes);
+  // the writing end is closed first: a reader of a shorter pipe sees its end instead of waiting
+  program.call('close', [input], { keep: false });
+  const got = program.call('read', [output, data, bytes]);
+  for (const end of [output, from, target]) program.call('close', [end], { keep: false });
+  const ran = helper.local(program).check('dump');
+  const size = Math.max(0, Number(ran.result(got)));
+  if (Number(ran.result(teed)) !== size && size !== bytes) throw new RangeError(`${link}: ${bytes} bytes announced, ${ran.result(teed)} duplicated, ${size} read`);
+  return Uint8Array.from(ran.data(data, size));
+}

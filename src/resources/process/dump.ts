@@ -1,0 +1,72 @@
+/** What a process is besides memory, files and signals: break, dumpable, subreaper, THP, membarrier, limits, oom score, login uid, personality. */
+import { create } from '../../image/wire.ts';
+import { rlimit_entry, task_rlimits_entry } from '../../image/schema/index.ts';
+import { parseLimits } from '../../proc/limits.ts';
+import { readProcText, tryReadProcText } from '../../proc/read.ts';
+import type { Program, RanBlock } from '../../program/program.ts';
+
+/** <linux/prctl.h> */
+const PR_GET_PDEATHSIG = 2, PR_GET_DUMPABLE = 3, PR_GET_CHILD_SUBREAPER = 37, PR_GET_TID_ADDRESS = 40, PR_GET_THP_DISABLE = 42;
+/** MEMBARRIER_CMD_GET_REGISTRATIONS of <linux/membarrier.h> (Linux 6.3). */
+const MEMBARRIER_CMD_GET_REGISTRATIONS = 1 << 9;
+
+/** What only the process itself can be asked. */
+export interface ProcessFacts {
+  readonly brk: bigint;
+  readonly dumpable: number;
+  readonly thpDisabled: boolean;
+  readonly childSubreaper: boolean;
+  /** MEMBARRIER_CMD_REGISTER_* in force; 0 also when the kernel cannot tell. */
+  readonly membarrier: number;
+}
+
+/** Steps of the leader. */
+export function askProcess(program: Program): (ran: RanBlock) => ProcessFacts {
+  program.resource('process');
+  const brk = program.call('brk', [0]);
+  const dumpable = program.call('prctl', [PR_GET_DUMPABLE]);
+  const thp = program.call('prctl', [PR_GET_THP_DISABLE, 0, 0, 0, 0], { expect: 'any' });
+  const membarrier = program.call('membarrier', [MEMBARRIER_CMD_GET_REGISTRATIONS, 0, 0], { expect: 'any' });
+  const subreaper = program.reserve(8);
+  program.call('prctl', [PR_GET_CHILD_SUBREAPER, subreaper], { keep: false });
+  return (ran) => ({
+    brk: ran.result(brk), dumpable: Number(ran.result(dumpable)), thpDisabled: ran.result(thp) > 0n,
+    membarrier: Math.max(0, Number(ran.result(membarrier))), childSubreaper: ran.data(subreaper).readInt32LE(0) !== 0,
+  });
+}
+
+/** What only a thread itself can be asked. */
+export interface ThreadFacts {
+  readonly clearTidAddress: bigint;
+  readonly pdeathSignal: number;
+}
+
+/** Steps of each thread. */
+export function askThread(program: Program): (ran: RanBlock) => ThreadFacts {
+  const tidAddress = program.reserve(8);
+  const pdeath = program.reserve(8);
+  program.call('prctl', [PR_GET_TID_ADDRESS, tidAddress], { keep: false, resource: 'clear_child_tid' });
+  program.call('prctl', [PR_GET_PDEATHSIG, pdeath], { keep: false, resource: 'parent death signal' });
+  return (ran) => ({ clearTidAddress: ran.data(tidAddress).readBigUInt64LE(0), pdeathSignal: ran.data(pdeath).readInt32LE(0) });
+}
+
+/** What /proc says. */
+export interface ProcessSettings {
+  readonly limits: task_rlimits_entry;
+  /** Absent where the kernel keeps none. */
+  readonly loginuid: number | undefined;
+  readonly oomScoreAdj: number;
+  readonly personality: number;
+}
+
+export function processSettings(pid: number): ProcessSettings {
+  const loginuid = tryReadProcText(`/proc/${pid}/loginuid`);
+  return {
+    limits: create(task_rlimits_entry, {
+      rlimits: parseLimits(readProcText(`/proc/${pid}/limits`)).map(({ soft, hard }) => create(rlimit_entry, { cur: soft, max: hard })),
+    }),
+    loginuid: loginuid === undefined ? undefined : Number(loginuid) >>> 0,
+    oomScoreAdj: Number(readProcText(`/proc/${pid}/oom_score_adj`)),
+    personality: parseInt(readProcText(`/proc/${pid}/personality`), 16),
+  };
+}

@@ -1,0 +1,167 @@
+/**
+ * Files with a name: regular files, directories, symbolic links held by O_PATH, and devices without state (/dev/null and its like).
+ * Also files that no descriptor holds but a mapping, an exe link, or a working directory. A deleted file becomes a ghost (../ghost).
+ */
+import { closeSync, openSync, readSync, statSync, type BigIntStats } from 'node:fs';
+import { create } from '../../image/wire.ts';
+import { fd_types, file_entry, fown_entry, reg_file_entry, remap_file_path_entry, remap_type } from '../../image/schema/index.ts';
+import { bytesOf } from '../../image/text.ts';
+import { DEVICE, major, minor, PLAIN_MEMORY_DEVICES } from '../../kernel/devices.ts';
+import { FS_MAGIC, O, S } from '../../kernel/files.ts';
+import { hasCode } from '../../proc/read.ts';
+import type { DumpContext } from '../../dump/context.ts';
+import type { FileKind, FileOwner } from '../../dump/file-kinds.ts';
+import { ghostOf, refuseGhost } from '../ghost/dump.ts';
+import { buildId, buildIdWords } from './build-id.ts';
+
+/** A file to be found again by its name. */
+export interface NamedFile {
+  /** As the link in /proc says it, ` (deleted)` included. */
+  readonly link: string;
+  readonly stat: BigIntStats;
+  /** A way to the file itself, whatever its name: a link in /proc. */
+  readonly door: string;
+}
+
+export const NO_OWNER: FileOwner = { uid: 0, euid: 0, signum: 0, pid_type: 0, pid: 0 };
+const DELETED = ' (deleted)';
+
+export const typeOfMode = (stat: BigIntStats): number => Number(stat.mode) & S.IFMT;
+const isDeleted = (stat: BigIntStats): boolean => stat.nlink === 0n;
+
+/** The name without the kernel's mark of a deleted file. */
+export function plainName({ link, stat }: Pick<NamedFile, 'link' | 'stat'>): string {
+  return isDeleted(stat) && link.endsWith(DELETED) ? link.slice(0, -DELETED.length) : link;
+}
+
+/** What stands in the way of finding the file again by its name. */
+export function refuseNamed(file: NamedFile, context: DumpContext): { why: string; remedy?: string } | undefined {
+  const { link, stat, door } = file;
+  const system = context.fileSystem(stat.dev, door);
+  if (system === FS_MAGIC.PROC || system === FS_MAGIC.DEVPTS) return exists(link) ? undefined : { why: 'it belongs to a process that is gone' };
+  if (isDeleted(stat)) return refuseGhost(file, context);
+  let named: BigIntStats;
+  try {
+    named = statSync(Buffer.from(bytesOf(link)), { bigint: true });
+  } catch (error) {
+    if (typeOfMode(stat) === S.IFLNK) return undefined;
+    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) {
+      return { why: 'the name it was opened by was removed; the file lives on under another name', remedy: 'Give it back its name, for example: ln OTHER-NAME NAME' };
+    }
+    throw error;
+  }
+  if (typeOfMode(stat) === S.IFLNK || (named.ino === stat.ino && named.dev === stat.dev)) return undefined;
+  if (context.options.given.has('evasive-devices') && typeOfMode(stat) === S.IFCHR && named.rdev === stat.rdev) return undefined;
+  return { why: 'another file has its name now, or something is mounted over it', remedy: 'Move the other file away, or unmount what is in the way' };
+}
+
+function exists(path: string): boolean {
+  try {
+    statSync(Buffer.from(bytesOf(path)));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Fills the set with what a deleted file needs. In the frozen window. */
+export function keepContents(id: number, file: NamedFile, context: DumpContext): void {
+  const system = context.fileSystem(file.stat.dev, file.door);
+  if (!isDeleted(file.stat) || system === FS_MAGIC.PROC || system === FS_MAGIC.DEVPTS) return;
+  const ghost = ghostOf(file, context);
+  context.tree.remaps.push(create(remap_file_path_entry, { orig_id: id, remap_id: ghost, remap_type: remap_type.GHOST }));
+}
+
+/** The file's own entry. @param flags, pos of the open file; 0 for what is not open */
+export function namedEntry(id: number, file: NamedFile, { flags = 0, pos = 0n, owner = NO_OWNER }: { flags?: number; pos?: bigint; owner?: FileOwner } = {}): reg_file_entry {
+  const { stat } = file;
+  const name = plainName(file);
+  // a log that is only appended to may well be longer when it is restored
+  const checked = typeOfMode(stat) === S.IFREG && !((flags & O.ACCMODE) === O.WRONLY && (flags & O.APPEND) !== 0);
+  return create(reg_file_entry, {
+    id, flags, pos, fown: create(fown_entry, owner), name, mode: Number(stat.mode),
+    size: checked ? stat.size : undefined, build_id: checked && !isDeleted(stat) ? buildIdOf(name, stat) : [],
+  });
+}
+
+const known = new Map<string, number[]>();
+
+/** Of a file by its name, which is known to lead to it. */
+function buildIdOf(name: string, stat: BigIntStats): number[] {
+  const key = `${stat.dev}:${stat.ino}:${stat.mtimeNs}`;
+  let words = known.get(key);
+  if (words === undefined) known.set(key, words = readBuildId(name));
+  return words;
+}
+
+function readBuildId(name: string): number[] {
+  let fd: number;
+  try {
+    fd = openSync(Buffer.from(bytesOf(name)), 'r');
+  } catch {
+    return [];
+  }
+  try {
+    const id = buildId((offset, size) => {
+      const bytes = Buffer.alloc(size);
+      return bytes.subarray(0, readSync(fd, bytes, 0, size, offset));
+    });
+    return id === undefined ? [] : buildIdWords(id);
+  } catch {
+    return [];
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Files that nothing has open: each is in the files image once, by what it is. */
+export class NamedFiles {
+  #ids = new Map<string, { id: number; file: NamedFile }>();
+
+  constructor(readonly context: DumpContext) {}
+
+  /** The id of a file behind a mapping, an exe link or a directory; in the frozen window. @param where for refusals */
+  id(file: NamedFile, where: string): number {
+    const key = `${file.stat.dev}:${file.stat.ino}`;
+    const old = this.#ids.get(key);
+    if (old !== undefined) return old.id;
+    const id = this.context.newFileId();
+    this.#ids.set(key, { id, file });
+    const refusal = refuseNamed(file, this.context);
+    if (refusal === undefined) keepContents(id, file, this.context);
+    else this.context.refusals.add(`${where} (${file.link})`, refusal.why, refusal.remedy);
+    return id;
+  }
+
+  /** Writes their entries; the tree may run again already. */
+  write(): void {
+    for (const { id, file } of this.#ids.values()) {
+      this.context.tree.files.set(id, create(file_entry, { type: fd_types.REG, id, reg: namedEntry(id, file) }));
+    }
+  }
+}
+
+const NAMED_TYPES: ReadonlySet<number> = new Set([S.IFREG, S.IFDIR, S.IFLNK]);
+
+export const regularFiles: FileKind = {
+  type: fd_types.REG,
+  claims: ({ stat, link }) => {
+    const type = typeOfMode(stat);
+    if (type === S.IFCHR) return major(stat.rdev) === DEVICE.MEM && PLAIN_MEMORY_DEVICES.has(minor(stat.rdev));
+    return NAMED_TYPES.has(type) && link.startsWith('/');
+  },
+  refuse: (descriptor, context) => refuseNamed(doorOf(descriptor), context),
+  ask: (_program, _held, file, context) => {
+    keepContents(file.id, doorOf(file.descriptors[0]!), context);
+    return () => {};
+  },
+  entry: (file) => {
+    const first = file.descriptors[0]!;
+    return { reg: namedEntry(file.id, doorOf(first), { flags: first.info.flags, pos: first.info.pos, owner: file.owner }) };
+  },
+};
+
+function doorOf({ task, fd, link, stat }: { task: { pid: number }; fd: number; link: string; stat: BigIntStats }): NamedFile {
+  return { link, stat, door: `/proc/${task.pid}/fd/${fd}` };
+}
+

@@ -1,0 +1,98 @@
+/**
+ * Threads: the program each one runs once while it is frozen, and its core image entry made from the answers, from ptrace and from /proc.
+ * What a program asks is each kind's own (signals, timers, credentials, ...).
+ */
+import { create } from '../../image/wire.ts';
+import { core_entry, core_entry_march, task_core_entry, thread_core_entry } from '../../image/schema/index.ts';
+import { textOf } from '../../image/text.ts';
+import { Program, type RanBlock } from '../../program/program.ts';
+import type { ProcTimer } from '../../proc/timers.ts';
+import type { FrozenTask, FrozenThread } from '../../dump/frozen.ts';
+import { askSecurebits, credentials } from '../credentials/dump.ts';
+import { askProcess, askThread, type ProcessFacts, type ProcessSettings, type ThreadFacts } from '../process/dump.ts';
+import { registersOf, restartSyscall, threadInfo } from '../registers/dump.ts';
+import { rseqEntry } from '../rseq/dump.ts';
+import type { SchedFacts } from '../scheduling/dump.ts';
+import { askActions, askStack, signalQueue } from '../signals/dump.ts';
+import { askTimers } from '../timers/dump.ts';
+import type { sa_entry, task_timers_entry, thread_sas_entry } from '../../image/schema/index.ts';
+
+/** `task_state`. */
+export const TASK = { ALIVE: 1, DEAD: 2, STOPPED: 3 } as const;
+/** All tasks are in the dumping process's cgroups: nothing about them is in the set (id 1 in the inventory says so). */
+export const OWN_CGROUPS = 1;
+
+/** What a thread said of itself. */
+export interface ThreadAnswers { readonly facts: ThreadFacts; readonly stack: thread_sas_entry; readonly securebits: number }
+
+/** What a leader said of its process. */
+export interface ProcessAnswers extends ThreadAnswers { readonly process: ProcessFacts; readonly actions: sa_entry[]; readonly timers: task_timers_entry }
+
+function askThreadParts(program: Program): (ran: RanBlock) => ThreadAnswers {
+  const facts = askThread(program);
+  const stack = askStack(program);
+  const securebits = askSecurebits(program);
+  return (ran) => ({ facts: facts(ran), stack: stack(ran), securebits: securebits(ran) });
+}
+
+/** The program of a process's leader. @param timers as /proc lists them */
+export function leaderProgram(task: FrozenTask, timers: readonly ProcTimer[]): { program: Program; read: (ran: RanBlock) => ProcessAnswers } {
+  const program = new Program(`task ${task.pid}`);
+  const thread = askThreadParts(program);
+  const process = askProcess(program);
+  const actions = askActions(program);
+  const times = askTimers(program, timers);
+  return { program, read: (ran) => ({ ...thread(ran), process: process(ran), actions: actions(ran), timers: times(ran) }) };
+}
+
+/** The program of every other thread: the same one for all of them. */
+export function threadProgram(pid: number): { program: Program; read: (ran: RanBlock) => ThreadAnswers } {
+  const program = new Program(`thread of task ${pid}`);
+  return { program, read: askThreadParts(program) };
+}
+
+/** comm is one character a byte in /proc's text. */
+export const commText = (comm: string): string => textOf(Buffer.from(comm, 'latin1'));
+
+/** What images keep of every thread. */
+function threadCore({ stat, status, state }: FrozenThread, answers: ThreadAnswers, sched: SchedFacts, leader: boolean): thread_core_entry {
+  return create(thread_core_entry, {
+    futex_rla: state.robustList, futex_rla_len: Number(state.robustLength),
+    sched_nice: sched.nice, sched_policy: sched.policy, sched_prio: sched.priority,
+    blk_sigset: leader ? undefined : state.sigmask, sas: answers.stack,
+    pdeath_sig: answers.facts.pdeathSignal === 0 ? undefined : answers.facts.pdeathSignal,
+    signals_p: signalQueue(state.pending), creds: credentials(status, answers.securebits), comm: commText(stat.comm),
+    rseq_entry: rseqEntry(state), cg_set: OWN_CGROUPS,
+  });
+}
+
+/** @param features XCR0 */
+export function threadEntry(thread: FrozenThread, answers: ThreadAnswers, sched: SchedFacts, features: bigint): core_entry {
+  return create(core_entry, {
+    mtype: core_entry_march.X86_64,
+    thread_info: threadInfo(thread.state, restartSyscall(registersOf(thread.state)), answers.facts.clearTidAddress, features),
+    thread_core: threadCore(thread, answers, sched, false),
+  });
+}
+
+export function leaderEntry(task: FrozenTask, answers: ProcessAnswers, settings: ProcessSettings, sched: SchedFacts, features: bigint): core_entry {
+  const leader = task.threads[0]!;
+  const core = threadEntry(leader, answers, sched, features);
+  const { process } = answers;
+  core.tc = create(task_core_entry, {
+    task_state: task.stopSignal === 0 ? TASK.ALIVE : TASK.STOPPED, exit_code: 0, personality: settings.personality, flags: leader.stat.flags,
+    blk_sigset: leader.state.sigmask, comm: commText(leader.stat.comm), timers: answers.timers, rlimits: settings.limits,
+    signals_s: signalQueue(leader.state.sharedPending), loginuid: settings.loginuid, oom_score_adj: settings.oomScoreAdj, sigactions: answers.actions,
+    child_subreaper: process.childSubreaper, stop_signo: task.stopSignal === 0 ? undefined : task.stopSignal,
+    membarrier_registration_mask: process.membarrier === 0 ? undefined : process.membarrier,
+  });
+  core.thread_core = threadCore(leader, answers, sched, true);
+  return core;
+}
+
+export function zombieEntry({ stat }: FrozenTask): core_entry {
+  return create(core_entry, {
+    mtype: core_entry_march.X86_64,
+    tc: create(task_core_entry, { task_state: TASK.DEAD, exit_code: stat.exitCode, personality: 0, flags: 0, blk_sigset: 0n, comm: commText(stat.comm) }),
+  });
+}

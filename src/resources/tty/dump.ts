@@ -1,0 +1,123 @@
+/**
+ * Terminals. For now those that stay outside of the tree (`-j`): the slave of a pseudo-terminal whose master somebody else has, and /dev/tty.
+ * Settings are kept; bytes in the line's queues are not (they stay with the terminal).
+ */
+import type { BigIntStats } from 'node:fs';
+import { create } from '../../image/wire.ts';
+import { fd_types, file_entry, fown_entry, termios_entry, tty_file_entry, tty_info_entry, tty_pty_entry, TtyType, winsize_entry } from '../../image/schema/index.ts';
+import { DEVICE, encodedDevice, major, minor } from '../../kernel/devices.ts';
+import { ERRNO } from '../../kernel/errno.ts';
+import { O, S } from '../../kernel/files.ts';
+import type { Program, RanBlock, ResultRef } from '../../program/program.ts';
+import type { DumpContext } from '../../dump/context.ts';
+import type { Descriptor, FileKind, OpenFile } from '../../dump/file-kinds.ts';
+import { namedEntry } from '../regular/dump.ts';
+
+/** <asm-generic/ioctls.h> */
+const TCGETS = 0x5401, TIOCGWINSZ = 0x5413, TIOCGLCKTRMIOS = 0x5456, TIOCGPKT = 0x80045438, TIOCGPTLCK = 0x80045439, TIOCGEXCL = 0x80045440;
+/** struct termios of the kernel (<asm-generic/termbits.h>): four flag words, c_line, 19 control characters. */
+const TERMIOS_SIZE = 36, NCCS = 19;
+/**
+ * The image's `c_cc` is 19 words of 32 bits, but holds bytes: CRIU copies the C library's 32 characters over the first words. So character 0
+ * is in the lowest byte of the first word, and from the ninth word on there is nothing.
+ */
+const IMAGE_NCC = 19, IMAGE_NCC_BYTES = 32;
+const WINSIZE_SIZE = 8;
+/** Ids of terminals: index << 1, and 1 for a master. /dev/tty has an index of its own above all pseudo-terminals. */
+const CTTY_INDEX = 1006;
+const MAX_PTY_INDEX = 1000;
+
+type TtyKind = 'slave' | 'master' | 'ctty' | 'other';
+
+function kindOf(stat: BigIntStats): TtyKind | undefined {
+  if ((Number(stat.mode) & S.IFMT) !== S.IFCHR) return undefined;
+  const number = major(stat.rdev);
+  if (number >= DEVICE.PTY_SLAVE && number < DEVICE.PTY_SLAVE + DEVICE.PTY_MAJORS) return 'slave';
+  if (number >= DEVICE.PTY_MASTER && number < DEVICE.PTY_MASTER + DEVICE.PTY_MAJORS) return 'master';
+  if (number === DEVICE.TTYAUX) return minor(stat.rdev) === 0 ? 'ctty' : minor(stat.rdev) === 2 ? 'master' : 'other';
+  return number === DEVICE.TTY ? 'other' : undefined;
+}
+
+const indexOf = ({ link, stat }: Descriptor): number => (kindOf(stat) === 'ctty' ? CTTY_INDEX : Number(/\/(\d+)(?: \(deleted\))?$/u.exec(link)?.[1] ?? NaN));
+
+export const terminals: FileKind = {
+  type: fd_types.TTY,
+  claims: ({ stat }) => kindOf(stat) !== undefined,
+  refuse: (descriptor, { options }) => {
+    const kind = kindOf(descriptor.stat);
+    if (kind === 'master') return { why: 'the master end of a terminal is not supported yet' };
+    if (kind === 'other') return { why: 'consoles and virtual terminals are not supported yet' };
+    if ((descriptor.info.flags & O.PATH) !== 0) return { why: 'a terminal held by O_PATH is not supported yet' };
+    const index = indexOf(descriptor);
+    if (!(index >= 0) || (index > MAX_PTY_INDEX && kind === 'slave')) return { why: `the image format has no room for terminal ${index} (the last one is ${MAX_PTY_INDEX})` };
+    if (!options.shellJob) return { why: 'its terminal is outside of the tree', remedy: 'Say with -j (--shell-job) that the terminal may be another one after the restore' };
+    return undefined;
+  },
+  ask: askTerminal,
+  entry: (file, context) => {
+    const first = file.descriptors[0]!;
+    const { id } = file;
+    const regf = context.newFileId();
+    const named = { link: first.link, stat: first.stat, door: '' };
+    context.tree.files.set(regf, create(file_entry, { type: fd_types.REG, id: regf, reg: namedEntry(regf, named, { flags: first.info.flags, pos: first.info.pos, owner: file.owner }) }));
+    return { tty: create(tty_file_entry, { id, tty_info_id: infoId(first), flags: first.info.flags, fown: create(fown_entry, file.owner), regf_id: regf }) };
+  },
+};
+
+const infoId = (descriptor: Descriptor): number => indexOf(descriptor) << 1;
+
+/** Adds to the set what the terminal itself is like, once a terminal. */
+function askTerminal(program: Program, held: ResultRef, file: OpenFile, context: DumpContext): (ran: RanBlock) => void {
+  const first = file.descriptors[0]!;
+  const id = infoId(first);
+  if (context.tree.ttys.has(id)) return () => {};
+  const pty = kindOf(first.stat) === 'slave';
+  const info = create(tty_info_entry, {
+    id, type: pty ? TtyType.PTY : TtyType.CTTY, locked: false, exclusive: false, packet_mode: false, ...controlling(first, context),
+    rdev: Number(BigInt.asUintN(32, first.stat.rdev)), dev: Number(BigInt.asUintN(32, first.stat.dev)), uid: Number(first.stat.uid), gid: Number(first.stat.gid),
+    pty: pty ? create(tty_pty_entry, { index: indexOf(first) }) : undefined,
+  });
+  context.tree.ttys.set(id, info);
+  const word = (request: number): readonly [() => number, (ran: RanBlock) => boolean] => {
+    const at = program.reserve(8);
+    const result = program.call('ioctl', [held, request, at], { expect: 'any' });
+    let failed = 0;
+    return [() => failed, (ran) => (failed = Number(ran.result(result)), failed === 0 && ran.data(at).readInt32LE(0) !== 0)];
+  };
+  const exclusive = word(TIOCGEXCL);
+  const packet = pty ? word(TIOCGPKT) : undefined;
+  const locked = pty ? word(TIOCGPTLCK) : undefined;
+  const settings = program.reserve(TERMIOS_SIZE);
+  const locks = program.reserve(TERMIOS_SIZE);
+  const size = program.reserve(WINSIZE_SIZE);
+  const any = { expect: 'any' } as const;
+  const gotSettings = program.call('ioctl', [held, TCGETS, settings], any);
+  program.call('ioctl', [held, TIOCGLCKTRMIOS, locks], { ...any, keep: false });
+  program.call('ioctl', [held, TIOCGWINSZ, size], { ...any, keep: false });
+  return (ran) => {
+    info.exclusive = exclusive[1](ran);
+    info.packet_mode = packet?.[1](ran) ?? false;
+    info.locked = locked?.[1](ran) ?? false;
+    // a terminal that was hung up answers EIO to everything: nothing more is known of it
+    if (exclusive[0]() === -ERRNO.EIO || ran.result(gotSettings) !== 0n) return;
+    info.termios = termios(ran.data(settings));
+    info.termios_locked = termios(ran.data(locks));
+    const w = ran.data(size);
+    info.winsize = create(winsize_entry, { ws_row: w.readUInt16LE(0), ws_col: w.readUInt16LE(2), ws_xpixel: w.readUInt16LE(4), ws_ypixel: w.readUInt16LE(6) });
+  };
+}
+
+/** Session and foreground group, if it is the controlling terminal of who holds it. */
+function controlling({ task, stat }: Descriptor, { tasks }: DumpContext): { sid: number; pgrp: number } {
+  const holder = kindOf(stat) === 'ctty' ? task : tasks.find((t) => t.pid === task.pid && t.stat.tty === encodedDevice(stat.rdev));
+  return holder === undefined || holder.stat.tty === 0 ? { sid: 0, pgrp: 0 } : { sid: holder.stat.sid, pgrp: Math.max(0, holder.stat.tpgid) };
+}
+
+function termios(t: Buffer): termios_entry {
+  const characters = Buffer.alloc(IMAGE_NCC_BYTES);
+  t.copy(characters, 0, 17, 17 + NCCS);
+  return create(termios_entry, {
+    c_iflag: t.readUInt32LE(0), c_oflag: t.readUInt32LE(4), c_cflag: t.readUInt32LE(8), c_lflag: t.readUInt32LE(12), c_line: t[16]!,
+    c_ispeed: 0, c_ospeed: 0, c_cc: Array.from({ length: IMAGE_NCC }, (_, i) => (i * 4 < IMAGE_NCC_BYTES ? characters.readUInt32LE(i * 4) : 0)),
+  });
+}
