@@ -26,7 +26,7 @@ await build({
   format: 'cjs',
   sourcemap: 'linked',
   sourcesContent: false,
-  external: ['koffi', 'typescript', 'ts-node', 'tsx', '@oclif/plugin-*', '../dump/dump.ts', '../restore/restore.ts'],
+  external: ['koffi', 'typescript', 'ts-node', 'tsx', '@oclif/plugin-*', '../dump/dump.ts'],
   define: { 'import.meta.url': 'bundleUrl' },
   banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
   logLevel: 'warning',

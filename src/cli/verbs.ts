@@ -108,7 +108,6 @@ export async function runDump(ready: Ready): Promise<DumpOutcome> {
 
 export async function runRestore(ready: Ready): Promise<RestoreOutcome> {
   const options = await restoreOptions(ready);
-  // @ts-ignore: until it lands
   const { restore } = await import('../restore/restore.ts');
   return restore(options, ready.log);
 }
