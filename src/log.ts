@@ -38,6 +38,7 @@ const now = (): number => performance.now();
 
 /** Logs that still may have lines to write when the process ends. */
 const OPEN = new Set<FileLog>();
+let watching = false;
 
 export class FileLog implements Log {
   level: number = DEFAULT_LEVEL;
@@ -52,7 +53,8 @@ export class FileLog implements Log {
   #tasks = new Map<number, Log>();
 
   constructor() {
-    if (OPEN.size === 0) process.once('exit', () => { for (const log of OPEN) log.flush(); });
+    if (!watching) process.once('exit', () => { for (const log of OPEN) log.flush(); });
+    watching = true;
     OPEN.add(this);
   }
 
