@@ -26,9 +26,9 @@ all:
 .PHONY: dist
 dist: dist/.built
 all: dist
-dist/.built: package.json $(wildcard scripts/build.mjs) $(shell find src commands wasm -name '*.ts' 2>/dev/null)
-	@if [ -f scripts/build.mjs ]; then node scripts/build.mjs; else echo "scripts/build.mjs is missing: dist/ is not built"; fi
-	@mkdir -p dist && touch $@
+dist/.built: package.json scripts/build.mjs wasm/stillframe.wasm helper/stillframe-helper $(shell find src commands wasm -name '*.ts')
+	node scripts/build.mjs
+	@touch $@
 
 .PHONY: test typecheck
 test: all
@@ -54,6 +54,6 @@ pack: all
 
 .PHONY: clean help
 clean:
-	rm -rf build dist *.tgz
+	rm -rf build dist *.tgz oclif.manifest.json helper/stillframe-helper
 help:
 	@sed -n 's/^#//p' Makefile

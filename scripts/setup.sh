@@ -20,10 +20,9 @@ case $goals in *" test "*)
 	want crit criu        # Debian's crit decodes every image set we write
 	want setsid util-linux ;;
 esac
-case $goals in *" fuzz "* | *"-fuzz "*)
-	want clang-14 clang-14
-	[ -d /usr/lib/llvm-14/lib/clang ] && compgen -G '/usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.fuzzer-*' >/dev/null ||
-		packages+=(clang-14 libclang-rt-14-dev) ;;
+case $goals in *" test "* | *" core-test "* | *fuzz*)
+	# the core's tests and fuzzers: clang (emscripten brings it) with its sanitizers
+	compgen -G '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*' >/dev/null || packages+=(clang-14 libclang-rt-14-dev) ;;
 esac
 
 if [ ${#packages[@]} -gt 0 ]; then

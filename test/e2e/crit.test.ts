@@ -1,0 +1,55 @@
+/** Every image that a dump writes is decoded by Debian's crit (of CRIU 3.17), a reader that is not ours. */
+// timeout: 300 s
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { TestProgram, treeOf } from '../support/program.ts';
+import { ROWS } from '../support/rows.ts';
+import { OURS, dump, run } from '../support/tool.ts';
+
+const CRIT = process.env['CRIT'] ?? '/usr/bin/crit';
+
+/** File names of a set, without process ids: `core-5.img` -> `core-*.img`. */
+const kinds = (files: readonly string[]): string[] => [...new Set(files.map((file) => file.replace(/-[0-9a-fx-]+\.img$/, '-*.img')))].sort();
+
+const crit = suite('images and Debian\'s crit');
+
+crit('crit is installed', () => {
+  assert.ok(existsSync(CRIT), `${CRIT} is missing: apt-get install criu (or CRIT=/path)`);
+});
+
+for (const row of ROWS) {
+  crit(`decodes what is written for: ${row.name}`, async () => {
+    const program = new TestProgram(row.program, row);
+    try {
+      await program.waitFor(/^ready$/m);
+      const pids = treeOf(program.pid);
+      await dump(OURS, program.pid, program.images, row.dumpOptions);
+      const files = readdirSync(program.images).filter((name) => name.endsWith('.img')).sort();
+      for (const needed of ['inventory.img', 'pstree.img', 'files.img', ...pids.map((pid) => `core-${pid}.img`), `mm-${program.pid}.img`, `pagemap-${program.pid}.img`, 'pages-1.img']) {
+        assert.ok(files.includes(needed), `${needed} was written; there are ${files.join(' ')}`);
+      }
+      for (const file of files) {
+        const path = join(program.images, file);
+        if (/^pages-\d+\.img$/.test(file) || file.startsWith('stillframe-')) continue; // raw pages; images of our own, which CRIU ignores
+        // Debian's python, whatever PATH says
+        const { status, output } = await run('/usr/bin/python3', [CRIT, 'decode', '-i', path], { env: { PATH: '/usr/bin:/bin' } });
+        assert.is(status, 0, `${file} (${readFileSync(path).length} bytes): ${output.slice(-500)}`);
+        const decoded = JSON.parse(output) as { magic: string; entries: unknown[] };
+        assert.ok(decoded.entries.length > 0 || /^(fs|ids|tty|remap|fifo)/.test(file), `${file}: ${decoded.magic} has entries`);
+      }
+      const unknown = kinds(files).filter((kind) => !KNOWN.includes(kind));
+      assert.equal(unknown, [], 'no file of a name that CRIU does not know (except stillframe-*)');
+    } finally {
+      await program.stop();
+    }
+  });
+}
+
+const KNOWN = ['core', 'ids', 'mm', 'pagemap', 'pages', 'fs', 'fdinfo', 'creds', 'itimers', 'posix-timers', 'sigacts', 'ghost-file', 'pagemap-shmem', 'tty-info', 'timens', 'memfd', 'stillframe']
+  .map((kind) => `${kind}-*.img`).concat(['inventory.img', 'pstree.img', 'files.img', 'pipes-data.img', 'tty.img', 'tty-info.img', 'tty-data.img', 'remap-fpath.img',
+    'seccomp.img', 'cgroup.img', 'fs.img', 'reg-files.img', 'stats-dump.img', 'stats-dump', 'timens.img', 'fifo-data.img', 'utsns.img', 'userns.img', 'memfd.img', 'apparmor.img', 'stillframe.img',
+    'rlimit.img', 'tcp-stream.img', 'netns.img', 'ip6tables.img', 'cpuinfo.img']);
+
+crit.run();

@@ -1,0 +1,31 @@
+/** The self-verifying programs with their arguments: what interoperation and image checks run over. */
+import type { RoundTripOptions } from './round-trip.ts';
+
+export interface Row extends RoundTripOptions {
+  readonly name: string;
+  readonly program: string;
+  /** CRIU 4.2 cannot do this, and why: no interoperation is asked for. */
+  readonly notCriu?: string;
+}
+
+const MOVING = [/ (timers|thread \d+ ShdPnd|thread \d+ SigPnd)$/];
+
+export const ROWS: readonly Row[] = [
+  { name: 'threads', program: 'threads' },
+  { name: 'tree', program: 'tree' },
+  { name: 'tree, zombie with status 255', program: 'tree', args: ['255'], notCriu: 'restores an exit status without its highest bit' },
+  { name: 'pipes', program: 'pipes' },
+  { name: 'memory', program: 'memory' },
+  { name: 'signals', program: 'signals' },
+  { name: 'timers', program: 'timers', mayDiffer: MOVING },
+  { name: 'environment', program: 'environment', args: ['one', '', 'a b\nc'], env: { CHECK_THIS: 'a value with spaces\tand é', EMPTY: '' } },
+  { name: 'credentials of root', program: 'credentials', args: ['root'] },
+  { name: 'limits and priorities', program: 'credentials', args: ['limits'] },
+  { name: 'real-time scheduling', program: 'credentials', args: ['realtime'] },
+  { name: 'mixed ids', program: 'credentials', args: ['mixed'], notCriu: 'needs CAP_SYS_RESOURCE to read the limits of another user' },
+  { name: 'another user', program: 'credentials', args: ['user'], uid: 1234, notCriu: 'needs CAP_SYS_RESOURCE to read the limits of another user' },
+  { name: 'affinity, I/O priority, timer slack', program: 'credentials', args: ['own'], notCriu: 'has no place for them in its images' },
+  { name: 'files', program: 'files' },
+  { name: 'deleted files', program: 'files', args: ['deleted'] },
+  { name: 'interrupted calls', program: 'blocked', notCriu: 'lets timed calls end with EINTR' },
+];
