@@ -2,7 +2,8 @@
 // One file each because a start reads one file; code of a verb inside it runs only when the verb does (dynamic imports).
 // Usage: node scripts/build.mjs [--out DIR]
 import { build } from 'esbuild';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -24,12 +25,20 @@ await build({
   platform: 'node',
   target: 'node20',
   format: 'cjs',
-  sourcemap: 'linked',
-  sourcesContent: false,
   external: ['koffi', 'typescript', 'ts-node', 'tsx', '@oclif/plugin-*', '../dump/dump.ts', '../restore/restore.ts'],
   define: { 'import.meta.url': 'bundleUrl' },
   banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
   logLevel: 'warning',
+  plugins: [{
+    // bin/start.js gives bundles their import(): see there. Our own dynamic imports are resolved inside the bundle.
+    name: 'native-import',
+    setup(build) {
+      build.onLoad({ filter: /node_modules.*\.c?js$/ }, ({ path }) => {
+        const text = readFileSync(path, 'utf8');
+        return text.includes('await import(') ? { contents: text.replaceAll('await import(', 'await nativeImport('), loader: 'js' } : undefined;
+      });
+    },
+  }],
 });
 writeFileSync(join(out, 'package.json'), '{ "type": "commonjs" }\n');
 
@@ -50,4 +59,13 @@ if (out === join(ROOT, 'dist')) {
   const config = await Config.load({ root: ROOT, pluginAdditions: { core: [] }, ignoreManifest: true, userPlugins: false, devPlugins: false });
   const plugin = config.plugins.get('stillframe');
   writeFileSync(manifest, `${JSON.stringify(plugin.manifest)}\n`);
+}
+
+// What V8 compiled for a first run, for bin/start.js. Only for the package's own dist/: bin/ knows no other.
+if (out === join(ROOT, 'dist')) {
+  for (const [name, run] of [['criu', "run(['--help'])"], ['crit', "run(['--help'])"], ['stillframe', `start(${JSON.stringify(ROOT)}, ['version'])`]]) {
+    if (!PROGRAMS.includes(name)) continue;
+    const code = `require(${JSON.stringify(join(ROOT, 'bin/start.js'))})('${name}', { cacheTo: ${JSON.stringify(join(out, `${name}.cjs.cache`))} }).${run}`;
+    execFileSync(process.execPath, ['-e', code], { stdio: ['ignore', 'ignore', 'inherit'] });
+  }
 }

@@ -50,7 +50,7 @@ export function findLong(text: string, rows: readonly OptionRow[] = OPTION_ROWS,
   const first = matches[0];
   if (text === '' || first === undefined) {
     const near = closest(text, names.map(({ name }) => name));
-    throw usageError(`unknown option --${text}${near === undefined ? '' : `, did you mean --${near}?`}`, { where });
+    throw usageError(`unknown option --${text}`, { where, remedy: near === undefined ? undefined : `Did you mean --${near}?` });
   }
   const meaning = ({ row, negated }: LongName): string => `${row.sameAs ?? row.name} ${negated}`;
   if (matches.some((match) => meaning(match) !== meaning(first))) {
@@ -109,7 +109,7 @@ function shorts(letters: string, rows: readonly OptionRow[], next: () => string 
     const spelled = `-${letter}`;
     if (row === undefined) {
       const meant = rows.find(({ name }) => name === letters || (letters.length > 2 && name.startsWith(letters)));
-      throw usageError(`unknown option ${spelled}${meant === undefined ? '' : `, did you mean --${meant.name}?`}`);
+      throw usageError(`unknown option ${spelled}`, { remedy: meant === undefined ? undefined : `Did you mean --${meant.name}?` });
     }
     if (!takesValue(row)) {
       written.push({ row, spelled, value: undefined, negated: false });

@@ -1,4 +1,6 @@
 /** Entry of the `bin/criu` bundle. */
 import { main } from './criu.ts';
 
-main(process.argv.slice(2)).then((code) => process.exit(code));
+export function run(argv: readonly string[]): void {
+  void main(argv).then((code) => process.exit(code));
+}

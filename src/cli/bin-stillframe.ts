@@ -1,5 +1,7 @@
 /** Entry of the `bin/stillframe.js` bundle: oclif, with our commands in the same bundle (package.json "oclif.commands" names this file). */
-import { Config, handle, run, flush, type Hook } from '@oclif/core';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Config, handle, run, flush, type Hook, type Interfaces } from '@oclif/core';
 import { COMMANDS } from '../../commands/index.ts';
 import { closest } from './closest.ts';
 
@@ -16,9 +18,16 @@ export const COMMAND_NOT_FOUND: Hook.CommandNotFound = async function ({ id, con
 /** @param root the package's directory: its package.json is oclif's configuration */
 export async function start(root: string, argv: readonly string[]): Promise<void> {
   try {
-    await run([...argv], await Config.load({ root, enablePerf: false }));
+    await run([...argv], await Config.load({ root, ...(await leaner(root, argv)) }));
     flush();
   } catch (error) {
     await handle(error as Error);
   }
+}
+
+/** A command of our own needs none of oclif's plugins (help, plugins, autocomplete): without them a start is 20 ms shorter. */
+async function leaner(root: string, [id = '', ...rest]: readonly string[]): Promise<{ pjson?: Interfaces.PJSON }> {
+  if (!Object.hasOwn(COMMANDS, id) || rest.includes('-h') || rest.includes('--help')) return {};
+  const pjson = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Interfaces.PJSON;
+  return { pjson: { ...pjson, oclif: { ...pjson.oclif, plugins: [] } } };
 }

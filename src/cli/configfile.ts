@@ -22,6 +22,8 @@ export interface ConfigRead {
   readonly files: readonly string[];
   /** Named by the environment but not there: criu passes over it, we say so. */
   readonly missing: readonly string[];
+  /** Default files that this user may not read (after su, $HOME can be another's): passed over like criu does. */
+  readonly unreadable: readonly string[];
 }
 
 /** Reads every file that applies. `--config FILE` must exist; the others may be absent. */
@@ -29,31 +31,36 @@ export function readConfigs({ file, defaults }: ConfigChoice, env: NodeJS.Proces
   const written: Written[] = [];
   const files: string[] = [];
   const missing: string[] = [];
-  const read = (path: string): boolean => {
-    const text = readIfThere(path);
+  const unreadable: string[] = [];
+  const read = (path: string, mayFail = false): boolean => {
+    const text = readIfThere(path, mayFail);
     if (text === undefined) return false;
+    if (text === UNREADABLE) { unreadable.push(path); return false; }
     files.push(path);
     written.push(...parseConfig(text, path));
     return true;
   };
   if (defaults) {
-    read(GLOBAL_CONFIG);
-    if (env['HOME'] !== undefined && env['HOME'] !== '') read(`${env['HOME']}/${USER_CONFIG}`);
+    read(GLOBAL_CONFIG, true);
+    if (env['HOME'] !== undefined && env['HOME'] !== '') read(`${env['HOME']}/${USER_CONFIG}`, true);
   }
   const fromEnv = env['CRIU_CONFIG_FILE'];
   if (fromEnv !== undefined && !read(fromEnv)) missing.push(fromEnv);
   if (file !== undefined && !read(file)) {
     throw usageError('no such file', { where: `--config ${file}`, remedy: 'The path is relative to where you are' });
   }
-  return { written, files, missing };
+  return { written, files, missing, unreadable };
 }
 
-function readIfThere(path: string): string | undefined {
+const UNREADABLE = Symbol('unreadable');
+
+function readIfThere(path: string, mayFail: boolean): string | typeof UNREADABLE | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (code === 'EACCES' && mayFail) return UNREADABLE;
     throw usageError(`cannot be read: ${code}`, { where: path });
   }
 }

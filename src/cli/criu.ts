@@ -7,7 +7,7 @@ import { StillframeError } from '../errors.ts';
 import { FileLog } from '../log.ts';
 import { CRIU_VERSION, STILLFRAME_VERSION } from '../version.ts';
 import { help, usage } from './help.ts';
-import { becomeCommand, prepare, readAll, runDump, runRestore, type Ready } from './verbs.ts';
+import { becomeCommand, prepare, readAll, runCheckVerb, runDump, runRestore, type Ready } from './verbs.ts';
 
 const STDOUT = 1;
 
@@ -49,6 +49,11 @@ async function run(ready: Ready): Promise<number> {
     if (given.flag('display-stats')) print(`${(await import('../stats.ts')).restoreStatsText(stats).join('\n')}\n`);
     await becomeCommand(ready);
     return 0;
+  }
+  if (asked.verb === 'check') {
+    const { text, ok } = await runCheckVerb(ready);
+    print(text);
+    return ok ? 0 : 1;
   }
   throw new Error(`${asked.verb} is marked as supported and has no code`);
 }

@@ -159,7 +159,7 @@ export const VERBS: readonly { readonly name: Verb; readonly text: string; reado
   { name: 'dump', since: NOW, text: 'freeze a process tree into image files' },
   { name: 'pre-dump', text: 'copy memory ahead of a dump' },
   { name: 'restore', since: NOW, text: 'bring a tree back from its images' },
-  { name: 'check', text: 'test what this kernel and host can do' },
+  { name: 'check', since: NOW, text: 'test what this kernel and host can do' },
   { name: 'page-server', text: 'receive pages over the network' },
   { name: 'lazy-pages', text: 'serve pages that a restore left behind' },
   { name: 'service', text: 'serve requests over a socket' },

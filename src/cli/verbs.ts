@@ -3,6 +3,7 @@
  */
 import { resolve } from 'node:path';
 import { StillframeError } from '../errors.ts';
+import type { CheckReport } from '../check/check.ts';
 import type { DumpOptions, DumpOutcome } from '../dump/options.ts';
 import type { RestoreOptions, RestoreOutcome } from '../restore/options.ts';
 import type { FileLog } from '../log.ts';
@@ -27,6 +28,7 @@ export function readAll(argv: readonly string[], log: FileLog, rows: readonly Op
   const defaults = config === undefined && !written.some(({ row }) => row.name === 'no-default-config');
   const read = readConfigs({ file: config, defaults });
   for (const file of read.files) log.debug(`Parsing config file ${file}`);
+  for (const file of read.unreadable) log.info(`${file} cannot be read by this user and is passed over`);
   for (const file of read.missing) log.warn('cli', `$CRIU_CONFIG_FILE names ${file}, which does not exist`);
   return { written: [...read.written, ...written], words };
 }
@@ -111,6 +113,15 @@ export async function runRestore(ready: Ready): Promise<RestoreOutcome> {
   // @ts-ignore: until it lands
   const { restore } = await import('../restore/restore.ts');
   return restore(options, ready.log);
+}
+
+export async function runCheckVerb({ given, log }: Ready): Promise<CheckReport> {
+  const { runCheck } = await import('../check/check.ts');
+  return runCheck({
+    features: given.texts('feature'),
+    extra: given.flag('extra') || given.flag('all'),
+    experimental: given.flag('experimental') || given.flag('all'),
+  }, log);
 }
 
 /** --exec-cmd: this process becomes the command. Does nothing without the option, does not return with it. */

@@ -181,7 +181,10 @@ export const KINDS: readonly Kind[] = [
 
 const byName = new Map(KINDS.map((k) => [k.name, k]));
 const byMagic = new Map<number, Kind>();
-for (const k of KINDS) if (k.framing !== 'raw' && (!byMagic.has(k.magic) || byMagic.get(k.magic)!.old === true)) byMagic.set(k.magic, k);
+for (const k of KINDS) {
+  const earlier = byMagic.get(k.magic);
+  if (k.framing !== 'raw' && (earlier === undefined || (earlier.old === true && k.old !== true))) byMagic.set(k.magic, k);
+}
 
 /** The kind with crit's name for it. */
 export function kindNamed(name: string): Kind | undefined {

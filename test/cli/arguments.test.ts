@@ -78,8 +78,8 @@ reading.run();
 
 const mistakes = suite('mistakes');
 const MISTAKES: readonly (readonly [string, RegExp])[] = [
-  ['--leave-runing', /unknown option --leave-runing, did you mean --leave-running\?/],
-  ['--imagesdir x', /unknown option --imagesdir, did you mean --images-dir\?/],
+  ['--leave-runing', /unknown option --leave-runing\. Did you mean --leave-running\?/],
+  ['--imagesdir x', /unknown option --imagesdir\. Did you mean --images-dir\?/],
   ['--xyzzy-plugh', /unknown option --xyzzy-plugh\. Try --help/],
   ['-q', /unknown option -q\. Try/],
   ['--tcp', /--tcp is ambiguous: --tcp-established, --tcp-close/],
@@ -92,7 +92,7 @@ const MISTAKES: readonly (readonly [string, RegExp])[] = [
 for (const [line, expected] of MISTAKES) {
   mistakes(line, () => assert.match(message(() => read(line)), expected));
 }
-mistakes('a long name with one dash is recognised', () => assert.match(message(() => read('-evasive-devices')), /unknown option -e, did you mean --evasive-devices\?/));
+mistakes('a long name with one dash is recognised', () => assert.match(message(() => read('-evasive-devices')), /unknown option -e\. Did you mean --evasive-devices\?/));
 mistakes.run();
 
 const nearest = suite('closest');

@@ -51,7 +51,7 @@ parsing('reads options in order with their place', () => {
   ]);
 });
 for (const [text, expected] of [
-  ['\nleave-runing', /a\.conf:2: unknown option --leave-runing, did you mean --leave-running/],
+  ['\nleave-runing', /a\.conf:2: unknown option --leave-runing\. Did you mean --leave-running/],
   ['tcp', /a\.conf:1: --tcp is ambiguous/],
   ['shell-job yes', /a\.conf:1: shell-job takes no value/],
   ['tree', /a\.conf:1: tree needs a value: PID/],

@@ -1,0 +1,140 @@
+/**
+ * Deleted files that the set carries (ghost-file-ID). The helper makes the file under its old name, takes the name away at once,
+ * fills it, and opens each description of it through /proc/self/fd. Where the old name is taken by another file by now, a
+ * name beside it is used for that moment.
+ */
+import type { reg_file_entry } from '../../image/schema/index.ts';
+import { bytesOf } from '../../image/text.ts';
+import { fileNames, type FrozenTree, type GhostFile } from '../../image/tree.ts';
+import { AT, AT_FDCWD, O, S } from '../../kernel/files.ts';
+import { Cond, Op, type ResultRef } from '../../program/program.ts';
+import type { RestoreContext } from '../../restore/context.ts';
+import type { HelperFd } from '../../restore/helper-fd.ts';
+
+const LINKED = 0, GHOST = 1;
+const EEXIST = 17;
+/** The helper's number for a description that is about to be opened anew, so that its name in /proc/self/fd is known beforehand. */
+const REOPEN = 999;
+/** Where a ghost file's base descriptor is kept in `context.mapped`. */
+const baseKey = (id: number): string => `ghost:${id}`;
+
+export interface Remap { readonly type: number; readonly remapId: number }
+
+/** How a file that had lost its name is kept, if it had. */
+export function remapOf(tree: FrozenTree, fileId: number): Remap | undefined {
+  const found = tree.remaps.find(({ orig_id }) => orig_id === fileId);
+  return found === undefined ? undefined : { type: found.remap_type ?? GHOST, remapId: found.remap_id };
+}
+
+export function checkRemap(context: RestoreContext, reg: reg_file_entry): void {
+  const remap = remapOf(context.tree, reg.id);
+  if (remap === undefined) return;
+  const where = `file ${reg.id} (${reg.name})`;
+  if (remap.type === LINKED) {
+    if (context.tree.files.get(remap.remapId)?.reg === undefined) context.refuse(where, `the link it was kept under (file ${remap.remapId}) is not in files.img`);
+    return;
+  }
+  if (remap.type !== GHOST) {
+    context.refuse(where, 'it is a file below /proc of a process that was gone', 'Such files cannot be restored yet');
+    return;
+  }
+  const ghost = context.tree.ghosts.get(remap.remapId);
+  if (ghost === undefined) {
+    context.refuse(where, `it was deleted and ${fileNames.ghost(remap.remapId)} is not in the set`, 'The set is incomplete: copy all of its files');
+    return;
+  }
+  const kind = ghost.entry.mode & S.IFMT;
+  if (kind !== S.IFREG && kind !== S.IFDIR && kind !== S.IFIFO) {
+    context.refuse(where, `it was deleted and is neither a regular file, a directory nor a fifo (mode 0${ghost.entry.mode.toString(8)})`, 'Such files cannot be restored yet');
+  }
+}
+
+/** Opens a description of a deleted file in the helper. */
+export function openDeleted(context: RestoreContext, reg: reg_file_entry, flags: number, resource: string): HelperFd {
+  const remap = remapOf(context.tree, reg.id)!;
+  const p = context.local.program;
+  if (remap.type === LINKED) return openLinked(context, remap.remapId, flags, resource);
+  const base = baseOf(context, remap.remapId, reg);
+  p.resource(resource);
+  return context.local.open(resource, reopen(context, base, flags));
+}
+
+/** Opens what a descriptor of the helper is open on once more, with other flags. */
+export function reopen(context: RestoreContext, base: HelperFd, flags: number): ResultRef {
+  const p = context.local.program;
+  p.call('dup3', [base.ref, REOPEN, O.CLOEXEC], { keep: false });
+  const ref = p.call('openat', [AT_FDCWD, p.cstring(`/proc/self/fd/${REOPEN}`), (flags & ~(O.CREAT | O.EXCL | O.TRUNC)) | O.CLOEXEC | O.NOCTTY, 0]);
+  p.call('close', [REOPEN], { keep: false });
+  return ref;
+}
+
+function baseOf(context: RestoreContext, id: number, reg: reg_file_entry): HelperFd {
+  const known = context.mapped.get(baseKey(id));
+  if (known !== undefined) return known;
+  const ghost = context.tree.ghosts.get(id)!;
+  const resource = `ghost file ${id} (${reg.name})`;
+  context.local.program.resource(resource);
+  const base = context.local.open(resource, make(context, ghost, reg.name));
+  context.mapped.set(baseKey(id), base);
+  fillGhost(context, ghost, base.ref);
+  return base;
+}
+
+/** Makes the file and takes its name away again. Result: a descriptor of it. */
+function make(context: RestoreContext, ghost: GhostFile, name: string): ResultRef {
+  const p = context.local.program;
+  const kind = ghost.entry.mode & S.IFMT;
+  const names = [name, `${name}.stillframe-restore`].map((text) => p.cstring(bytesOf(text)));
+  const remedy = { ENOENT: 'The directory it was in is gone: make it again', EACCES: 'The helper may not make files there: run the restore as root' };
+  const removeFlags = kind === S.IFDIR ? AT.REMOVEDIR : 0;
+  const slot = p.reserve(8);
+  const ends: number[] = [];
+  names.forEach((path, i) => {
+    const last = i === names.length - 1;
+    const expect = last ? undefined : { orErrno: EEXIST };
+    const from = p.here;
+    let made: ResultRef;
+    if (kind === S.IFDIR) made = p.call('mkdirat', [AT_FDCWD, path, 0o700], { expect, remedy });
+    else if (kind === S.IFIFO) made = p.call('mknodat', [AT_FDCWD, path, S.IFIFO | 0o600, 0], { expect, remedy });
+    else made = p.call('openat', [AT_FDCWD, path, O.RDWR | O.CREAT | O.EXCL | O.CLOEXEC, 0o600], { expect, remedy });
+    const next = { at: 0 };
+    if (!last) p.jump(made, Cond.LT, 0, () => next.at);
+    const fd = kind === S.IFREG ? made : p.call('openat', [AT_FDCWD, path, (kind === S.IFDIR ? O.DIRECTORY | O.RDONLY : O.RDWR) | O.CLOEXEC, 0]);
+    p.store(slot, fd, 4);
+    const until = p.here;
+    p.call('unlinkat', [AT_FDCWD, path, removeFlags], { keep: false });
+    context.local.undo(from, until, (undo) => {
+      undo.resource(`ghost file ${name}`).call('unlinkat', [AT_FDCWD, undo.cstring(bytesOf(i === 0 ? name : `${name}.stillframe-restore`)), removeFlags], { expect: 'any' });
+    });
+    ends.push(p.here);
+    if (!last) p.jump(0, Cond.EQ, 0, () => end.at);
+    next.at = p.here;
+  });
+  const end = { at: p.here };
+  return p.load(slot, 4);
+}
+
+function fillGhost(context: RestoreContext, ghost: GhostFile, fd: ResultRef): void {
+  const p = context.local.program;
+  const { entry, parts } = ghost;
+  p.call('fchown', [fd, entry.uid, entry.gid], { keep: false });
+  p.call('fchmod', [fd, entry.mode & 0o7777], { keep: false });
+  if ((entry.mode & S.IFMT) === S.IFREG) {
+    for (const { off, data } of parts) {
+      if (data.size > 0) p.control(Op.WRITE_OUT, [fd, p.data(data.bytes()), data.size, off], { keep: false, remedy: { ENOSPC: 'The file system is full: make room there' } });
+    }
+    if (entry.size !== undefined) p.call('ftruncate', [fd, entry.size], { keep: false });
+  }
+  if (entry.atim !== undefined && entry.mtim !== undefined) {
+    const times = new BigInt64Array([entry.atim.tv_sec, entry.atim.tv_usec * 1000n, entry.mtim.tv_sec, entry.mtim.tv_usec * 1000n].map((n) => BigInt.asIntN(64, n)));
+    p.call('utimensat', [fd, 0, p.data(new Uint8Array(times.buffer)), 0], { keep: false });
+  }
+}
+
+/** A file that another name still leads to: the dump made a link for it (--link-remap). */
+function openLinked(context: RestoreContext, linkId: number, flags: number, resource: string): HelperFd {
+  const link = context.tree.files.get(linkId)!.reg!;
+  const p = context.local.program.resource(resource);
+  const remedy = { ENOENT: `The link that the dump made, ${link.name}, is gone: the file cannot be found any more` };
+  return context.local.open(resource, p.call('openat', [AT_FDCWD, p.cstring(bytesOf(link.name)), (flags & ~(O.CREAT | O.EXCL | O.TRUNC)) | O.CLOEXEC, 0], { remedy }));
+}

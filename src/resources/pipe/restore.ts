@@ -1,0 +1,73 @@
+/** Pipes: both ends of one pipe_id are made together, then every further description is opened through /proc/self/fd. */
+import type { file_entry, pipe_entry } from '../../image/schema/index.ts';
+import type { FrozenTree } from '../../image/tree.ts';
+import { F, O } from '../../kernel/files.ts';
+import { Op, type ResultRef } from '../../program/program.ts';
+import type { RestoreContext } from '../../restore/context.ts';
+import { HelperFd } from '../../restore/helper-fd.ts';
+import type { FileKind } from '../../restore/kinds.ts';
+import { reopen } from '../ghost/restore.ts';
+
+const PIPE = 2;
+const DEFAULT_SIZE = 65536;
+
+export const pipes: FileKind = {
+  types: [PIPE],
+  describe: (file) => `pipe:[${file.pipe?.pipe_id ?? '?'}]${file.pipe === undefined ? '' : endName(file.pipe.flags)}`,
+  check(files, context) {
+    for (const file of files) if (file.pipe === undefined) context.refuse(`file ${file.id}`, 'its record in files.img has no pipe in it', 'The image is damaged: take another');
+  },
+  open(files, context) {
+    const groups = new Map<number, pipe_entry[]>();
+    for (const { pipe } of files) {
+      if (pipe === undefined) continue;
+      const group = groups.get(pipe.pipe_id);
+      if (group === undefined) groups.set(pipe.pipe_id, [pipe]);
+      else group.push(pipe);
+    }
+    for (const [id, group] of groups) openPipe(context, id, group);
+  },
+};
+
+const endName = (flags: number): string => ({ [O.RDONLY]: ' read end', [O.WRONLY]: ' write end' })[flags & O.ACCMODE] ?? '';
+
+function openPipe(context: RestoreContext, pipeId: number, group: readonly pipe_entry[]): void {
+  const p = context.local.program.resource(`pipe:[${pipeId}]`);
+  const pair = p.reserve(8);
+  p.call('pipe2', [pair, O.CLOEXEC], { keep: false });
+  const [reader, writer] = [p.load(pair, 4), p.load(pair.at(4), 4)];
+  putData(context, context.tree, pipeId, writer);
+  const ends = [reader, writer].map((ref, i) => ({ ref, access: i === 0 ? O.RDONLY : O.WRONLY, taken: false }));
+  for (const entry of group) {
+    const resource = `file ${entry.id} (pipe:[${pipeId}]${endName(entry.flags)})`;
+    p.resource(resource);
+    const end = ends.find(({ access, taken }) => !taken && access === (entry.flags & O.ACCMODE));
+    if (end !== undefined) {
+      end.taken = true;
+      if ((entry.flags & ~O.ACCMODE & ~O.LARGEFILE & ~O.CLOEXEC) !== 0) p.call('fcntl', [end.ref, F.SETFL, entry.flags], { keep: false });
+      context.files.set(entry.id, context.local.open(resource, end.ref));
+    } else {
+      const base = new HelperFd(resource, (entry.flags & O.ACCMODE) === O.RDONLY ? reader : writer);
+      context.files.set(entry.id, context.local.open(resource, reopen(context, base, entry.flags)));
+    }
+  }
+  for (const { ref, taken } of ends) if (!taken) p.call('close', [ref], { keep: false });
+}
+
+function putData(context: RestoreContext, tree: FrozenTree, pipeId: number, writer: ResultRef): void {
+  const p = context.local.program;
+  const queued = tree.pipe_data.find(({ entry }) => entry.pipe_id === pipeId);
+  if (queued === undefined) return;
+  const { size } = queued.entry;
+  if (size !== undefined && size !== 0 && size !== DEFAULT_SIZE) {
+    p.call('fcntl', [writer, F.SETPIPE_SZ, size], {
+      keep: false, remedy: { EPERM: `A pipe of ${size} bytes is larger than /proc/sys/fs/pipe-max-size allows: raise it` },
+    });
+  }
+  if (queued.data.size > 0) p.control(Op.WRITE_OUT, [writer, p.data(queued.data.bytes()), queued.data.size, -1n], { keep: false });
+}
+
+/** Whether two ends are the same pipe's. */
+export function pipeOf(file: file_entry): number | undefined {
+  return file.pipe?.pipe_id;
+}

@@ -1,0 +1,86 @@
+/** Files with a path: regular files, directories, devices, and deleted ones carried in the set (../ghost). */
+import type { file_entry, reg_file_entry } from '../../image/schema/index.ts';
+import { bytesOf } from '../../image/text.ts';
+import type { FrozenTree } from '../../image/tree.ts';
+import { AT_FDCWD, O, S, SEEK } from '../../kernel/files.ts';
+import type { StepOptions } from '../../program/program.ts';
+import type { RestoreContext } from '../../restore/context.ts';
+import type { HelperFd } from '../../restore/helper-fd.ts';
+import type { FileKind } from '../../restore/kinds.ts';
+import { checkRemap, openDeleted, remapOf } from '../ghost/restore.ts';
+
+const REG = 1;
+/** Flags that only had a meaning when the program opened the file. */
+const ONCE = O.CREAT | O.EXCL | O.TRUNC | O.NOCTTY;
+
+export const OPEN_REMEDY: NonNullable<StepOptions['remedy']> = {
+  ENOENT: 'The file is gone: put it back as it was at the dump',
+  EACCES: 'The helper may not open it: run the restore as the user that made the dump, or as root',
+  EPERM: 'The helper may not open it like that: run the restore as root',
+  ENXIO: 'The device or the fifo\'s other end is not there',
+  ETXTBSY: 'Another process runs or writes that file: end it first',
+  EROFS: 'The file system is mounted read-only here: mount it writable',
+};
+
+export function regOf(tree: FrozenTree, id: number): reg_file_entry | undefined {
+  return tree.files.get(id)?.reg;
+}
+
+export function describePath(reg: reg_file_entry, deleted: boolean): string {
+  const kind = (reg.mode ?? S.IFREG) & S.IFMT;
+  const word = kind === S.IFDIR ? 'directory' : kind === S.IFCHR || kind === S.IFBLK ? 'device' : kind === S.IFIFO ? 'fifo' : 'regular';
+  return `${deleted ? 'deleted ' : ''}${word} ${reg.name}`;
+}
+
+/**
+ * Opens a file by path (or from the set when it was deleted) in the helper.
+ * @param flags open(2) flags, close-on-exec added
+ * @param resource names it in errors
+ */
+export function openReg(context: RestoreContext, reg: reg_file_entry, flags: number, resource: string): HelperFd {
+  const p = context.local.program.resource(resource);
+  if (remapOf(context.tree, reg.id) !== undefined) return openDeleted(context, reg, flags, resource);
+  const ref = p.call('openat', [AT_FDCWD, p.cstring(bytesOf(reg.name)), (flags & ~ONCE) | O.CLOEXEC, 0], { remedy: OPEN_REMEDY });
+  return context.local.open(resource, ref);
+}
+
+/** A file for a mapping or an exe link: opened once for each access mode it is wanted with. */
+export function openForMapping(context: RestoreContext, fileId: number, access: number): HelperFd | undefined {
+  const reg = regOf(context.tree, fileId);
+  if (reg === undefined) return undefined;
+  const key = `${fileId}:${access}`;
+  const known = context.mapped.get(key);
+  if (known !== undefined) return known;
+  const deleted = remapOf(context.tree, fileId) !== undefined;
+  const fd = openReg(context, reg, access, `mapped file ${describePath(reg, deleted)}`);
+  context.mapped.set(key, fd);
+  return fd;
+}
+
+export const regularFiles: FileKind = {
+  types: [REG],
+  describe(file, tree) {
+    return file.reg === undefined ? `regular file ${file.id}` : describePath(file.reg, remapOf(tree, file.id) !== undefined);
+  },
+  check(files, context) {
+    for (const file of files) {
+      if (file.reg === undefined) context.refuse(`file ${file.id}`, 'its record in files.img has no regular file in it', 'The image is damaged: take another');
+      else checkRemap(context, file.reg);
+    }
+  },
+  open(files, context) {
+    for (const file of files) {
+      if (file.reg !== undefined) context.files.set(file.id, openDescription(context, file, file.reg));
+    }
+  },
+};
+
+function openDescription(context: RestoreContext, file: file_entry, reg: reg_file_entry): HelperFd {
+  const resource = `file ${file.id} (${regularFiles.describe(file, context.tree)})`;
+  const fd = openReg(context, reg, reg.flags, resource);
+  if (reg.pos === 0n || (reg.flags & O.PATH) !== 0) return fd;
+  const kind = (reg.mode ?? S.IFREG) & S.IFMT;
+  const expect = kind === S.IFREG ? { equals: BigInt.asIntN(64, reg.pos) } : ('any' as const);
+  context.local.program.call('lseek', [fd.ref, reg.pos, SEEK.SET], { expect });
+  return fd;
+}

@@ -1,0 +1,58 @@
+/** Signals: actions, queued signals with their siginfo, the alternate stack. The mask is set when a thread is taken over. */
+import type { sa_entry, signal_queue_entry, thread_sas_entry } from '../../image/schema/index.ts';
+import { KERNEL_SIGACTION_SIZE, NSIG, SIG, SIGINFO_SIZE, signalName, SIGSET_SIZE, STACK_T_SIZE } from '../../kernel/signals.ts';
+import { SELF_PID, SELF_TID, type Program } from '../../program/program.ts';
+
+/** All signals, as a kernel signal set. */
+export const ALL_SIGNALS = 0xffff_ffff_ffff_ffffn;
+const EAGAIN = 11;
+
+/** The image has one action a signal, without SIGKILL and SIGSTOP. Actions that are all zero (the default) are left out when `fromDefault`. */
+export function addActions(p: Program, actions: readonly sa_entry[]): void {
+  let i = 0;
+  for (let signal = 1; signal <= NSIG; signal++) {
+    if (signal === SIG.KILL || signal === SIG.STOP) continue;
+    const action = actions[i++];
+    if (action === undefined) return;
+    p.resource(`action of ${signalName(signal)}`);
+    p.call('rt_sigaction', [signal, p.data(encodeAction(action)), 0, SIGSET_SIZE], { keep: false });
+  }
+}
+
+function encodeAction(action: sa_entry): Buffer {
+  const bytes = Buffer.alloc(KERNEL_SIGACTION_SIZE);
+  [action.sigaction, action.flags, action.restorer, action.mask].forEach((word, i) => bytes.writeBigUInt64LE(word, 8 * i));
+  return bytes;
+}
+
+/**
+ * Queues the signals that were waiting, to the whole task or to this thread.
+ * All signals are blocked while this runs.
+ */
+export function addQueue(p: Program, queue: signal_queue_entry | undefined, whose: 'task' | 'thread'): void {
+  for (const { siginfo } of queue?.signals ?? []) {
+    const info = Buffer.alloc(SIGINFO_SIZE);
+    Buffer.from(siginfo).copy(info, 0, 0, SIGINFO_SIZE);
+    const signal = info.readInt32LE(0);
+    p.resource(`pending ${signalName(signal)}`);
+    const remedy = { EAGAIN: 'The limit of queued signals (sigpending) is reached: raise it' };
+    if (whose === 'task') p.call('rt_sigqueueinfo', [SELF_PID, signal, p.data(info)], { keep: false, remedy });
+    else p.call('rt_tgsigqueueinfo', [SELF_PID, SELF_TID, signal, p.data(info)], { keep: false, remedy });
+  }
+}
+
+/** Takes away what the making of the tree itself queued: one SIGCHLD stands for any number of them. */
+export function addDrainChildSignals(p: Program): void {
+  p.resource('SIGCHLD of zombies');
+  const set = p.data(new Uint8Array(BigUint64Array.of(1n << BigInt(SIG.CHLD - 1)).buffer));
+  p.call('rt_sigtimedwait', [set, 0, p.reserve(16), SIGSET_SIZE], { keep: false, expect: { orErrno: EAGAIN } });
+}
+
+export function addAlternateStack(p: Program, sas: thread_sas_entry | undefined): void {
+  if (sas === undefined) return;
+  const bytes = Buffer.alloc(STACK_T_SIZE);
+  bytes.writeBigUInt64LE(sas.ss_sp, 0);
+  bytes.writeInt32LE(sas.ss_flags | 0, 8);
+  bytes.writeBigUInt64LE(sas.ss_size, 16);
+  p.resource('alternate signal stack').call('sigaltstack', [p.data(bytes), 0], { keep: false });
+}

@@ -1,0 +1,88 @@
+/** What the compilers of a restore share: the tree, the machine, what the helper opens, what speaks against it. */
+import type { ErrorParts } from '../errors.ts';
+import type { file_entry } from '../image/schema/index.ts';
+import type { FrozenTree } from '../image/tree.ts';
+import { Deferred } from '../program/program.ts';
+import type { Host } from './host.ts';
+import { LocalPlan, type HelperFd } from './helper-fd.ts';
+import type { SourceSet } from './page-runs.ts';
+
+/** What of the options a plan depends on. */
+export interface PlanOptions {
+  readonly shellJob: boolean;
+  /** The root's parent is the restoring process, not the helper. */
+  readonly parentIsCaller: boolean;
+}
+
+export class RestoreContext {
+  readonly local = new LocalPlan();
+  /** Descriptions by their id in the files image, once a kind added the steps that open them. */
+  readonly files = new Map<number, HelperFd>();
+  /** Files opened for mappings, by file id and access mode. */
+  readonly mapped = new Map<string, HelperFd>();
+  /** Pages files, by set and number; shared memory, by shmid. */
+  readonly pages = new Map<string, HelperFd>();
+  readonly shared = new Map<bigint, HelperFd>();
+  readonly warnings: string[] = [];
+  /** For stats-restore: pages read, and of these pages compared with inherited ones. */
+  readonly pageCounts = { restored: 0n, compared: 0n };
+  readonly reasons: ErrorParts[] = [];
+  /** Descriptions whose signal owner is set by some task's program. */
+  readonly owned = new Set<number>();
+  /** Filled in once the helper is there. */
+  helperPid: number | undefined;
+  arenaAddress: bigint | undefined;
+  arenaSize: bigint | undefined;
+  /** The helper's number of the restoring process's terminal. */
+  terminalFd: number | undefined;
+  /** Our terminal opened for the tree, when it is on one: what the foreground group is set on. */
+  foregroundFd: HelperFd | undefined;
+  /** Number of the helper's pidfd in every task: one that no task of the tree uses. */
+  readonly pidfd: number;
+
+  readonly helper = new Deferred('helper pid', () => known(this.helperPid, 'the helper'));
+  readonly terminal = new Deferred('our terminal', () => known(this.terminalFd, 'the terminal'));
+  readonly arenaStart = new Deferred('arena', () => known(this.arenaAddress, 'the arena'));
+  readonly arenaEnd = new Deferred('arena end', () => known(this.arenaAddress, 'the arena') + known(this.arenaSize, 'the arena'));
+  readonly arenaLength = new Deferred('arena size', () => known(this.arenaSize, 'the arena'));
+
+  constructor(readonly set: SourceSet, readonly host: Host, readonly options: PlanOptions) {
+    this.pidfd = freeNumber(set.tree);
+  }
+
+  get tree(): FrozenTree { return this.set.tree; }
+
+  /** Counts bytes of pages that a program reads. */
+  count(restored: bigint, compared: bigint): void {
+    this.pageCounts.restored += restored / 4096n;
+    this.pageCounts.compared += compared / 4096n;
+  }
+
+  refuse(where: string, why: string, remedy?: string): void {
+    this.reasons.push({ doing: 'restore', where, why, remedy });
+  }
+
+  /** An address that is known when the arena is: arena start + `offset()`. */
+  inArena(label: string, offset: () => bigint): Deferred {
+    return new Deferred(label, () => known(this.arenaAddress, 'the arena') + offset());
+  }
+}
+
+function known<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new RangeError(`${what} is not known yet`);
+  return value;
+}
+
+/** The lowest number from 3 on that no descriptor table of the tree has. */
+function freeNumber(tree: FrozenTree): number {
+  const used = new Set<number>();
+  for (const table of tree.fdinfo.values()) for (const { fd } of table) used.add(fd);
+  let number = 64;
+  while (used.has(number)) number++;
+  return number;
+}
+
+/** Descriptions of some types, in the order of their ids. */
+export function filesOf(tree: FrozenTree, types: readonly number[]): file_entry[] {
+  return [...tree.files.values()].filter((file) => types.includes(file.type)).sort((a, b) => a.id - b.id);
+}

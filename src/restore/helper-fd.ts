@@ -1,0 +1,68 @@
+/**
+ * What the helper does by itself before any task exists: one LOCAL program that opens every file description, makes pipes,
+ * ghost files and shared memory. Tasks fetch the descriptors from the helper (pidfd_getfd).
+ */
+import { Deferred, Program, type RanBlock, type ResultRef } from '../program/program.ts';
+
+/** A descriptor that the local program opens. Its number is known once that program ran. */
+export class HelperFd {
+  #number: number | undefined;
+  /** For steps of tasks. */
+  readonly arg: Deferred;
+
+  /** @param ref its number for later steps of the local program itself */
+  constructor(readonly label: string, readonly ref: ResultRef) {
+    this.arg = new Deferred(`fd of ${label}`, () => this.number);
+  }
+
+  get number(): number {
+    if (this.#number === undefined) throw new RangeError(`${this.label} is not open yet`);
+    return this.#number;
+  }
+
+  /** Takes its number from the program's results. */
+  settle(ran: RanBlock): void {
+    this.#number = Number(ran.result(this.ref));
+  }
+}
+
+/** Something outside the helper that a step makes and that a failed restore has to take back. */
+interface Undo {
+  readonly step: number;
+  readonly undone: number;
+  readonly add: (program: Program) => void;
+}
+
+export class LocalPlan {
+  readonly program = new Program('helper');
+  readonly opened: HelperFd[] = [];
+  #undos: Undo[] = [];
+
+  /** Remembers a descriptor that a step opened. */
+  open(label: string, ref: ResultRef): HelperFd {
+    const fd = new HelperFd(label, ref);
+    this.opened.push(fd);
+    return fd;
+  }
+
+  /**
+   * Declares how to take back what the steps `from` (made) to `until` (which itself takes it back) leave when the program fails between.
+   * @param add adds the steps that take it back to an undo program
+   */
+  undo(from: number, until: number, add: (program: Program) => void): void {
+    this.#undos.push({ step: from, undone: until, add });
+  }
+
+  /** The program that takes back what a run that failed at step `at` left; undefined when it left nothing. */
+  undoAt(at: number): Program | undefined {
+    const left = this.#undos.filter(({ step, undone }) => at > step && at <= undone);
+    if (left.length === 0) return undefined;
+    const program = new Program('helper, undoing');
+    for (const { add } of left.reverse()) add(program);
+    return program;
+  }
+
+  settle(ran: RanBlock): void {
+    for (const fd of this.opened) fd.settle(ran);
+  }
+}

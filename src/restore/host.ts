@@ -1,0 +1,43 @@
+/**
+ * What a restore has to know of the machine and of the process that restores. A plan is compiled against one; without a machine
+ * to ask (another system, a browser) against `ASSUMED_HOST`.
+ */
+import { CAPABILITIES, RLIM_INFINITY, RLIMITS } from '../kernel/process.ts';
+import { ASSUMED_XSTATE, type XstateLayout } from '../resources/registers/xstate.ts';
+import type { VdsoImage } from '../resources/vdso/symbols.ts';
+
+export interface Rlimit { readonly cur: bigint; readonly max: bigint }
+
+export interface Host {
+  /** Capabilities the helper may use, and what its children may ever have: bit n is capability n. */
+  readonly permitted: bigint;
+  readonly bounding: bigint;
+  /** By resource number. */
+  readonly rlimits: readonly Rlimit[];
+  readonly oomScoreAdj: number;
+  readonly xstate: XstateLayout;
+  /** The kernel's vDSO; undefined: taken to be the one of the image. */
+  readonly vdso: VdsoImage | undefined;
+  /** Session and process group of the restoring process: those of a shell job (-j). */
+  readonly sid: number;
+  readonly pgid: number;
+  /** Descriptor of the restoring process on which its terminal is; undefined when it has none. */
+  readonly terminal: number | undefined;
+  /** Whether the restoring process's group is that terminal's foreground group. */
+  readonly foreground: boolean;
+}
+
+const ALL_CAPABILITIES = (1n << BigInt(CAPABILITIES.length)) - 1n;
+
+export const ASSUMED_HOST: Host = {
+  permitted: ALL_CAPABILITIES,
+  bounding: ALL_CAPABILITIES,
+  rlimits: RLIMITS.map(() => ({ cur: RLIM_INFINITY, max: RLIM_INFINITY })),
+  oomScoreAdj: 0,
+  xstate: ASSUMED_XSTATE,
+  vdso: undefined,
+  sid: 0,
+  pgid: 0,
+  terminal: 0,
+  foreground: true,
+};

@@ -1,0 +1,85 @@
+/**
+ * Sessions and process groups: a session can only be inherited or founded, a group only be joined while its leader is there.
+ * This decides who is forked before its parent founds a session and who after, and what speaks against it.
+ */
+import type { Task } from '../image/tree.ts';
+import { childrenOf, rootTask } from '../image/tree.ts';
+import type { RestoreContext } from './context.ts';
+
+export interface Job { readonly sid: number; readonly pgid: number }
+
+export class Jobs {
+  /** By pid, as they will be: with -j the outer session and group are the restoring process's. */
+  readonly of = new Map<number, Job>();
+  readonly #born = new Map<number, number | undefined>();
+
+  constructor(readonly context: RestoreContext) {
+    const { tree, host, options } = context;
+    const root = rootTask(tree);
+    if (root === undefined) return;
+    const outer = root.item.sid !== root.pid;
+    const sidMap = outer && options.shellJob ? new Map([[root.item.sid, host.sid]]) : new Map<number, number>();
+    const pgidMap = new Map(sidMap);
+    if (outer && options.shellJob && root.item.pgid !== root.pid) pgidMap.set(root.item.pgid, host.pgid);
+    for (const { pid, item } of tree.tasks.values()) {
+      this.of.set(pid, { sid: sidMap.get(item.sid) ?? item.sid, pgid: pgidMap.get(item.pgid) ?? item.pgid });
+    }
+    if (outer && !options.shellJob) {
+      context.refuse(`task ${root.pid}`, `it was not the leader of its session (${root.item.sid}), which is not part of the tree`,
+        'Restore it with -j (--shell-job) to put it into the session of this terminal');
+      return;
+    }
+    this.#check(root);
+  }
+
+  job(pid: number): Job {
+    const job = this.of.get(pid);
+    if (job === undefined) throw new RangeError(`no task ${pid}`);
+    return job;
+  }
+
+  founds(pid: number): boolean { return this.job(pid).sid === pid; }
+
+  /** The session a task has to be born in: undefined when any will do. */
+  born(task: Task): number | undefined {
+    if (this.#born.has(task.pid)) return this.#born.get(task.pid);
+    const { sid } = this.job(task.pid);
+    let wanted: number | undefined = sid;
+    if (sid === task.pid) {
+      wanted = undefined;
+      for (const child of childrenOf(this.context.tree, task.pid)) {
+        const needs = this.born(child);
+        if (needs !== undefined && needs !== sid) wanted ??= needs;
+      }
+    }
+    this.#born.set(task.pid, wanted);
+    return wanted;
+  }
+
+  /** Whether a child is to be forked before its parent founds its session. */
+  early(child: Task, parent: Task): boolean {
+    const wanted = this.born(child);
+    return this.founds(parent.pid) && wanted !== undefined && wanted !== this.job(parent.pid).sid;
+  }
+
+  #check(root: Task): void {
+    const { tree, host } = this.context;
+    const outerSid = this.job(root.pid).sid === root.pid ? undefined : host.sid;
+    const visit = (task: Task): void => {
+      const { sid, pgid } = this.job(task.pid);
+      for (const child of childrenOf(tree, task.pid)) {
+        const wanted = this.born(child);
+        if (wanted !== undefined && wanted !== sid && wanted !== this.born(task)) {
+          this.context.refuse(`task ${child.pid}`, `its session ${wanted} is not the one of its parent (task ${task.pid})`,
+            'Sessions whose leader is gone cannot be restored yet');
+        }
+        visit(child);
+      }
+      const leader = tree.tasks.get(pgid);
+      if (pgid !== task.pid && leader === undefined && !(sid === outerSid && (pgid === host.pgid || pgid === host.sid))) {
+        this.context.refuse(`task ${task.pid}`, `the leader of its process group ${pgid} is not part of the tree`, 'Process groups whose leader is gone cannot be restored yet');
+      }
+    };
+    visit(root);
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * The plan of a restore: every program that will run, compiled from the images before anything is made. Pure: it runs on any
+ * system, and the restore itself runs the very same plan. What is only known later (descriptor numbers in the helper,
+ * addresses in the arena) are deferred values in it.
+ */
+import { RefusedError } from '../errors.ts';
+import { rootTask } from '../image/tree.ts';
+import { freeRange } from './arena.ts';
+import type { BlockPlan } from './block.ts';
+import { checkTree } from './check.ts';
+import { RestoreContext, type PlanOptions } from './context.ts';
+import { openDescriptions } from './descriptors.ts';
+import type { Host } from './host.ts';
+import { ASSUMED_HOST } from './host.ts';
+import { Jobs } from './jobs.ts';
+import type { SourceSet } from './page-runs.ts';
+import { TreeCompiler } from './task.ts';
+
+export interface RestorePlan {
+  readonly context: RestoreContext;
+  /** One a thread and one a zombie; parents first. */
+  readonly blocks: readonly BlockPlan[];
+  readonly rootPid: number;
+  /** How many arrive at each barrier. */
+  readonly parties: readonly number[];
+  /** What the result will lack, in sentences. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Compiles the restore of a set.
+ * @param host facts about the machine; without it, a machine like the one of the dump is assumed
+ * @throws RefusedError with all reasons why it cannot be restored
+ */
+export function planRestore(set: SourceSet, options: Partial<PlanOptions> = {}, host: Host = ASSUMED_HOST): RestorePlan {
+  const context = new RestoreContext(set, host, { shellJob: false, parentIsCaller: false, ...options });
+  checkTree(context);
+  const jobs = context.reasons.length === 0 ? new Jobs(context) : undefined;
+  if (jobs === undefined || context.reasons.length > 0) throw new RefusedError('restore', context.reasons);
+  const root = rootTask(set.tree)!;
+  const arena = freeRange(set.tree);
+  context.arenaAddress = arena.start;
+  openDescriptions(context);
+  const compiler = new TreeCompiler(context, jobs, arena);
+  compiler.compile(root, undefined);
+  return { context, blocks: compiler.blocks, rootPid: root.pid, parties: compiler.parties, warnings: context.warnings };
+}

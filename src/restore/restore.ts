@@ -1,0 +1,82 @@
+/**
+ * The verb `restore`: reads the set, plans, checks it against this machine, then runs the plan. Whatever fails, everything that
+ * was made until then is taken back.
+ */
+import { RefusedError } from '../errors.ts';
+import { Helper } from '../helper/client.ts';
+import { openSet, type DirectorySet } from '../image/node/directory.ts';
+import { writeImage, type ImageSet } from '../image/set.ts';
+import { readTree } from '../image/tree-read.ts';
+import type { Log } from '../log.ts';
+import type { RestoreStats } from '../stats.ts';
+import { readHost } from './host-linux.ts';
+import type { RestoreOptions, RestoreOutcome } from './options.ts';
+import type { SourceSet } from './page-runs.ts';
+import { planRestore, type RestorePlan } from './plan.ts';
+import { RestoreRun } from './run.ts';
+import { validate } from './validate.ts';
+
+/** Points into a restore, for tests. */
+export interface RestoreHooks {
+  /** Sees (and may spoil) the plan before anything of it runs. */
+  readonly planned?: (plan: RestorePlan) => void;
+}
+
+/**
+ * Restores a tree. Returns when it runs (-d), or when its root task has ended.
+ * @throws StillframeError, or RefusedError with all reasons; nothing is left then
+ */
+export function restore(options: RestoreOptions, log: Log, hooks: RestoreHooks = {}): RestoreOutcome {
+  const started = performance.now();
+  options.scripts.run('pre-restore');
+  const directory = openSet(options.imagesDir);
+  let helper: Helper | undefined;
+  try {
+    const set = readSets(directory, options.imagesDir);
+    log.debug(`Read ${set.tree.tasks.size} tasks from ${options.imagesDir}`);
+    helper = Helper.start();
+    const plan = makePlan(set, options, helper, log);
+    hooks.planned?.(plan);
+    const run = new RestoreRun(plan, helper, options, log);
+    const times = run.run();
+    const stats: RestoreStats = {
+      pages_compared: plan.context.pageCounts.compared, pages_skipped_cow: 0n, forking_time: times.forking,
+      restore_time: Math.round((performance.now() - started) * 1000), pages_restored: plan.context.pageCounts.restored,
+    };
+    writeStats(options, stats);
+    log.info('Restore finished successfully. Tasks resumed.');
+    options.scripts.run('post-resume', { initPid: plan.rootPid });
+    helper.close();
+    if (!options.detach && options.execCommand === undefined) run.awaitRoot();
+    return { stats, pid: plan.rootPid };
+  } finally {
+    helper?.close();
+    directory.close();
+  }
+}
+
+/** The set and the sets it builds on. */
+export function readSets(set: ImageSet, name: string): SourceSet {
+  const parent = set.parent();
+  return { tree: readTree(set), name, ...(parent === undefined ? {} : { parent: readSets(parent, parent.label) }) };
+}
+
+function makePlan(set: SourceSet, options: RestoreOptions, helper: Helper, log: Log): RestorePlan {
+  const { given } = options;
+  const plan = planRestore(set, { shellJob: options.shellJob, parentIsCaller: !options.detach }, readHost(helper.hello));
+  for (const warning of plan.warnings) log.warn('restore', warning);
+  const reasons = validate(set, {
+    skipModeCheck: given.has('skip-file-rwx-check'), sizeOnly: given.get('file-validation')?.at(-1) === 'filesize',
+  });
+  if (reasons.length > 0) throw new RefusedError('restore', reasons);
+  return plan;
+}
+
+function writeStats(options: RestoreOptions, stats: RestoreStats): void {
+  const work: DirectorySet = openSet(options.workDir);
+  try {
+    writeImage(work, 'STATS', 'restore', [{ message: { restore: stats } }]);
+  } finally {
+    work.close();
+  }
+}

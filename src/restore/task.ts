@@ -1,0 +1,286 @@
+/**
+ * The program of a task: the order in which what a task is and holds comes back. What each kind of resource needs is in
+ * src/resources/; here is only what comes before what, and why.
+ */
+import { childrenOf, type Task } from '../image/tree.ts';
+import { AT_FDCWD, O, TIOCSPGRP } from '../kernel/files.ts';
+import { CLONE, PR, WAIT } from '../kernel/process.ts';
+import { SIG, SIG_SETMASK, SIGSET_SIZE, signalName } from '../kernel/signals.ts';
+import { Cond, Op, Program, SELF_PID } from '../program/program.ts';
+import { addCredentials } from '../resources/credentials/restore.ts';
+import { addFilesystem } from '../resources/filesystem/restore.ts';
+import { addLimits } from '../resources/limits/restore.ts';
+import { addLayout } from '../resources/memory/layout.ts';
+import { TaskMemory } from '../resources/memory/restore.ts';
+import { encodeExtendedState, encodeRegisters } from '../resources/registers/restore.ts';
+import { addActions, addDrainChildSignals, ALL_SIGNALS } from '../resources/signals/restore.ts';
+import { addThreadState, commOf } from '../resources/threads/restore.ts';
+import { addTimers } from '../resources/timers/restore.ts';
+import { BlockPlan, type RemoteCall } from './block.ts';
+import type { RestoreContext } from './context.ts';
+import { addDescriptors, sharing } from './descriptors.ts';
+import type { Jobs } from './jobs.ts';
+import type { Range } from './page-runs.ts';
+
+/** `task_state` of the image. */
+export const TaskState = { ALIVE: 1, DEAD: 2, STOPPED: 3, ZOMBIE: 6 } as const;
+/** All processes of the tree exist, and group leaders lead. */
+const BARRIER_GROUPS = 0;
+/** Shared descriptor tables are filled: only met when tasks share one. */
+const BARRIER_TABLES = 1;
+/** Where struct rseq has rseq_cs. */
+const RSEQ_CS_AT = 8n;
+const ESRCH = 3, ECHILD = 10;
+
+export const isAlive = (task: Task): boolean => task.core.tc?.task_state === TaskState.ALIVE || task.core.tc?.task_state === TaskState.STOPPED;
+
+export class TreeCompiler {
+  readonly blocks: BlockPlan[] = [];
+  readonly #memory = new Map<number, TaskMemory>();
+  readonly #tablesShared: boolean;
+
+  /** @param arena addresses that no task uses */
+  constructor(readonly context: RestoreContext, readonly jobs: Jobs, readonly arena: Range) {
+    const alive = [...context.tree.tasks.values()].filter(isAlive);
+    this.#tablesShared = new Set(alive.map(({ ids }) => ids?.files_id)).size < alive.length;
+    this.#alive = alive.length;
+  }
+  readonly #alive: number;
+
+  /** How many arrive at each barrier, in order. */
+  get parties(): number[] { return [this.context.tree.tasks.size, this.#alive]; }
+
+  /** Compiles a task and all below it; parents first. Result: the task's block. */
+  compile(task: Task, parent: Task | undefined): BlockPlan {
+    const alive = isAlive(task);
+    const p = new Program(`task ${task.pid}`);
+    const block = new BlockPlan(p, task.pid, task.pid, alive);
+    this.blocks.push(block);
+    this.#begin(p, parent);
+    if (alive) this.#live(block, task, parent);
+    else this.#die(p, task);
+    return block;
+  }
+
+  /** Nothing may interrupt, and the task must not outlive a failed restore. */
+  #begin(p: Program, parent: Task | undefined): void {
+    p.resource('start');
+    p.call('rt_sigprocmask', [SIG_SETMASK, p.data(mask(ALL_SIGNALS)), 0, SIGSET_SIZE], { keep: false });
+    this.#dieWithParent(p);
+    const parentPid = parent?.pid ?? (this.context.options.parentIsCaller ? undefined : this.context.helper);
+    if (parentPid !== undefined) {
+      const ppid = p.call('getppid');
+      p.control(Op.EXPECT, [ppid, Cond.EQ, parentPid, ESRCH], { keep: false, remedy: { ESRCH: 'Its parent died meanwhile' } });
+    }
+  }
+
+  #dieWithParent(p: Program): void {
+    p.call('prctl', [PR.SET_PDEATHSIG, SIG.KILL, 0, 0, 0], { keep: false });
+  }
+
+  #live(block: BlockPlan, task: Task, parent: Task | undefined): void {
+    const p = block.program;
+    const { context, jobs } = this;
+    const shares = parent === undefined ? 0 : sharing(task, parent);
+    if ((shares & CLONE.FILES) === 0) this.#closeAll(p, parent === undefined);
+    const children = childrenOf(context.tree, task.pid);
+    const [early, late] = [children.filter((c) => jobs.early(c, task)), children.filter((c) => !jobs.early(c, task))];
+    const deadFirst = (list: Task[]): [Task[], Task[]] => [list.filter((c) => !isAlive(c)), list.filter(isAlive)];
+    const [earlyDead, earlyAlive] = deadFirst(early);
+    const [lateDead, lateAlive] = deadFirst(late);
+    // zombies are made while the task is small; a session can be founded at once when no child must be born before it
+    this.#spawn(p, task, earlyDead);
+    const foundsNow = earlyAlive.length === 0;
+    if (foundsNow) this.#found(p, task);
+    if (foundsNow) this.#spawn(p, task, lateDead);
+    this.#addMemory(p, task, parent, shares);
+    this.#spawn(p, task, earlyAlive);
+    if (!foundsNow) this.#found(p, task);
+    if (!foundsNow) this.#spawn(p, task, lateDead);
+    this.#spawn(p, task, lateAlive);
+    this.#group(p, task);
+    this.#awaitZombies(p, children.filter((c) => !isAlive(c)));
+    if ((shares & CLONE.VM) === 0) this.#memory.get(task.pid)?.finish(p);
+    if ((shares & CLONE.FILES) === 0) addDescriptors(p, context, task);
+    if (this.#tablesShared) p.barrier(BARRIER_TABLES);
+    this.#foreground(p, task, parent);
+    if ((shares & CLONE.FS) === 0) addFilesystem(p, context, task);
+    if ((shares & CLONE.SIGHAND) === 0) addActions(p, task.core.tc?.sigactions ?? []);
+    this.#addTaskState(p, task);
+    this.#addThreads(p, task);
+    addTimers(p, task.core.tc?.timers);
+    addLimits(p, context, task.core.tc?.rlimits?.rlimits ?? [], `task ${task.pid}`);
+    this.#park(block, task, task.pid, shares);
+  }
+
+  /** The pidfd of the helper is all that stays open: descriptors are fetched through it. */
+  #closeAll(p: Program, root: boolean): void {
+    const { pidfd } = this.context;
+    p.resource('descriptors it started with');
+    if (root) {
+      const fd = p.call('pidfd_open', [this.context.helper, 0]);
+      p.call('dup3', [fd, pidfd, O.CLOEXEC], { keep: false, expect: { orErrno: 22 } });
+    }
+    p.call('close_range', [0, pidfd - 1, 0], { keep: false });
+    p.call('close_range', [pidfd + 1, 0xffff_ffff, 0], { keep: false });
+  }
+
+  #spawn(p: Program, parent: Task, children: readonly Task[]): void {
+    for (const child of children) {
+      const block = this.compile(child, parent);
+      const shares = sharing(child, parent);
+      p.resource(`child ${child.pid}`);
+      const tid = p.data(Buffer.from(Uint32Array.of(child.pid).buffer));
+      p.control((shares & CLONE.VM) !== 0 ? Op.THREAD : Op.SPAWN, [shares, SIG.CHLD, tid, 1, block.arg, 0], {
+        keep: false, expect: { equals: child.pid }, remedy: spawnRemedy(child.pid),
+      });
+    }
+  }
+
+  #found(p: Program, task: Task): void {
+    if (this.jobs.founds(task.pid)) p.resource('session').call('setsid', [], { keep: false, expect: { equals: task.pid } });
+  }
+
+  /** Leaders first, then, when all processes exist, the others join. */
+  #group(p: Program, task: Task): void {
+    const { sid, pgid } = this.jobs.job(task.pid);
+    p.resource('process group');
+    if (pgid === task.pid && sid !== task.pid) p.call('setpgid', [0, 0], { keep: false });
+    p.barrier(BARRIER_GROUPS);
+    if (pgid !== task.pid) p.call('setpgid', [0, pgid], { keep: false, remedy: { EPERM: `Process group ${pgid} is in another session` } });
+  }
+
+  #addMemory(p: Program, task: Task, parent: Task | undefined, shares: number): void {
+    if ((shares & CLONE.VM) !== 0) return;
+    const memory = new TaskMemory(this.context, task, parent === undefined ? undefined : this.#memory.get(parent.pid));
+    this.#memory.set(task.pid, memory);
+    const inherited = parent !== undefined && parent.mm?.exe_file_id === task.mm?.exe_file_id;
+    memory.unmap(p, this.arena);
+    addLayout(p, this.context, task, inherited);
+    memory.map(p);
+  }
+
+  /** With -j a root that leads a group of its own becomes the terminal's foreground job, when the restoring process is. */
+  #foreground(p: Program, task: Task, parent: Task | undefined): void {
+    const { context, jobs } = this;
+    if (parent !== undefined || !context.options.shellJob || !context.host.foreground || context.foregroundFd === undefined) return;
+    if (jobs.founds(task.pid) || jobs.job(task.pid).pgid !== task.pid) return;
+    p.resource('foreground process group of the terminal');
+    const fd = p.call('pidfd_getfd', [context.pidfd, context.foregroundFd.arg, 0]);
+    p.call('ioctl', [fd, TIOCSPGRP, p.data(Buffer.from(Int32Array.of(task.pid).buffer))], { keep: false });
+    p.call('close', [fd], { keep: false });
+  }
+
+  #awaitZombies(p: Program, zombies: readonly Task[]): void {
+    if (zombies.length === 0) return;
+    for (const { pid } of zombies) {
+      p.resource(`zombie ${pid}`).call('waitid', [WAIT.P_PID, pid, 0, WAIT.EXITED | WAIT.NOWAIT, 0], { keep: false });
+    }
+    addDrainChildSignals(p);
+  }
+
+  #addTaskState(p: Program, task: Task): void {
+    const tc = task.core.tc;
+    if (tc === undefined) return;
+    p.resource('personality').call('personality', [tc.personality], { keep: false });
+    if (tc.child_subreaper === true) p.resource('child subreaper').call('prctl', [PR.SET_CHILD_SUBREAPER, 1, 0, 0, 0], { keep: false });
+    if (task.mm?.thp_disabled === true) p.resource('huge pages').call('prctl', [PR.SET_THP_DISABLE, 1, 0, 0, 0], { keep: false });
+    for (let bit = 0; bit < 32; bit++) {
+      const command = 1 << bit;
+      if (((tc.membarrier_registration_mask ?? 0) & command) !== 0) p.resource('membarrier').call('membarrier', [command, 0, 0], { keep: false });
+    }
+    this.#addOomScore(p, task.pid, tc.oom_score_adj);
+  }
+
+  #addOomScore(p: Program, pid: number, score: number | undefined): void {
+    const { host, warnings } = this.context;
+    if (score === undefined || score === host.oomScoreAdj) return;
+    if (score < host.oomScoreAdj && ((host.permitted >> 24n) & 1n) === 0n) {
+      warnings.push(`task ${pid}: its oom_score_adj was ${score}; it stays at ${host.oomScoreAdj}, as lowering it needs CAP_SYS_RESOURCE`);
+      return;
+    }
+    p.resource('oom_score_adj');
+    const fd = p.call('openat', [AT_FDCWD, p.cstring('/proc/self/oom_score_adj'), O.WRONLY | O.CLOEXEC, 0]);
+    const text = Buffer.from(String(score));
+    p.call('write', [fd, p.data(text, 1), text.length], { keep: false, expect: { equals: text.length } });
+    p.call('close', [fd], { keep: false });
+  }
+
+  #addThreads(p: Program, task: Task): void {
+    for (const tid of task.threads.keys()) {
+      if (tid === task.pid) continue;
+      const t = new Program(`thread ${tid} of task ${task.pid}`);
+      const block = new BlockPlan(t, task.pid, tid, true);
+      this.blocks.push(block);
+      this.#park(block, task, tid, 0);
+      p.resource(`thread ${tid}`);
+      const flags = CLONE.VM | CLONE.FS | CLONE.FILES | CLONE.SIGHAND | CLONE.THREAD | CLONE.SYSVSEM;
+      p.control(Op.THREAD, [flags, 0, p.data(Buffer.from(Uint32Array.of(tid).buffer)), 1, block.arg, 0], {
+        keep: false, expect: { equals: tid }, remedy: spawnRemedy(tid),
+      });
+    }
+  }
+
+  /** A thread's own state, credentials last: with them goes the right to do most of the rest. Then it waits to be taken over. */
+  #park(block: BlockPlan, task: Task, tid: number, shares: number): void {
+    const p = block.program;
+    const core = task.threads.get(tid)!;
+    const leader = tid === task.pid;
+    addThreadState(p, core, leader);
+    if (core.thread_core?.creds !== undefined) addCredentials(p, this.context, core.thread_core.creds);
+    p.resource('end');
+    this.#dieWithParent(p);
+    p.park();
+    const calls: RemoteCall[] = [];
+    const deathSignal = core.thread_core?.pdeath_sig ?? 0;
+    if (leader && task.mm?.dumpable !== undefined && task.mm.dumpable < 2) {
+      calls.push({ name: 'prctl', args: [PR.SET_DUMPABLE, task.mm.dumpable, 0, 0, 0], resource: 'dumpable' });
+    }
+    calls.push({ name: 'prctl', args: [PR.SET_PDEATHSIG, deathSignal, 0, 0, 0], resource: 'parent death signal' });
+    if (leader && (shares & CLONE.VM) === 0) calls.push({ name: 'munmap', args: [this.context.arenaStart, this.context.arenaLength], resource: 'the restore\'s own memory' });
+    const rseq = core.thread_core?.rseq_entry;
+    const stopped = task.core.tc?.task_state === TaskState.STOPPED;
+    block.takeover = {
+      sigmask: core.thread_core?.blk_sigset ?? task.core.tc?.blk_sigset ?? 0n,
+      registers: encodeRegisters(core.thread_info!),
+      xstate: encodeExtendedState(core.thread_info!, this.context.host.xstate),
+      calls,
+      rseqCs: rseq?.rseq_cs_pointer === undefined || rseq.rseq_cs_pointer === 0n ? undefined : { address: rseq.rseq_abi_pointer + RSEQ_CS_AT, value: rseq.rseq_cs_pointer },
+      stopSignal: stopped && leader ? task.core.tc?.stop_signo ?? SIG.STOP : 0,
+    };
+  }
+
+  /** A task that had ended and was not waited for: it ends again, in the same way. */
+  #die(p: Program, task: Task): void {
+    const tc = task.core.tc;
+    const status = tc?.exit_code ?? 0;
+    this.#found(p, task);
+    this.#group(p, task);
+    p.resource('zombie').call('prctl', [PR.SET_NAME, p.cstring(commOf(task.core)), 0, 0, 0], { keep: false });
+    const signal = status & 0x7f;
+    if (signal === 0) {
+      p.call('exit_group', [(status >> 8) & 0xff], { keep: false });
+      return;
+    }
+    p.resource(`zombie ended by ${signalName(signal)}`);
+    p.call('prlimit64', [0, 4, p.reserve(16), 0], { keep: false, expect: 'any' });
+    if (signal !== SIG.KILL) p.call('rt_sigaction', [signal, p.reserve(32), 0, SIGSET_SIZE], { keep: false });
+    p.call('rt_sigprocmask', [SIG_SETMASK, p.data(mask(0n)), 0, SIGSET_SIZE], { keep: false });
+    p.call('kill', [SELF_PID, signal], { keep: false });
+    p.control(Op.EXPECT, [0, Cond.EQ, 1, ECHILD], { keep: false });
+  }
+}
+
+
+function spawnRemedy(pid: number): Record<string, string> {
+  return {
+    EEXIST: `Another process has the number ${pid}: 'ps -p ${pid}' names it. End it, or restore in a pid namespace`,
+    EPERM: 'Choosing pids needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN: run the restore as root',
+    EINVAL: `${pid} is above this system's pid_max`,
+    EAGAIN: 'The limit of processes is reached (pids cgroup, nproc limit, threads-max)',
+  };
+}
+
+function mask(set: bigint): Uint8Array {
+  return new Uint8Array(BigUint64Array.of(set).buffer);
+}
