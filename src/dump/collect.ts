@@ -4,11 +4,12 @@
  */
 import { lstatSync, statSync, type BigIntStats } from 'node:fs';
 import { findLanding, pickDoneSignal } from '../helper/landing.ts';
+import type { RunOptions } from '../helper/client.ts';
 import type { ThreadState } from '../helper/protocol.ts';
 import type { task_kobj_ids_entry, fs_entry } from '../image/schema/index.ts';
 import { O } from '../kernel/files.ts';
 import { parseAuxv } from '../proc/auxv.ts';
-import { readProc, readProcLink, readProcText } from '../proc/read.ts';
+import { readProc, readProcLink, readProcRecord, readProcText } from '../proc/read.ts';
 import { parseSmaps, type Mapping } from '../proc/smaps.ts';
 import { parseStat } from '../proc/stat.ts';
 import { parseStatus } from '../proc/status.ts';
@@ -21,7 +22,7 @@ import { lostComponents, registersOf, USER32_CS } from '../resources/registers/d
 import { NamedFiles } from '../resources/regular/dump.ts';
 import { askScheduling, type SchedFacts } from '../resources/scheduling/dump.ts';
 import { mappedMemoryFile } from '../resources/shared-memory/dump.ts';
-import { leaderProgram, threadProgram, type ProcessAnswers, type ThreadAnswers } from '../resources/threads/dump.ts';
+import { leaderProgram, threadProgram, type ProcessAnswers, type Questions, type ThreadAnswers } from '../resources/threads/dump.ts';
 import type { DumpContext } from './context.ts';
 import { collectFiles, readDescriptors, type OpenFiles } from './descriptors.ts';
 import type { Descriptor } from './file-kinds.ts';
@@ -52,11 +53,10 @@ export interface Collected {
 /** How long a task's program may take: it only asks. */
 const RUN_TIMEOUT_MS = 10_000;
 
-/** Reads all that can be read from outside, and fills the list of refusals. */
-export function collect(context: DumpContext, own: OwnNamespaces): Collected {
-  const { tasks, helper } = context;
-  const living = tasks.filter(({ zombie }) => !zombie);
-  const states = new Map(helper.state(living.flatMap(({ tids }) => tids)).map((state) => [state.tid, state]));
+/** Reads all that can be read from outside, and fills the list of refusals. @param stateOf registers and signals of threads, in order */
+export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids: readonly number[]) => readonly ThreadState[]): Collected {
+  const living = context.tasks.filter(({ zombie }) => !zombie);
+  const states = new Map(stateOf(living.flatMap(({ tids }) => tids)).map((state) => [state.tid, state]));
   for (const task of living) readTask(task, states, context);
   for (const task of living) {
     checkNamespaces(task, own, context);
@@ -80,7 +80,7 @@ function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { 
     const dir = `/proc/${task.pid}/task/${tid}`;
     const state = states.get(tid);
     if (state === undefined) throw new RangeError(`the helper gave no state of thread ${tid}`);
-    return { tid, state, stat: parseStat(readProcText(`${dir}/stat`)), status: parseStatus(readProcText(`${dir}/status`)) };
+    return { tid, state, stat: parseStat(readProcRecord(`${dir}/stat`)), status: parseStatus(readProcRecord(`${dir}/status`)) };
   });
   task.mappings = parseSmaps(readProcText(`/proc/${task.pid}/smaps`));
 }
@@ -143,17 +143,18 @@ function accessOf(mode: number): number {
   }
 }
 
+type Run = (tid: number, program: Program, options: RunOptions) => RanBlock;
+
 /** Lets every thread run its program. After this the tree was touched, though nothing of it shows. */
-export function askThreads({ living }: Collected, { helper }: DumpContext): void {
+export function askThreads({ living }: Collected, { helper }: DumpContext, run: Run = (tid, program, options) => helper.run(tid, program, options)): void {
   for (const one of living) {
     const { task } = one;
     const landing = findLanding(helper, task.pid, task.mappings.map(({ start, end, exec, name }) => ({ start, end, name, executable: exec })));
     const doneSignal = pickDoneSignal(signalSets(task));
-    const leader = leaderProgram(task, one.timers);
-    const others = threadProgram(task.pid);
     const options = { landing, doneSignal, timeoutMs: RUN_TIMEOUT_MS };
-    one.answers = leader.read(helper.run(task.pid, leader.program, options).check('dump'));
-    for (const tid of task.tids.slice(1)) one.threads.set(tid, others.read(helper.run(tid, others.program, options).check('dump')));
+    const answer = <T>(tid: number, { program, read }: Questions<T>): T => read(run(tid, program, options).check(`dump: thread ${tid} of ${describeTask(task)}`));
+    one.answers = answer(task.pid, leaderProgram(one.timers));
+    for (const tid of task.tids.slice(1)) one.threads.set(tid, answer(tid, threadProgram()));
   }
 }
 

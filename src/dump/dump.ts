@@ -26,6 +26,7 @@ import { checkInput } from './input.ts';
 import type { DumpOptions, DumpOutcome } from './options.ts';
 import { choosePages, copyMemoryFiles, copyPages, type PageCounts } from './pages.ts';
 import { probeHost } from './probe.ts';
+import { rehearse } from './rehearse.ts';
 import { seizeTree } from './seize.ts';
 
 export interface DumpResult extends DumpOutcome {
@@ -76,23 +77,25 @@ class Dump {
     const context = new DumpContext(options, log, helper, newTree(own), host.shmemDevice);
     const early = options.finalState !== 'dead' && !hasScripts(options);
 
+    rehearse(options, helper, own, host);
     log.hold();
     try {
       this.#frozenAt = performance.now();
       context.tasks = seizeTree(helper, options.pid, options.timeoutSeconds * 1000);
       this.#seizedAt = performance.now();
-      const collected = collect(context, own);
+      const T:[string,number][]=[]; const mark=(n:string)=>T.push([n,performance.now()]);mark('seized');
+      const collected = collect(context, own, (tids) => helper.state(tids));
       context.refusals.throwIfAny();
-      askThreads(collected, context);
-      askFiles(collected.files, context);
-      const outside = askHelper(collected, context);
+      mark('collected');askThreads(collected, context);mark('threads');
+      askFiles(collected.files, context);mark('files');
+      const outside = askHelper(collected, context);mark('helper');
       const pages = this.#pages(context, collected.living.map(({ task, mappings }) => ({ pid: task.pid, mappings })), host.guards);
-      if (early) this.#release(context.tasks);
+      mark('pages');if (early) this.#release(context.tasks);mark('released');
       compose(collected, outside, pages, helper.hello.xfeatures, context);
-      const written = writeTree(images, context.tree);
+      mark('composed');const written = writeTree(images, context.tree);
       if (hasScripts(options)) options.scripts.run('post-dump', { initPid: options.pid });
       if (!early) this.#release(context.tasks);
-      const stats = this.#stats();
+      mark('written');console.log(T.map(([n,t],i)=>n+' '+(t-(i?T[i-1]![1]:this.#frozenAt)).toFixed(2)).join(', '));const stats = this.#stats();
       this.#writeStats(stats);
       log.info('Dumping finished successfully');
       return { stats, tasks: context.tasks.length, pids: context.tasks.map(({ pid }) => pid), images: written };
