@@ -37,7 +37,7 @@ core.instance.run((instance) => {
     ['differing', () => exports.sf_differing_pages(a, b, PAGES, out)],
   ];
   for (const [name, kernel] of kernels) {
-    const gbs = (PAGES * PAGE * 1024) / best(7, () => { for (let i = 0; i < 1024; i++) kernel(); }) / 1e6;
+    const gbs = (PAGES * PAGE * 1024) / best(25, () => { for (let i = 0; i < 1024; i++) kernel(); }) / 1e6;
     const beside = native.get(name) ?? NaN;
     console.log(`${name.padEnd(10)} wasm ${gbs.toFixed(1)} GB/s, native ${beside.toFixed(1)} GB/s: ${(gbs / beside).toFixed(2)} of it`);
   }

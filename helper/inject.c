@@ -38,6 +38,23 @@ static MUST_CHECK struct fail write_task(const struct run *r, uint32_t where, ui
 	return OK;
 }
 
+/*
+ * A stub may be written over only when nobody is on the way through it: neither a thread that this helper could not bring
+ * home, nor (a stub left by another helper) a thread that has not left it yet.
+ */
+static MUST_CHECK struct fail nobody_inside(const struct run *r, bool left_behind)
+{
+	struct tracee *t;
+	for (uint32_t i = 0; (t = tracee_at(i)) != 0; i++) {
+		struct user_regs regs;
+		if (t->landing == r->landing) return failed(SF_AT_LANDING, t->tid, -EBUSY);
+		if (!left_behind || t->taken != 0) continue;
+		TRY(get_regs(t->tid, &regs));
+		if (regs.rip - r->landing < SF_LANDING_SIZE) return failed(SF_AT_LANDING, t->tid, -EBUSY);
+	}
+	return OK;
+}
+
 static MUST_CHECK struct fail write_stub(const struct run *r)
 {
 	uint8_t stub[SF_LANDING_SIZE], there[SF_LANDING_SIZE];
@@ -47,6 +64,7 @@ static MUST_CHECK struct fail write_stub(const struct run *r)
 	TRY(read_task(r->tid, r->mem, r->landing, there, sizeof there));
 	bool ours = memcmp(there + SF_LANDING_TAG_AT, sf_landing + SF_LANDING_TAG_AT, SF_LANDING_TAG) == 0;
 	if (!ours && !is_zero(there, sizeof there)) return failed(SF_AT_LANDING, r->tid, -EEXIST);
+	TRY(nobody_inside(r, ours));
 	memcpy(stub, sf_landing, size);
 	slots = (struct landing_slots){
 		.region_size = r->region_size, .executor_size = EXECUTOR_PAGES, .done_signal = r->done_signal,
@@ -143,6 +161,7 @@ static MUST_CHECK struct fail go_home(struct run *r)
 	uint8_t zero[SF_LANDING_SIZE];
 	memset(zero, 0, sizeof zero);
 	TRY(write_task(r, SF_AT_LANDING, r->landing, zero, (uint64_t)(sf_landing_end - sf_landing)));
+	tracee_find(r->tid)->landing = 0;
 	POINT(SF_AT_LANDING, r->tid);
 	return OK;
 }
@@ -199,17 +218,16 @@ static MUST_CHECK struct fail interrupt(struct run *r)
 {
 	deadline_start(1000);
 	TRY(check(SF_AT_INTERRUPT, r->tid, sys_ptrace(PTRACE_INTERRUPT, (int)r->tid, 0, 0)));
-	for (;;) {
-		int status;
-		TRY(wait_tracee(r->tid, SF_AT_INTERRUPT, &status));
-		if (!W_STOPPED(status)) {
-			tracee_remove(r->tid);
-			return failed(SF_AT_DIED, r->tid, -ESRCH);
-		}
-		if (W_EVENT(status) == PTRACE_EVENT_STOP) return OK;
-		int64_t n = sys_ptrace(PTRACE_CONT, (int)r->tid, 0, 0);
-		TRY(check(SF_AT_INTERRUPT, r->tid, n));
+	/* whichever stop comes first uses the INTERRUPT up */
+	int status;
+	TRY(wait_tracee(r->tid, SF_AT_INTERRUPT, &status));
+	if (!W_STOPPED(status)) {
+		tracee_remove(r->tid);
+		return failed(SF_AT_DIED, r->tid, -ESRCH);
 	}
+	int sig = W_STOPSIG(status);
+	bool ours = W_EVENT(status) != 0 || sig == (SIGTRAP | 0x80) || sig == (int)r->done_signal;
+	return ours ? OK : keep_signal(r, sig);
 }
 
 static MUST_CHECK struct fail run_block(struct run *r, const uint8_t *block, uint64_t size, struct buffer *out)
@@ -218,12 +236,13 @@ static MUST_CHECK struct fail run_block(struct run *r, const uint8_t *block, uin
 	bool moved;
 	POINT(SF_AT_GETREGS, r->tid);
 	TRY(get_regs(r->tid, &r->home));
-	if (r->home.rip - r->landing < SF_LANDING_SIZE) return failed(SF_AT_LANDING, r->tid, -EBUSY);
+	if (tracee_find(r->tid)->landing != 0 || r->home.rip - r->landing < SF_LANDING_SIZE) return failed(SF_AT_LANDING, r->tid, -EBUSY);
 	TRY(leave_rseq(r->tid, &r->home, &rseq, &moved));
 	POINT(SF_AT_GETMASK, r->tid);
 	TRY(get_mask(r->tid, &r->home_mask));
 	POINT(SF_AT_LANDING, r->tid);
 	TRY(write_stub(r));
+	tracee_find(r->tid)->landing = r->landing;
 	POINT(SF_AT_LANDING, r->tid);
 	struct fail f = enter(r);
 	if (f.error == 0) f = execute(r, block, size, out);

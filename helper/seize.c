@@ -69,7 +69,9 @@ static struct fail wait_seized(struct sf_seized *s)
 			s->stop_signal = W_STOPSIG(status) == SIGTRAP ? 0 : (uint32_t)W_STOPSIG(status);
 			return OK;
 		}
-		int64_t n = sys_ptrace(PTRACE_CONT, (int)s->tid, 0, U(W_STOPSIG(status) & 0x7f));
+		/* any stop uses the INTERRUPT up: ask again first, so that it stops before its next instruction */
+		int64_t n = sys_ptrace(PTRACE_INTERRUPT, (int)s->tid, 0, 0);
+		if (n == 0) n = sys_ptrace(PTRACE_CONT, (int)s->tid, 0, U(W_STOPSIG(status) & 0x7f));
 		if (n < 0 && n != -ESRCH) return failed(SF_AT_WAIT, s->tid, n);
 	}
 }

@@ -138,7 +138,7 @@ static void every_byte(void)
 static void unaligned(void)
 {
 	uint8_t *buffer = malloc(SF_PAGE + 15);
-	struct sf_hash first, hash;
+	struct sf_hash first = { 0 }, hash;
 	for (uint32_t shift = 0; shift < 16; shift++) {
 		uint8_t *page = buffer + shift;
 		for (uint32_t at = 0; at < SF_PAGE; at++)

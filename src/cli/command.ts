@@ -7,6 +7,7 @@ import { StillframeError } from '../errors.ts';
 import { FileLog } from '../log.ts';
 import { OPTION_ROWS, type OptionRow, type Verb } from './options.ts';
 import { parseArguments, type Arguments } from './arguments.ts';
+import { errorText } from './error-text.ts';
 import { prepare, readAll, type Ready } from './verbs.ts';
 
 const JSON_ROW: OptionRow = { name: 'json', kind: 'flag', verbs: [], since: '0.1.0', group: 'General', text: 'Print the result as JSON.' };
@@ -65,9 +66,4 @@ export abstract class BaseCommand extends Command {
   }
 }
 
-/** `Error: doing: where: why. Remedy`; a bug of ours comes with its stack. */
-export function errorText(error: unknown): string {
-  if (error instanceof StillframeError) return `Error: ${error.message}\n`;
-  if (error instanceof Error && 'oclif' in error) return `Error: ${error.message}\n`;
-  return `Error: a bug in Stillframe, please report it: ${error instanceof Error ? error.stack ?? error.message : String(error)}\n`;
-}
+export { errorText };

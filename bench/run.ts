@@ -1,0 +1,105 @@
+/**
+ * What a checkpoint costs, beside CRIU where it is given: CRIU=/path/criu make bench [ONLY=part of a name]. Runs of the tools take
+ * turns, each number is the median; images go to /dev/shm. Milliseconds of wall time, the start of the command included. `pause` is
+ * the longest time that the program itself did not run while it was dumped with -R. BENCH_REPEATS=N overrides how often.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT, TestProgram, alive, treeOf } from '../test/support/program.ts';
+import { kill } from '../test/support/round-trip.ts';
+import { OURS, THEIRS, dump, restore } from '../test/support/tool.ts';
+
+interface Case { readonly name: string; readonly args: readonly string[]; readonly repeats: number; readonly pause?: boolean }
+
+const CASES: readonly Case[] = [
+  { name: 'small process', args: ['memory', '0'], repeats: 15 },
+  { name: 'small process, -R', args: ['pause', '0'], repeats: 15, pause: true },
+  { name: '64 MiB', args: ['memory', '64'], repeats: 9 },
+  { name: '64 MiB, -R', args: ['pause', '64'], repeats: 7, pause: true },
+  { name: '1 GiB', args: ['memory', '1024'], repeats: 5 },
+  { name: '1 GiB, -R', args: ['pause', '1024'], repeats: 3, pause: true },
+  { name: '4,000 mappings', args: ['maps', '4000'], repeats: 7 },
+  { name: '300 threads', args: ['threads', '300'], repeats: 7 },
+  { name: '100 processes', args: ['processes', '100'], repeats: 5 },
+  { name: '10,000 descriptors', args: ['fds', '10000'], repeats: 5 },
+];
+
+const tools = [{ name: 'ours', bin: OURS }, ...(THEIRS === undefined ? [] : [{ name: 'criu', bin: THEIRS }])];
+const filter = process.argv[2] ?? '';
+const shm = mkdtempSync('/dev/shm/sf-bench-');
+process.on('exit', () => rmSync(shm, { recursive: true, force: true }));
+
+const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
+
+type Sample = Record<string, number>;
+
+async function once(bin: string, { args, pause }: Case): Promise<Sample> {
+  const program = new TestProgram('load', { args });
+  const images = join(shm, 'img');
+  try {
+    await program.waitFor(/^ready$/m, 60_000);
+    const pids = treeOf(program.pid);
+    if (pause) {
+      const from = program.output.length;
+      const { ms } = await dump(bin, program.pid, images, ['-R', '-v1']);
+      const gaps = [...program.output.slice(from).matchAll(/^gap ([\d.]+)$/gm)].map((match) => Number(match[1]));
+      return { 'dump -R': ms, pause: Math.max(...gaps) };
+    }
+    const dumped = await dump(bin, program.pid, images, ['-v1']);
+    await program.gone(pids);
+    const restored = await restore(bin, images, ['-v1']);
+    if (!pids.every(alive)) throw new Error('not every task came back');
+    return { dump: dumped.ms, restore: restored.ms };
+  } finally {
+    kill(treeOf(program.pid));
+    await program.stop();
+    rmSync(images, { recursive: true, force: true });
+  }
+}
+
+const show = (ms: number): string => (ms >= 100 ? ms.toFixed(0) : ms.toFixed(1)).padStart(9);
+console.log(`${'median of interleaved runs, ms'.padEnd(40)}${tools.map(({ name }) => name.padStart(9)).join('')}${tools.length > 1 ? '    ratio' : ''}   runs`);
+
+for (const one of CASES) {
+  if (!one.name.includes(filter)) continue;
+  const samples = new Map<string, Sample[]>(tools.map(({ name }) => [name, []]));
+  const repeats = Number(process.env['BENCH_REPEATS'] ?? one.repeats);
+  const broken = new Map<string, string>();
+  for (let i = 0; i < repeats; i++) {
+    for (const { name, bin } of tools) {
+      if (broken.has(name)) continue;
+      try {
+        samples.get(name)!.push(await once(bin, one));
+      } catch (error) {
+        broken.set(name, (error as Error).message);
+      }
+    }
+  }
+  const first = [...samples.values()].find((list) => list.length > 0)?.[0] ?? {};
+  for (const what of Object.keys(first)) {
+    const medians = tools.map(({ name }) => median(samples.get(name)!.map((sample) => sample[what]!)));
+    const ratio = medians.length > 1 ? (medians[0]! / medians[1]!).toFixed(2).padStart(9) : '';
+    console.log(`${`${one.name}: ${what}`.padEnd(40)}${medians.map(show).join('')}${ratio}   ${repeats}`);
+  }
+  for (const [name, message] of broken) console.log(`${one.name}: ${name} failed: ${message.split('\n').slice(0, 3).join(' / ')}`);
+}
+
+if ('start'.includes(filter)) {
+  mkdirSync(shm, { recursive: true });
+  const commands: [string, string, string[]][] = [
+    ['start: stillframe version', process.execPath, [join(ROOT, 'bin/stillframe.js'), 'version']],
+    ['start: bin/criu --version', process.execPath, [join(ROOT, 'bin/criu'), '--version']],
+    ['start: node -e 0', process.execPath, ['-e', '0']],
+    ...(THEIRS === undefined ? [] : [['start: criu --version', THEIRS, ['--version']] as [string, string, string[]]]),
+  ];
+  const times = new Map<string, number[]>(commands.map(([name]) => [name, []]));
+  for (let i = 0; i < 21; i++) {
+    for (const [name, command, args] of commands) {
+      const start = performance.now();
+      const { status } = spawnSync(command, args, { stdio: 'ignore' });
+      if (status === 0) times.get(name)!.push(performance.now() - start);
+    }
+  }
+  for (const [name, values] of times) console.log(`${name.padEnd(40)}${show(median(values))}`);
+}

@@ -1,0 +1,70 @@
+/*
+ * Something to checkpoint, of a given size, for the benchmarks: load KIND N
+ * memory N MiB   maps N mappings   threads N   processes N   fds N open files   pause: spins and prints every gap in its own time
+ * that is longer than 0.2 ms (with N MiB of memory): how long it was stopped as it sees it itself.
+ */
+#include "check.h"
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+static void *sleeper(void *unused)
+{
+	for (;;)
+		pause();
+	return unused;
+}
+
+static void memory(long mib)
+{
+	for (long i = 0; i < mib; i++) {
+		void *at = must(mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+		fill(at, 1 << 20, i);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *kind = argc > 1 ? argv[1] : "memory";
+	long n = argc > 2 ? atol(argv[2]) : 0;
+
+	if (!strcmp(kind, "memory")) {
+		memory(n);
+	} else if (!strcmp(kind, "maps")) {
+		for (long i = 0; i < n; i++) {
+			/* every other one is read-only, so that neighbours are not merged */
+			char *at = must(mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+			fill(at, 4096, i);
+			if (i % 2)
+				must(mprotect(at, 8192, PROT_READ));
+		}
+	} else if (!strcmp(kind, "threads")) {
+		pthread_t thread;
+		pthread_attr_t small;
+		pthread_attr_init(&small), pthread_attr_setstacksize(&small, 65536);
+		for (long i = 0; i < n; i++)
+			if (pthread_create(&thread, &small, sleeper, NULL))
+				must(-1);
+	} else if (!strcmp(kind, "processes")) {
+		for (long i = 1; i < n; i++)
+			if (must(fork()) == 0)
+				sleeper(NULL);
+	} else if (!strcmp(kind, "fds")) {
+		struct rlimit limit = { n + 100, n + 100 };
+		must(setrlimit(RLIMIT_NOFILE, &limit));
+		must(close(must(open("file", O_CREAT | O_RDWR, 0600))));
+		for (long i = 0; i < n; i++)
+			must(open("file", O_RDONLY));
+	} else if (!strcmp(kind, "pause")) {
+		memory(n);
+		say("ready");
+		for (double last = now(), next;; last = next) {
+			next = now();
+			if (next - last > 0.0002)
+				say("gap %.3f", (next - last) * 1000);
+		}
+	}
+	sleep_ms(20);
+	say("ready");
+	sleeper(NULL);
+}
