@@ -83,19 +83,25 @@ class Dump {
       this.#frozenAt = performance.now();
       context.tasks = seizeTree(helper, options.pid, options.timeoutSeconds * 1000);
       this.#seizedAt = performance.now();
-      const T:[string,number][]=[]; const mark=(n:string)=>T.push([n,performance.now()]);mark('seized');
+      const lap = laps(this.#frozenAt);
+      lap('seize');
       const collected = collect(context, own, (tids) => helper.state(tids));
       context.refusals.throwIfAny();
-      mark('collected');askThreads(collected, context);mark('threads');
-      askFiles(collected.files, context);mark('files');
-      const outside = askHelper(collected, context);mark('helper');
+      lap('read');
+      askThreads(collected, context);
+      lap('ask threads');
+      askFiles(collected.files, context);
+      const outside = askHelper(collected, context);
+      lap('ask helper');
       const pages = this.#pages(context, collected.living.map(({ task, mappings }) => ({ pid: task.pid, mappings })), host.guards);
-      mark('pages');if (early) this.#release(context.tasks);mark('released');
+      lap('pages');
+      if (early) this.#release(context.tasks);
       compose(collected, outside, pages, helper.hello.xfeatures, context);
-      mark('composed');const written = writeTree(images, context.tree);
+      const written = writeTree(images, context.tree);
+      log.debug(`Time since the first stop: ${lap('images')}`);
       if (hasScripts(options)) options.scripts.run('post-dump', { initPid: options.pid });
       if (!early) this.#release(context.tasks);
-      mark('written');console.log(T.map(([n,t],i)=>n+' '+(t-(i?T[i-1]![1]:this.#frozenAt)).toFixed(2)).join(', '));const stats = this.#stats();
+      const stats = this.#stats();
       this.#writeStats(stats);
       log.info('Dumping finished successfully');
       return { stats, tasks: context.tasks.length, pids: context.tasks.map(({ pid }) => pid), images: written };
@@ -161,6 +167,18 @@ class Dump {
       set.close();
     }
   }
+}
+
+/** Where the time goes: each call ends a part. @returns all parts so far, in ms */
+function laps(start: number): (part: string) => string {
+  const parts: string[] = [];
+  let last = start;
+  return (part) => {
+    const now = performance.now();
+    parts.push(`${part} ${(now - last).toFixed(2)}`);
+    last = now;
+    return `${parts.join(', ')} ms`;
+  };
 }
 
 function hasScripts({ scripts }: DumpOptions): boolean {
