@@ -3,6 +3,8 @@
 
 #define SEIZE_TIMEOUT 10000 /* ms, when the request says 0; a thread in an uninterruptible wait does not stop */
 
+#define SPINS 200 /* looks before sleeping: being woken up costs more than most stops take */
+
 static uint64_t deadline;
 
 static uint64_t now_ms(void)
@@ -28,8 +30,9 @@ void deadline_stop(void)
 
 struct fail wait_tracee(uint32_t tid, uint32_t where, int *status)
 {
-	for (;;) {
-		int64_t n = sys_wait4((int)tid, status, WALL);
+	for (unsigned spin = 0;; spin++) {
+		int64_t n = sys_wait4((int)tid, status, spin < SPINS ? WALL | WNOHANG : WALL);
+		if (n == 0) continue;
 		if (n == (int64_t)tid) return OK;
 		if (n != -EINTR) return failed(where, tid, n < 0 ? n : -ESRCH);
 		if (now_ms() >= deadline) return failed(SF_AT_TIMEOUT, tid, -ETIMEDOUT);
