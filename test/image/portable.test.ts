@@ -38,7 +38,7 @@ portable('bundles without a Node module, and decodes an image in a bare context'
   const names = readdirSync(folder).filter((name) => name.endsWith('.img') && !name.startsWith('pages-'));
   const files = names.map((name) => [name, new Uint8Array(readFileSync(folder + name))] as const);
   // what every browser has, and nothing of Node; Uint8Array is shared so that both sides mean the same
-  const page = createContext({ WebAssembly, TextDecoder, TextEncoder, Uint8Array, core: readCoreModule(), files });
+  const page = createContext({ WebAssembly, TextDecoder, TextEncoder, URL, Uint8Array, core: readCoreModule(), files });
   runInContext(outputFiles[0]!.text, page);
   const { written, ps } = await (runInContext('stillframe.rewrite(core, files)', page) as Promise<{ written: [string, Uint8Array][]; ps: string }>);
   assert.is(written.length, names.length);
