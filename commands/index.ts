@@ -1,6 +1,9 @@
 /** Every command by its id, for oclif's explicit discovery. A new command is one file and one line here. */
 import Check from './check.ts';
 import Dump from './dump.ts';
+import ImageCheck from './image/check.ts';
+import ImageDecode from './image/decode.ts';
+import ImageEncode from './image/encode.ts';
 import ImageEnv from './image/env.ts';
 import ImageFds from './image/fds.ts';
 import ImageFind from './image/find.ts';
@@ -18,6 +21,9 @@ import Version from './version.ts';
 export const COMMANDS = {
   check: Check,
   dump: Dump,
+  'image:check': ImageCheck,
+  'image:decode': ImageDecode,
+  'image:encode': ImageEncode,
   'image:env': ImageEnv,
   'image:fds': ImageFds,
   'image:find': ImageFind,
