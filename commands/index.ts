@@ -1,40 +1,45 @@
-/** Every command by its id, for oclif's explicit discovery. A new command is one file and one line here. */
-import Check from './check.ts';
-import Dump from './dump.ts';
-import ImageCheck from './image/check.ts';
-import ImageDecode from './image/decode.ts';
-import ImageEncode from './image/encode.ts';
-import ImageEnv from './image/env.ts';
-import ImageFds from './image/fds.ts';
-import ImageFind from './image/find.ts';
-import ImageHexdump from './image/hexdump.ts';
-import ImageMem from './image/mem.ts';
-import ImageMounts from './image/mounts.ts';
-import ImagePs from './image/ps.ts';
-import ImageShow from './image/show.ts';
-import ImageSockets from './image/sockets.ts';
-import ImageStats from './image/stats.ts';
-import ImageStrings from './image/strings.ts';
-import Restore from './restore.ts';
-import Version from './version.ts';
+/**
+ * Every command by its id, for oclif's explicit discovery. A new command is one file and one line here. What a command needs is
+ * loaded when it runs: `stillframe version` does not pay for `dump`.
+ */
+import type { Command, Interfaces } from '@oclif/core';
 
-export const COMMANDS = {
-  check: Check,
-  dump: Dump,
-  'image:check': ImageCheck,
-  'image:decode': ImageDecode,
-  'image:encode': ImageEncode,
-  'image:env': ImageEnv,
-  'image:fds': ImageFds,
-  'image:find': ImageFind,
-  'image:hexdump': ImageHexdump,
-  'image:mem': ImageMem,
-  'image:mounts': ImageMounts,
-  'image:ps': ImagePs,
-  'image:show': ImageShow,
-  'image:sockets': ImageSockets,
-  'image:stats': ImageStats,
-  'image:strings': ImageStrings,
-  restore: Restore,
-  version: Version,
+const LOADERS: Readonly<Record<string, () => Promise<{ readonly default: Command.Class }>>> = {
+  check: () => import('./check.ts'),
+  dump: () => import('./dump.ts'),
+  'image:env': () => import('./image/env.ts'),
+  'image:fds': () => import('./image/fds.ts'),
+  'image:find': () => import('./image/find.ts'),
+  'image:hexdump': () => import('./image/hexdump.ts'),
+  'image:mem': () => import('./image/mem.ts'),
+  'image:mounts': () => import('./image/mounts.ts'),
+  'image:ps': () => import('./image/ps.ts'),
+  'image:show': () => import('./image/show.ts'),
+  'image:sockets': () => import('./image/sockets.ts'),
+  'image:stats': () => import('./image/stats.ts'),
+  'image:strings': () => import('./image/strings.ts'),
+  plan: () => import('./plan.ts'),
+  restore: () => import('./restore.ts'),
+  version: () => import('./version.ts'),
 };
+
+/** What oclif runs: enough of a command class to be found and started. Names, flags and help come from oclif.manifest.json. */
+interface Runnable {
+  id?: string;
+  plugin?: Command.Class['plugin'];
+  run(argv?: string[], config?: Interfaces.LoadOptions): Promise<unknown>;
+}
+
+export const COMMANDS: Record<string, Runnable> = Object.fromEntries(Object.entries(LOADERS).map(([id, load]) => [id, {
+  async run(this: Runnable, argv?: string[], config?: Interfaces.LoadOptions): Promise<unknown> {
+    const command = (await load()).default;
+    command.id = id;
+    command.plugin = this.plugin;
+    return command.run(argv, config);
+  },
+}]));
+
+/** Puts the real classes into `COMMANDS`: for the build, which writes the manifest from them. */
+export async function loadAllCommands(): Promise<void> {
+  for (const [id, load] of Object.entries(LOADERS)) COMMANDS[id] = (await load()).default;
+}

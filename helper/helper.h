@@ -53,7 +53,7 @@ MUST_CHECK struct fail fault_point(uint32_t where, uint32_t subject);
 #define POINT(where, subject) do { if (faults_enabled) TRY(fault_point(where, subject)); } while (0)
 
 /* tracees.c: threads seized by SEIZE or TAKEOVER. */
-struct tracee { uint32_t tid; uint32_t taken; };
+struct tracee { uint32_t tid, taken; uint64_t landing; /* where its stub is while it is not home */ };
 MUST_CHECK struct fail tracees_init(void);
 MUST_CHECK struct fail tracee_add(uint32_t tid, bool taken);
 void tracee_remove(uint32_t tid);

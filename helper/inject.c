@@ -38,6 +38,23 @@ static MUST_CHECK struct fail write_task(const struct run *r, uint32_t where, ui
 	return OK;
 }
 
+/*
+ * A stub may be written over only when nobody is on the way through it: neither a thread that this helper could not bring
+ * home, nor (a stub left by another helper) a thread that has not left it yet.
+ */
+static MUST_CHECK struct fail nobody_inside(const struct run *r, bool left_behind)
+{
+	struct tracee *t;
+	for (uint32_t i = 0; (t = tracee_at(i)) != 0; i++) {
+		struct user_regs regs;
+		if (t->landing == r->landing) return failed(SF_AT_LANDING, t->tid, -EBUSY);
+		if (!left_behind || t->taken != 0) continue;
+		TRY(get_regs(t->tid, &regs));
+		if (regs.rip - r->landing < SF_LANDING_SIZE) return failed(SF_AT_LANDING, t->tid, -EBUSY);
+	}
+	return OK;
+}
+
 static MUST_CHECK struct fail write_stub(const struct run *r)
 {
 	uint8_t stub[SF_LANDING_SIZE], there[SF_LANDING_SIZE];
@@ -47,6 +64,7 @@ static MUST_CHECK struct fail write_stub(const struct run *r)
 	TRY(read_task(r->tid, r->mem, r->landing, there, sizeof there));
 	bool ours = memcmp(there + SF_LANDING_TAG_AT, sf_landing + SF_LANDING_TAG_AT, SF_LANDING_TAG) == 0;
 	if (!ours && !is_zero(there, sizeof there)) return failed(SF_AT_LANDING, r->tid, -EEXIST);
+	TRY(nobody_inside(r, ours));
 	memcpy(stub, sf_landing, size);
 	slots = (struct landing_slots){
 		.region_size = r->region_size, .executor_size = EXECUTOR_PAGES, .done_signal = r->done_signal,
@@ -91,12 +109,11 @@ static void send_kept(struct run *r)
 }
 
 /*
- * Lets the thread go on until it stops at `rip`: at the done signal, or (no done signal, or `calls`) at the exit of the
- * system call before `rip`. An INTERRUPT's stop ends the wait with -ETIMEDOUT when the time is up.
+ * Lets the thread go on until it stops at `rip`: at the done signal, or without one at the exit of the call before `rip`.
  */
-static MUST_CHECK struct fail run_to(struct run *r, uint64_t rip, bool calls, struct user_regs *regs)
+static MUST_CHECK struct fail run_to(struct run *r, uint64_t rip, struct user_regs *regs)
 {
-	int how = calls || r->done_signal == 0 ? PTRACE_SYSCALL : PTRACE_CONT;
+	int how = r->done_signal == 0 ? PTRACE_SYSCALL : PTRACE_CONT;
 	for (;;) {
 		int status;
 		TRY(check(SF_AT_INJECT_RUN, r->tid, sys_ptrace(how, (int)r->tid, 0, 0)));
@@ -112,7 +129,7 @@ static MUST_CHECK struct fail run_to(struct run *r, uint64_t rip, bool calls, st
 			if (regs->rip == rip && (int64_t)regs->rax != -ENOSYS) return OK;
 		} else if (sig == (int)r->done_signal) {
 			TRY(get_regs(r->tid, regs));
-			if (!calls && regs->rip == rip) return OK;
+			if (regs->rip == rip) return OK;
 		} else {
 			TRY(keep_signal(r, sig));
 		}
@@ -131,9 +148,9 @@ static MUST_CHECK struct fail go_home(struct run *r)
 		regs.orig_rax = ~0ull;
 		TRY(set_regs(r->tid, &regs));
 		POINT(SF_AT_INJECT_UNMAP, r->tid);
-		TRY(run_to(r, stub_address(r, sf_landing_unmapped), true, &regs));
+		TRY(run_to(r, stub_address(r, sf_landing_mark3), &regs));
+		if (regs.rbp != 0) return failed(SF_AT_INJECT_UNMAP, r->tid, (int64_t)regs.rbp);
 		r->region = 0;
-		if (regs.rax != 0) return failed(SF_AT_INJECT_UNMAP, r->tid, (int64_t)regs.rax);
 	}
 	POINT(SF_AT_SETMASK, r->tid);
 	TRY(set_mask(r->tid, r->home_mask));
@@ -143,6 +160,7 @@ static MUST_CHECK struct fail go_home(struct run *r)
 	uint8_t zero[SF_LANDING_SIZE];
 	memset(zero, 0, sizeof zero);
 	TRY(write_task(r, SF_AT_LANDING, r->landing, zero, (uint64_t)(sf_landing_end - sf_landing)));
+	tracee_find(r->tid)->landing = 0;
 	POINT(SF_AT_LANDING, r->tid);
 	return OK;
 }
@@ -159,7 +177,7 @@ static MUST_CHECK struct fail enter(struct run *r)
 	POINT(SF_AT_SETMASK, r->tid);
 	TRY(set_mask(r->tid, ~(SYNCHRONOUS | (r->done_signal != 0 ? SIGBIT(r->done_signal) : 0))));
 	POINT(SF_AT_INJECT_MAP, r->tid);
-	TRY(run_to(r, stub_address(r, sf_landing_mark1), false, &regs));
+	TRY(run_to(r, stub_address(r, sf_landing_mark1), &regs));
 	if (is_errno(regs.rbx)) return failed(SF_AT_INJECT_MAP, r->tid, (int64_t)regs.rbx);
 	r->region = regs.rbx;
 	if (regs.rbp != 0) return failed(SF_AT_INJECT_MAP, r->tid, (int64_t)regs.rbp);
@@ -185,11 +203,11 @@ static MUST_CHECK struct fail execute(struct run *r, const uint8_t *block, uint6
 	regs.orig_rax = ~0ull;
 	TRY(set_regs(r->tid, &regs));
 	POINT(SF_AT_INJECT_RUN, r->tid);
-	TRY(run_to(r, stub_address(r, sf_landing_mark2), false, &regs));
+	TRY(run_to(r, stub_address(r, sf_landing_mark2), &regs));
 	POINT(SF_AT_INJECT_READ, r->tid);
-	TRY(buffer_reserve(out, size));
-	TRY(read_task(r->tid, r->mem, at, out->data, size));
-	out->size = size;
+	TRY(buffer_reserve(out, out->size + size));
+	TRY(read_task(r->tid, r->mem, at, out->data + out->size, size));
+	out->size += size;
 	POINT(SF_AT_INJECT_READ, r->tid);
 	return OK;
 }
@@ -199,17 +217,16 @@ static MUST_CHECK struct fail interrupt(struct run *r)
 {
 	deadline_start(1000);
 	TRY(check(SF_AT_INTERRUPT, r->tid, sys_ptrace(PTRACE_INTERRUPT, (int)r->tid, 0, 0)));
-	for (;;) {
-		int status;
-		TRY(wait_tracee(r->tid, SF_AT_INTERRUPT, &status));
-		if (!W_STOPPED(status)) {
-			tracee_remove(r->tid);
-			return failed(SF_AT_DIED, r->tid, -ESRCH);
-		}
-		if (W_EVENT(status) == PTRACE_EVENT_STOP) return OK;
-		int64_t n = sys_ptrace(PTRACE_CONT, (int)r->tid, 0, 0);
-		TRY(check(SF_AT_INTERRUPT, r->tid, n));
+	/* whichever stop comes first uses the INTERRUPT up */
+	int status;
+	TRY(wait_tracee(r->tid, SF_AT_INTERRUPT, &status));
+	if (!W_STOPPED(status)) {
+		tracee_remove(r->tid);
+		return failed(SF_AT_DIED, r->tid, -ESRCH);
 	}
+	int sig = W_STOPSIG(status);
+	bool ours = W_EVENT(status) != 0 || sig == (SIGTRAP | 0x80) || sig == (int)r->done_signal;
+	return ours ? OK : keep_signal(r, sig);
 }
 
 static MUST_CHECK struct fail run_block(struct run *r, const uint8_t *block, uint64_t size, struct buffer *out)
@@ -218,12 +235,13 @@ static MUST_CHECK struct fail run_block(struct run *r, const uint8_t *block, uin
 	bool moved;
 	POINT(SF_AT_GETREGS, r->tid);
 	TRY(get_regs(r->tid, &r->home));
-	if (r->home.rip - r->landing < SF_LANDING_SIZE) return failed(SF_AT_LANDING, r->tid, -EBUSY);
+	if (tracee_find(r->tid)->landing != 0 || r->home.rip - r->landing < SF_LANDING_SIZE) return failed(SF_AT_LANDING, r->tid, -EBUSY);
 	TRY(leave_rseq(r->tid, &r->home, &rseq, &moved));
 	POINT(SF_AT_GETMASK, r->tid);
 	TRY(get_mask(r->tid, &r->home_mask));
 	POINT(SF_AT_LANDING, r->tid);
 	TRY(write_stub(r));
+	tracee_find(r->tid)->landing = r->landing;
 	POINT(SF_AT_LANDING, r->tid);
 	struct fail f = enter(r);
 	if (f.error == 0) f = execute(r, block, size, out);
@@ -236,26 +254,34 @@ static MUST_CHECK struct fail run_block(struct run *r, const uint8_t *block, uin
 	return f.error != 0 ? f : home;
 }
 
-struct fail req_run(struct request *rq, struct reply *rp)
+static MUST_CHECK struct fail run_thread(const struct sf_run *q, uint32_t tid, const uint8_t *block, uint64_t size, struct buffer *out)
 {
-	struct sf_run q;
-	if (rq->size < sizeof q + sizeof(struct sf_block)) return failed(SF_AT_DECODE, 0, -EBADMSG);
-	memcpy(&q, rq->payload, sizeof q);
-	const uint8_t *block = rq->payload + sizeof q;
-	uint64_t size = rq->size - sizeof q;
-	if (tracee_find(q.tid) == 0) return failed(SF_AT_DECODE, q.tid, -ESRCH);
-	if (q.done_signal > 64 || (SYNCHRONOUS & (q.done_signal != 0 ? SIGBIT(q.done_signal) : 0)) != 0 || q.landing % 16 != 0) {
-		return failed(SF_AT_DECODE, q.tid, -EINVAL);
-	}
-	TRY(check(SF_AT_DECODE, q.tid, sf_executor_check((const struct sf_block *)block, size)));
-	struct run r = {.tid = q.tid, .done_signal = q.done_signal, .landing = q.landing};
+	if (tracee_find(tid) == 0) return failed(SF_AT_DECODE, tid, -ESRCH);
+	struct run r = {.tid = tid, .done_signal = q->done_signal, .landing = q->landing};
 	r.region_size = EXECUTOR_PAGES + ROUND_UP(((const struct sf_block *)block)->size, PAGE_SIZE);
 	autofd mem = -1;
-	TRY(proc_open(q.tid, "mem", O_RDWR, &mem));
+	TRY(proc_open(tid, "mem", O_RDWR, &mem));
 	r.mem = mem;
-	deadline_start(q.timeout_ms != 0 ? q.timeout_ms : 10000);
-	struct fail f = run_block(&r, block, size, &rp->out);
+	deadline_start(q->timeout_ms != 0 ? q->timeout_ms : 10000);
+	struct fail f = run_block(&r, block, size, out);
 	deadline_stop();
 	send_kept(&r);
 	return f;
+}
+
+/* struct sf_run, u32 tid[] padded to 8, block -> that block once for each thread */
+struct fail req_run(struct request *rq, struct reply *rp)
+{
+	struct sf_run q;
+	if (rq->size < sizeof q) return failed(SF_AT_DECODE, 0, -EBADMSG);
+	memcpy(&q, rq->payload, sizeof q);
+	uint64_t head = sizeof q + ROUND_UP(4ull * q.ntids, 8);
+	if (rq->size < head + sizeof(struct sf_block)) return failed(SF_AT_DECODE, 0, -EBADMSG);
+	const uint32_t *tids = (const uint32_t *)(rq->payload + sizeof q);
+	const uint8_t *block = rq->payload + head;
+	bool synchronous = q.done_signal != 0 && q.done_signal <= 64 && (SYNCHRONOUS & SIGBIT(q.done_signal)) != 0;
+	if (q.done_signal > 64 || synchronous || q.landing % 16 != 0) return failed(SF_AT_DECODE, 0, -EINVAL);
+	TRY(check(SF_AT_DECODE, 0, sf_executor_check((const struct sf_block *)block, rq->size - head)));
+	for (uint32_t i = 0; i < q.ntids; i++) TRY(run_thread(&q, tids[i], block, rq->size - head, &rp->out));
+	return OK;
 }

@@ -11,7 +11,7 @@
 #define NR_tkill 200
 
 	.section .rodata.landing, "a", @progbits
-	.globl sf_landing, sf_landing_mark1, sf_landing_go, sf_landing_mark2, sf_landing_out, sf_landing_unmapped, sf_landing_slots, sf_landing_end
+	.globl sf_landing, sf_landing_mark1, sf_landing_go, sf_landing_mark2, sf_landing_out, sf_landing_mark3, sf_landing_slots, sf_landing_end
 	.balign 16
 sf_landing:
 	jmp 1f
@@ -62,7 +62,14 @@ sf_landing_out:
 	movq region_size(%rip), %rsi
 	movl $NR_munmap, %eax
 	syscall
-sf_landing_unmapped:
+	movq %rax, %rbp
+	movl $NR_gettid, %eax
+	syscall
+	movl %eax, %edi
+	movl done_signal(%rip), %esi
+	movl $NR_tkill, %eax
+	syscall
+sf_landing_mark3:
 	/* what the last call does not change, while every signal is still blocked; then rsp, then the mask */
 	leaq home_popped(%rip), %rsp
 	popq %r15
@@ -108,4 +115,5 @@ home_rdi: .quad 0
 home_rsp: .quad 0
 home_rip: .quad 0
 sf_landing_end:
+	.org sf_landing + 512                    /* an error when the stub is larger than SF_LANDING_SIZE */
 	.section .note.GNU-stack, "", @progbits

@@ -4,7 +4,7 @@
 
 #include "abi.h"
 
-extern const uint8_t sf_landing[], sf_landing_mark1[], sf_landing_go[], sf_landing_mark2[], sf_landing_out[], sf_landing_unmapped[],
+extern const uint8_t sf_landing[], sf_landing_mark1[], sf_landing_go[], sf_landing_mark2[], sf_landing_out[], sf_landing_mark3[],
 	sf_landing_slots[], sf_landing_end[];
 
 #define SF_LANDING_TAG_AT 2                 /* where the tag is that tells a stub from other bytes */

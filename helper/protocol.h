@@ -24,7 +24,7 @@ enum sf_req {
 	SF_REQ_HELLO = 1,   /* -> struct sf_hello */
 	SF_REQ_SEIZE = 2,   /* u32 timeout_ms (0: 10 s), u32 tid[] -> struct sf_seized[]: PTRACE_SEIZE + INTERRUPT, all asked first, then waited for */
 	SF_REQ_STATE = 3,   /* u32 tid[] -> struct sf_thread_state + xstate bytes + siginfos, for each (tids must be seized) */
-	SF_REQ_RUN = 4,     /* struct sf_run + block -> the block after it ran */
+	SF_REQ_RUN = 4,     /* struct sf_run + u32 tid[] (padded to 8) + block -> for each thread the block after it ran */
 	SF_REQ_DETACH = 5,  /* struct sf_detach[] -> s32[]: 0 or -errno, for each */
 	SF_REQ_KILL = 6,    /* u32 pid[] -> s32[]: SIGKILL each, then wait until each is gone or a zombie */
 	SF_REQ_SCAN = 7,    /* struct sf_scan + struct sf_range[] (none: start..end) -> struct sf_region[]: what the page tables say */
@@ -107,13 +107,13 @@ struct sf_thread_state {
  */
 #define SF_LANDING_SIZE 512
 struct sf_run {
-	uint32_t tid;
+	uint32_t ntids;       /* threads of one process; the same block runs in one after the other */
 	uint32_t done_signal; /* a signal whose action in this task is to be ignored (default of SIGURG, SIGWINCH, SIGCHLD,
 				 SIGCONT, or SIG_IGN), or 0: none such, use system-call stops */
 	uint64_t landing;
 	uint32_t timeout_ms;
 	uint32_t reserved;
-	/* struct sf_block ... follows */
+	/* u32 tid[ntids], padded to 8 bytes, and struct sf_block ... follow */
 };
 
 struct sf_detach {

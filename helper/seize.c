@@ -3,6 +3,8 @@
 
 #define SEIZE_TIMEOUT 10000 /* ms, when the request says 0; a thread in an uninterruptible wait does not stop */
 
+#define SPINS 200 /* looks before sleeping: being woken up costs more than most stops take */
+
 static uint64_t deadline;
 
 static uint64_t now_ms(void)
@@ -28,8 +30,9 @@ void deadline_stop(void)
 
 struct fail wait_tracee(uint32_t tid, uint32_t where, int *status)
 {
-	for (;;) {
-		int64_t n = sys_wait4((int)tid, status, WALL);
+	for (unsigned spin = 0;; spin++) {
+		int64_t n = sys_wait4((int)tid, status, spin < SPINS ? WALL | WNOHANG : WALL);
+		if (n == 0) continue;
 		if (n == (int64_t)tid) return OK;
 		if (n != -EINTR) return failed(where, tid, n < 0 ? n : -ESRCH);
 		if (now_ms() >= deadline) return failed(SF_AT_TIMEOUT, tid, -ETIMEDOUT);
@@ -69,7 +72,9 @@ static struct fail wait_seized(struct sf_seized *s)
 			s->stop_signal = W_STOPSIG(status) == SIGTRAP ? 0 : (uint32_t)W_STOPSIG(status);
 			return OK;
 		}
-		int64_t n = sys_ptrace(PTRACE_CONT, (int)s->tid, 0, U(W_STOPSIG(status) & 0x7f));
+		/* any stop uses the INTERRUPT up: ask again first, so that it stops before its next instruction */
+		int64_t n = sys_ptrace(PTRACE_INTERRUPT, (int)s->tid, 0, 0);
+		if (n == 0) n = sys_ptrace(PTRACE_CONT, (int)s->tid, 0, U(W_STOPSIG(status) & 0x7f));
 		if (n < 0 && n != -ESRCH) return failed(SF_AT_WAIT, s->tid, n);
 	}
 }

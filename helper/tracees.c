@@ -28,7 +28,7 @@ struct fail tracee_add(uint32_t tid, bool taken)
 {
 	if (tid >= MAX_TID) return failed(SF_AT_SEIZE, tid, -ESRCH);
 	if (slots[tid] != 0) return failed(SF_AT_SEIZE, tid, -EBUSY);
-	struct tracee t = {tid, taken};
+	struct tracee t = {tid, taken, 0};
 	TRY(buffer_append(&list, &t, sizeof t));
 	slots[tid] = count();
 	return OK;

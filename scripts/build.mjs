@@ -4,6 +4,7 @@
 import { build } from 'esbuild';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -25,7 +26,7 @@ await build({
   platform: 'node',
   target: 'node20',
   format: 'cjs',
-  external: ['koffi', 'typescript', 'ts-node', 'tsx', '@oclif/plugin-*', '../dump/dump.ts', '../restore/restore.ts'],
+  external: ['koffi', 'typescript', 'ts-node', 'tsx', '@oclif/plugin-*'],
   define: { 'import.meta.url': 'bundleUrl' },
   banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
   logLevel: 'warning',
@@ -35,7 +36,8 @@ await build({
     setup(build) {
       build.onLoad({ filter: /node_modules.*\.c?js$/ }, ({ path }) => {
         const text = readFileSync(path, 'utf8');
-        return text.includes('await import(') ? { contents: text.replaceAll('await import(', 'await nativeImport('), loader: 'js' } : undefined;
+        const computed = /await import\((?=\s*[^\s'"])/g; // one with a literal is bundled
+        return computed.test(text) ? { contents: text.replaceAll(computed, 'await nativeImport('), loader: 'js' } : undefined;
       });
     },
   }],
@@ -56,6 +58,7 @@ if (out === join(ROOT, 'dist')) {
   const manifest = join(ROOT, 'oclif.manifest.json');
   rmSync(manifest, { force: true });
   const { Config } = await import('@oclif/core');
+  await createRequire(import.meta.url)(join(out, 'stillframe.cjs')).loadAllCommands();
   const config = await Config.load({ root: ROOT, pluginAdditions: { core: [] }, ignoreManifest: true, userPlugins: false, devPlugins: false });
   const plugin = config.plugins.get('stillframe');
   writeFileSync(manifest, `${JSON.stringify(plugin.manifest)}\n`);

@@ -36,6 +36,10 @@ const STDERR = 2;
 /** Monotonic milliseconds. */
 const now = (): number => performance.now();
 
+/** Logs that still may have lines to write when the process ends. */
+const OPEN = new Set<FileLog>();
+let watching = false;
+
 export class FileLog implements Log {
   level: number = DEFAULT_LEVEL;
   #fd: number | undefined;
@@ -49,7 +53,9 @@ export class FileLog implements Log {
   #tasks = new Map<number, Log>();
 
   constructor() {
-    process.on('exit', () => this.flush());
+    if (!watching) process.once('exit', () => { for (const log of OPEN) log.flush(); });
+    watching = true;
+    OPEN.add(this);
   }
 
   /** The log file, once it is open and is a file. */
@@ -131,6 +137,7 @@ export class FileLog implements Log {
     for (const task of this.#tasks.values()) if (task instanceof FileLog) task.close();
     if (this.#fd !== undefined && this.#fd > STDERR) closeSync(this.#fd);
     this.#fd = undefined;
+    OPEN.delete(this);
   }
 
   /** `(00.012345)`: seconds and microseconds since `open`, always 11 characters below 1000 s, as CRIU prints it. */

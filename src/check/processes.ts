@@ -4,9 +4,12 @@ import { ERRNO } from '../kernel/errno.ts';
 import { KCMP, PR, PTRACE, SIG, WAIT } from '../kernel/probes.ts';
 import { Cond, Op, Program } from '../program/program.ts';
 import type { Feature } from './feature.ts';
-import { missing, startChild, struct, withTracee } from './host.ts';
+import { missing, startChild, struct, withTracee, words } from './host.ts';
 
 const CHECKPOINT_RESTORE = 'a kernel with CONFIG_CHECKPOINT_RESTORE=y';
+
+/** struct clone_args up to tls, <linux/sched.h>: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls. */
+const CLONE_ARGS = [[8, 0], [8, 0], [8, 0], [8, 0], [8, SIG.CHLD], [8, 0], [8, 0], [8, 0]] as const;
 
 export const PROCESS_FEATURES: readonly Feature[] = [
   {
@@ -23,11 +26,15 @@ export const PROCESS_FEATURES: readonly Feature[] = [
     },
   },
   {
-    name: 'clone3_set_tid', level: 'required', needed: 'restoring tasks and threads with their ids', from: 'Linux 5.5',
+    name: 'clone3_set_tid', level: 'required', needed: 'restoring tasks and threads with their ids', from: 'Linux 5.5, and root or CAP_CHECKPOINT_RESTORE (Linux 5.9)',
     probe(host) {
-      // struct clone_args with a set_tid pointer and size 0: EINVAL from a kernel that knows the field, E2BIG from one that does not.
       host.run((p) => {
-        p.call('clone3', [p.data(struct([8, 0], [8, 0], [8, 0], [8, 0], [8, 0], [8, 0], [8, 0], [8, 0], [8, -1], [8, 0])), 80], { expect: { equals: -ERRNO.EINVAL } });
+        // A set_tid pointer with size 0: EINVAL from a kernel that knows the field, E2BIG from one that does not.
+        p.call('clone3', [p.data(struct(...CLONE_ARGS, [8, -1], [8, 0])), 80], { expect: { equals: -ERRNO.EINVAL } });
+        // Process 1 exists: EEXIST for who may choose ids, EPERM for who may not.
+        const args = p.data(struct(...CLONE_ARGS, [8, 0], [8, 1]));
+        p.store(args.at(64), words(p, 1), 8);
+        p.call('clone3', [args, 80], { expect: { equals: -ERRNO.EEXIST } });
       });
     },
   },

@@ -2,10 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Config, handle, run, flush, type Hook, type Interfaces } from '@oclif/core';
-import { COMMANDS } from '../../commands/index.ts';
+import { COMMANDS, loadAllCommands } from '../../commands/index.ts';
 import { closest } from './closest.ts';
 
-export { COMMANDS };
+export { COMMANDS, loadAllCommands };
 
 /** oclif hook: names the command that was probably meant. */
 export const COMMAND_NOT_FOUND: Hook.CommandNotFound = async function ({ id, config }) {
@@ -27,7 +27,8 @@ export async function start(root: string, argv: readonly string[]): Promise<void
 
 /** A command of our own needs none of oclif's plugins (help, plugins, autocomplete): without them a start is 20 ms shorter. */
 async function leaner(root: string, [id = '', ...rest]: readonly string[]): Promise<{ pjson?: Interfaces.PJSON }> {
-  if (!Object.hasOwn(COMMANDS, id) || rest.includes('-h') || rest.includes('--help')) return {};
+  const own = Object.hasOwn(COMMANDS, id) || Object.hasOwn(COMMANDS, `${id}:${rest[0] ?? ''}`);
+  if (!own || rest.includes('-h') || rest.includes('--help')) return {};
   const pjson = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Interfaces.PJSON;
   return { pjson: { ...pjson, oclif: { ...pjson.oclif, plugins: [] } } };
 }

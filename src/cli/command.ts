@@ -5,7 +5,7 @@
 import { Command, Flags, type Interfaces } from '@oclif/core';
 import { StillframeError } from '../errors.ts';
 import { FileLog } from '../log.ts';
-import { OPTION_ROWS, type OptionRow, type Verb } from './options.ts';
+import { OPTION_ROWS, type OptionName, type OptionRow, type Verb } from './options.ts';
 import { parseArguments, type Arguments } from './arguments.ts';
 import { errorText } from './error-text.ts';
 import { prepare, readAll, type Ready } from './verbs.ts';
@@ -14,9 +14,12 @@ const JSON_ROW: OptionRow = { name: 'json', kind: 'flag', verbs: [], since: '0.1
 
 /** The options of a verb as oclif flags: for its help, the completion and the manifest. */
 export function verbFlags(verb: Verb): Interfaces.FlagInput {
+  return rowFlags(OPTION_ROWS.filter(({ since, verbs, name, sameAs }) => since !== undefined && verbs.includes(verb) && name !== 'help' && name !== 'version' && sameAs === undefined));
+}
+
+function rowFlags(rows: readonly OptionRow[]): Interfaces.FlagInput {
   const flags: Interfaces.FlagInput = {};
-  for (const row of OPTION_ROWS) {
-    if (row.since === undefined || !row.verbs.includes(verb) || row.name === 'help' || row.name === 'version' || row.sameAs !== undefined) continue;
+  for (const row of rows) {
     const common = { description: row.text, helpGroup: row.group, ...(row.short === undefined ? {} : { char: row.short as Interfaces.AlphabetLowercase }) };
     const valued = { ...common, helpValue: row.value, ...(row.choices === undefined ? {} : { options: [...row.choices] }) };
     if (row.kind !== 'flag') flags[row.name] = row.many ? Flags.string({ ...valued, multiple: true }) : Flags.string(valued);
@@ -29,6 +32,11 @@ export abstract class BaseCommand extends Command {
   static override enableJsonFlag = true;
   /** Options are read by our own table-driven reader: oclif's cannot take `-v4 -vv -Dimg` and optional values. */
   override parsed = true;
+
+  /** Rows of the table as flags, for a command that takes only these. */
+  protected static flagsOf(...names: OptionName[]): Interfaces.FlagInput {
+    return rowFlags(OPTION_ROWS.filter(({ name }) => (names as readonly string[]).includes(name)));
+  }
 
   /** Reads options and words by criu's rules. `own` are options that only this command has. */
   protected readOwn(own: readonly OptionRow[] = []): Arguments {

@@ -103,14 +103,12 @@ export async function restoreOptions(ready: Ready): Promise<RestoreOptions> {
 
 export async function runDump(ready: Ready): Promise<DumpOutcome> {
   const options = await dumpOptions(ready);
-  // @ts-ignore: until it lands
   const { dump } = await import('../dump/dump.ts');
   return dump(options, ready.log);
 }
 
 export async function runRestore(ready: Ready): Promise<RestoreOutcome> {
   const options = await restoreOptions(ready);
-  // @ts-ignore: until it lands
   const { restore } = await import('../restore/restore.ts');
   return restore(options, ready.log);
 }
@@ -122,6 +120,20 @@ export async function runCheckVerb({ given, log }: Ready): Promise<CheckReport> 
     extra: given.flag('extra') || given.flag('all'),
     experimental: given.flag('experimental') || given.flag('all'),
   }, log);
+}
+
+/** What `stillframe plan` prints: the same plan that restore runs, compiled for a machine like that of the dump. */
+export async function planImages(dir: string, { shellJob, detach }: { shellJob: boolean; detach: boolean }): Promise<{ text: string; json: unknown }> {
+  const [{ openSet }, { readSets }, { planRestore }, { renderPlan, planToJSON }] = await Promise.all([
+    import('../image/node/directory.ts'), import('../restore/restore.ts'), import('../restore/plan.ts'), import('../restore/render.ts'),
+  ]);
+  const set = openSet(dir);
+  try {
+    const plan = planRestore(readSets(set, dir), { shellJob, parentIsCaller: !detach });
+    return { text: renderPlan(plan), json: planToJSON(plan) };
+  } finally {
+    set.close();
+  }
 }
 
 /** --exec-cmd: this process becomes the command. Does nothing without the option, does not return with it. */

@@ -113,13 +113,21 @@ export class Helper {
   }
 
   /** Runs a program in a seized thread and brings the thread home. The block tells how it went: `check()` it. */
-  run(tid: number, program: Program, { landing, doneSignal = 0, timeoutMs = 0 }: RunOptions): RanBlock {
-    const head = Buffer.alloc(24);
-    head.writeUInt32LE(tid, 0);
+  run(tid: number, program: Program, options: RunOptions): RanBlock {
+    return this.runEach([tid], program, options)[0]!;
+  }
+
+  /** The same for several threads of one process, one after the other, with one request. Blocks in the order of `tids`. */
+  runEach(tids: readonly number[], program: Program, { landing, doneSignal = 0, timeoutMs = 0 }: RunOptions): RanBlock[] {
+    const head = Buffer.alloc(24 + Math.ceil(tids.length / 2) * 8);
+    head.writeUInt32LE(tids.length, 0);
     head.writeUInt32LE(doneSignal, 4);
     head.writeBigUInt64LE(landing, 8);
     head.writeUInt32LE(timeoutMs, 16);
-    return new RanBlock(program, this.#ask('RUN', head, withoutStack(program.encode())).payload);
+    tids.forEach((tid, i) => head.writeUInt32LE(tid, 24 + 4 * i));
+    const block = withoutStack(program.encode());
+    const { payload } = this.#ask('RUN', head, block);
+    return tids.map((_, i) => new RanBlock(program, payload.subarray(i * block.length, (i + 1) * block.length)));
   }
 
   /** Runs a program in the helper. Descriptors it opens stay open there under their numbers. */
@@ -249,7 +257,7 @@ function requestError(name: p.ReqName, { status, where, subject }: Reply): Still
   const [step, sentence] = p.WHERE[where] ?? ['NOTHING', `step ${where}`];
   const errno = errnoName(-status);
   const remedy = REMEDIES[`${step} ${errno}`];
-  return new StillframeError({ doing: DOING[name], where: subject === 0 ? 'helper' : `${SUBJECT[step] ?? 'task'} ${subject}`, why: `${sentence}: ${errno}`, ...(remedy === undefined ? {} : { remedy }) });
+  return new StillframeError({ doing: DOING[name], where: subject === 0 && step !== 'FD' ? 'helper' : `${SUBJECT[step] ?? 'task'} ${subject}`, why: `${sentence}: ${errno}`, ...(remedy === undefined ? {} : { remedy }) });
 }
 
 /** What `subject` of a failed step is, when not a task. */

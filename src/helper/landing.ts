@@ -12,36 +12,54 @@ export interface LandingCandidate {
   readonly name: string;
 }
 
+const PAGE = 4096n;
+const SLOTS = Number(PAGE) / LANDING_SIZE;
+
 /**
- * Finds SF_LANDING_SIZE unused bytes at the end of an executable mapping: the vDSO's last page, else a file's text. Zero bytes,
- * or a stub that a killed helper left there.
+ * Finds LANDING_SIZE unused (zero) bytes at the end of an executable mapping: in the vDSO's last page, else in a file's text. When
+ * there is none, a stub that a killed helper left behind, unless its thread may still be on its way home.
+ * @param maps mappings of the task, read while all its threads are seized
  * @throws StillframeError when no executable mapping has room
  */
 export function findLanding(helper: Helper, pid: number, maps: readonly LandingCandidate[]): bigint {
-  const executable = maps.filter((m) => m.executable && m.name !== '[vsyscall]' && (m.name === '[vdso]' || m.name.startsWith('/')));
+  const executable = maps.filter((m) => m.executable && (m.name === '[vdso]' || m.name.startsWith('/')));
   const ordered = [...executable.filter((m) => m.name === '[vdso]'), ...executable.filter((m) => m.name !== '[vdso]')];
+  let left: bigint | undefined;
   for (const { end } of ordered) {
-    const landing = end - BigInt(LANDING_SIZE);
-    if (isFree(readable(helper, pid, landing))) return landing;
+    for (const { address, used } of slots(helper, pid, end)) {
+      if (!used) return address;
+      left ??= address;
+    }
   }
+  // a thread that is still inside its executor has the executor's mapping
+  const inside = maps.some((m) => m.executable && m.name === '' && m.end - m.start === BigInt(helper.hello.executorSize));
+  if (left !== undefined && !inside) return left;
   throw new StillframeError({
     doing: 'dump', where: `task ${pid}`,
     why: ordered.length === 0 ? 'it has no executable mapping of a file and no vDSO' : `none of its ${ordered.length} executable mappings has ${LANDING_SIZE} unused bytes at its end`,
-    remedy: 'There is no safe way to run code in this task',
+    remedy: left === undefined ? 'There is no safe way to run code in this task' : 'An interrupted dump has not left it yet: try again',
   });
 }
 
-function readable(helper: Helper, pid: number, landing: bigint): Buffer {
+/** Places for a stub at the end of a mapping, last first: zero bytes, or a stub that was left behind. */
+function slots(helper: Helper, pid: number, end: bigint): { address: bigint; used: boolean }[] {
+  const page = readable(helper, pid, end - PAGE);
+  const found: { address: bigint; used: boolean }[] = [];
+  for (let i = SLOTS - 1; i >= 0 && page.length === Number(PAGE); i--) {
+    const bytes = page.subarray(i * LANDING_SIZE, (i + 1) * LANDING_SIZE);
+    const used = bytes.toString('latin1', 2, 2 + LANDING_TAG.length) === LANDING_TAG;
+    if (!used && !bytes.every((byte) => byte === 0)) break;
+    found.push({ address: end - PAGE + BigInt(i * LANDING_SIZE), used });
+  }
+  return found;
+}
+
+function readable(helper: Helper, pid: number, address: bigint): Buffer {
   try {
-    return helper.peek(pid, landing, LANDING_SIZE);
+    return helper.peek(pid, address, Number(PAGE));
   } catch {
     return Buffer.alloc(0); // beyond the end of its file: no landing
   }
-}
-
-function isFree(bytes: Buffer): boolean {
-  if (bytes.length !== LANDING_SIZE) return false;
-  return bytes.every((byte) => byte === 0) || bytes.toString('latin1', 2, 2 + LANDING_TAG.length) === LANDING_TAG;
 }
 
 export interface SignalSets {

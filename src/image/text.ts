@@ -8,11 +8,23 @@ const encoder = new TextEncoder();
 
 /** Bytes to string, never failing. */
 export function textOf(bytes: Uint8Array): string {
+  const short = bytes.length < 64 ? ascii(bytes) : undefined;
+  if (short !== undefined) return short;
   try {
     return strict.decode(bytes);
   } catch {
     return escaped(bytes);
   }
+}
+
+/** Most strings are short and ASCII: starting a decoder costs more than they do. */
+function ascii(bytes: Uint8Array): string | undefined {
+  let text = '';
+  for (const byte of bytes) {
+    if (byte >= 0x80) return undefined;
+    text += String.fromCharCode(byte);
+  }
+  return text;
 }
 
 /** String to the bytes it stands for. */
