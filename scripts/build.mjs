@@ -31,7 +31,7 @@ await build({
   platform: 'node',
   target: 'node20',
   format: 'cjs',
-  external: ['koffi', 'typescript', 'ts-node', 'tsx', '@oclif/plugin-*', '../dump/dump.ts'],
+  external: ['koffi', 'typescript', 'ts-node', 'tsx', '@oclif/plugin-*'],
   define: { 'import.meta.url': 'bundleUrl' },
   banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
   logLevel: 'warning',

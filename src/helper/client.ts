@@ -257,7 +257,7 @@ function requestError(name: p.ReqName, { status, where, subject }: Reply): Still
   const [step, sentence] = p.WHERE[where] ?? ['NOTHING', `step ${where}`];
   const errno = errnoName(-status);
   const remedy = REMEDIES[`${step} ${errno}`];
-  return new StillframeError({ doing: DOING[name], where: subject === 0 ? 'helper' : `${SUBJECT[step] ?? 'task'} ${subject}`, why: `${sentence}: ${errno}`, ...(remedy === undefined ? {} : { remedy }) });
+  return new StillframeError({ doing: DOING[name], where: subject === 0 && step !== 'FD' ? 'helper' : `${SUBJECT[step] ?? 'task'} ${subject}`, why: `${sentence}: ${errno}`, ...(remedy === undefined ? {} : { remedy }) });
 }
 
 /** What `subject` of a failed step is, when not a task. */

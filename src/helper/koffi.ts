@@ -103,6 +103,7 @@ function bindSpawn(koffi: Koffi, lib: { func(declaration: string): Native }, fai
     const pid = new Int32Array(1);
     actionsInit(actions);
     attrInit(attr);
+    for (const standard of [0, 1, 2]) addDup2(actions, standard, standard); // Node marks them close-on-exec
     addDup2(actions, fd, 3);
     setDefault(attr, Buffer.alloc(128, 0xff));
     setMask(attr, Buffer.alloc(128));

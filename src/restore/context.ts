@@ -2,7 +2,7 @@
 import type { ErrorParts } from '../errors.ts';
 import type { file_entry } from '../image/schema/index.ts';
 import type { FrozenTree } from '../image/tree.ts';
-import { Deferred } from '../program/program.ts';
+import { Deferred, Program } from '../program/program.ts';
 import type { Host } from './host.ts';
 import { LocalPlan, type HelperFd } from './helper-fd.ts';
 import type { SourceSet } from './page-runs.ts';
@@ -16,6 +16,8 @@ export interface PlanOptions {
 
 export class RestoreContext {
   readonly local = new LocalPlan();
+  /** What the helper does when all tasks are made. */
+  readonly late = new Program('helper');
   /** Descriptions by their id in the files image, once a kind added the steps that open them. */
   readonly files = new Map<number, HelperFd>();
   /** Files opened for mappings, by file id and access mode. */

@@ -5,6 +5,7 @@ import type { FrozenTree } from '../image/tree.ts';
 import type { RestoreContext } from './context.ts';
 import { regularFiles } from '../resources/regular/restore.ts';
 import { pipes } from '../resources/pipe/restore.ts';
+import { memoryFiles } from '../resources/shared-memory/restore.ts';
 import { terminals } from '../resources/tty/restore.ts';
 
 export interface FileKind {
@@ -18,7 +19,7 @@ export interface FileKind {
   open(files: readonly file_entry[], context: RestoreContext): void;
 }
 
-export const FILE_KINDS: readonly FileKind[] = [regularFiles, pipes, terminals];
+export const FILE_KINDS: readonly FileKind[] = [regularFiles, pipes, memoryFiles, terminals];
 
 const TYPE_NAMES = new Map<number, string>(Object.entries(fd_types).map(([name, type]) => [type, name]));
 

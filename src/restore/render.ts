@@ -19,6 +19,7 @@ export function renderPlan(plan: RestorePlan): string {
     lines.push(`    registers (ip 0x${ip.toString(16)}), extended state, signal mask 0x${takeover.sigmask.toString(16)}`);
     if (takeover.stopSignal !== 0) lines.push(`    left stopped by signal ${takeover.stopSignal}`);
   }
+  if (plan.context.late.steps.length > 0) renderProgram(plan.context.late, lines);
   return `${lines.join('\n')}\n`;
 }
 
@@ -58,6 +59,7 @@ export function planToJSON(plan: RestorePlan): PlanJSON {
         subject: program.subject, pid, tid, steps: stepsToJSON(program),
         ...(takeover === undefined ? {} : { calls: takeover.calls.map(({ name, args, resource }) => ({ call: name, args: args.map((arg) => argToJSON(program, arg)), resource })) }),
       })),
+      ...(plan.context.late.steps.length === 0 ? [] : [{ subject: plan.context.late.subject, steps: stepsToJSON(plan.context.late) }]),
     ],
   };
 }

@@ -42,6 +42,7 @@ export class RestoreRun {
       const forked = performance.now();
       this.#spawn();
       this.#awaitParked();
+      if (plan.context.late.steps.length > 0) this.helper.local(plan.context.late).check(doing);
       const forking = Math.round((performance.now() - forked) * 1000);
       options.scripts.run('post-setup-namespaces', { initPid: plan.rootPid });
       this.#takeOver();

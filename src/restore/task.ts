@@ -28,6 +28,8 @@ export const TaskState = { ALIVE: 1, DEAD: 2, STOPPED: 3, ZOMBIE: 6 } as const;
 const BARRIER_GROUPS = 0;
 /** Shared descriptor tables are filled: only met when tasks share one. */
 const BARRIER_TABLES = 1;
+/** All descriptors are fetched: only met when tasks share a table, before its owner closes the way to the helper. */
+const BARRIER_FETCHED = 2;
 /** Where struct rseq has rseq_cs. */
 const RSEQ_CS_AT = 8n;
 const ESRCH = 3, ECHILD = 10;
@@ -48,7 +50,7 @@ export class TreeCompiler {
   readonly #alive: number;
 
   /** How many arrive at each barrier, in order. */
-  get parties(): number[] { return [this.context.tree.tasks.size, this.#alive]; }
+  get parties(): number[] { return [this.context.tree.tasks.size, this.#alive, this.#alive]; }
 
   /** Compiles a task and all below it; parents first. Result: the task's block. */
   compile(task: Task, parent: Task | undefined): BlockPlan {
@@ -105,6 +107,8 @@ export class TreeCompiler {
     if (this.#tablesShared) p.barrier(BARRIER_TABLES);
     this.#foreground(p, task, parent);
     if ((shares & CLONE.FS) === 0) addFilesystem(p, context, task);
+    if (this.#tablesShared) p.barrier(BARRIER_FETCHED);
+    if ((shares & CLONE.FILES) === 0) p.resource('way to the helper').call('close', [context.pidfd], { keep: false });
     if ((shares & CLONE.SIGHAND) === 0) addActions(p, task.core.tc?.sigactions ?? []);
     this.#addTaskState(p, task);
     this.#addThreads(p, task);
@@ -258,12 +262,13 @@ export class TreeCompiler {
     this.#group(p, task);
     p.resource('zombie').call('prctl', [PR.SET_NAME, p.cstring(commOf(task.core)), 0, 0, 0], { keep: false });
     const signal = status & 0x7f;
+    p.call('rt_sigprocmask', [SIG_SETMASK, p.data(mask(tc?.blk_sigset ?? 0n)), 0, SIGSET_SIZE], { keep: false });
     if (signal === 0) {
       p.call('exit_group', [(status >> 8) & 0xff], { keep: false });
       return;
     }
     p.resource(`zombie ended by ${signalName(signal)}`);
-    p.call('prlimit64', [0, 4, p.reserve(16), 0], { keep: false, expect: 'any' });
+    p.call('prctl', [PR.SET_DUMPABLE, 0, 0, 0, 0], { keep: false }); // no core file
     if (signal !== SIG.KILL) p.call('rt_sigaction', [signal, p.reserve(32), 0, SIGSET_SIZE], { keep: false });
     p.call('rt_sigprocmask', [SIG_SETMASK, p.data(mask(0n)), 0, SIGSET_SIZE], { keep: false });
     p.call('kill', [SELF_PID, signal], { keep: false });

@@ -5,12 +5,13 @@ import type { RestoreContext } from '../../restore/context.ts';
 import { join, pageRuns, subtract } from '../../restore/page-runs.ts';
 import { regOf } from '../regular/restore.ts';
 import { checkRemap } from '../ghost/restore.ts';
+import { checkMemoryFile } from '../shared-memory/restore.ts';
 import { describeVma } from './restore.ts';
 import { VMA } from './status.ts';
 
 const UNSUPPORTED: readonly (readonly [number, string])[] = [
   [VMA.SYSVIPC, 'System V shared memory'], [VMA.SOCKET, 'the ring of a packet socket'], [VMA.AIORING, 'an AIO ring'],
-  [VMA.MEMFD, 'a memfd'], [VMA.SHSTK, 'a shadow stack'],
+  [VMA.SHSTK, 'a shadow stack'],
 ];
 const FILE = VMA.FILE_PRIVATE | VMA.FILE_SHARED;
 
@@ -28,7 +29,9 @@ export function checkMemory(context: RestoreContext, task: Task): void {
       context.refuse(at, 'it overlaps the mapping before it', 'The image is damaged: take another');
     }
     end = vma.end;
-    if ((vma.status & FILE) !== 0) {
+    if ((vma.status & VMA.MEMFD) !== 0) {
+      checkMemoryFile(context, Number(vma.shmid));
+    } else if ((vma.status & FILE) !== 0) {
       const reg = regOf(context.tree, Number(vma.shmid));
       if (reg === undefined) context.refuse(at, `the file it maps (${vma.shmid}) is not in files.img`, 'The image is damaged: take another');
       else checkRemap(context, reg);

@@ -14,7 +14,8 @@ import { cut, join, pageRuns, subtract, total, type PageRun, type Range } from '
 import { openForMapping } from '../regular/restore.ts';
 import { addVdso } from '../vdso/restore.ts';
 import { addCompares, addFills } from './fill.ts';
-import { pagesFile, sharedMemory } from './objects.ts';
+import { memoryFileToMap, sharedMemory } from '../shared-memory/restore.ts';
+import { pagesFile } from './pages.ts';
 import { VMA } from './status.ts';
 
 const HUGE_ADVICE = (1n << BigInt(MADV.HUGEPAGE)) | (1n << BigInt(MADV.NOHUGEPAGE));
@@ -141,7 +142,8 @@ export class TaskMemory {
     if (isKind(vma, VMA.FILE_PRIVATE | VMA.FILE_SHARED)) {
       const shared = isKind(vma, VMA.FILE_SHARED);
       const access = !shared ? O.RDONLY : vma.fdflags !== undefined ? vma.fdflags & O.ACCMODE : (vma.prot & PROT.WRITE) !== 0 ? O.RDWR : O.RDONLY;
-      const fd = openForMapping(this.context, Number(vma.shmid), access);
+      const open = isKind(vma, VMA.MEMFD) ? memoryFileToMap : openForMapping;
+      const fd = open(this.context, Number(vma.shmid), access);
       if (fd === undefined) throw new RangeError(`${describeVma(vma)}: file ${vma.shmid} is not in the files image`);
       return [this.#fetch(p, fd), vma.pgoff];
     }

@@ -2,7 +2,7 @@
 import { create } from '../../image/wire.ts';
 import { rlimit_entry, task_rlimits_entry } from '../../image/schema/index.ts';
 import { parseLimits } from '../../proc/limits.ts';
-import { readProcText, tryReadProcText } from '../../proc/read.ts';
+import { readProcRecord, tryReadProcText } from '../../proc/read.ts';
 import type { Program, RanBlock } from '../../program/program.ts';
 
 /** <linux/prctl.h> */
@@ -63,10 +63,10 @@ export function processSettings(pid: number): ProcessSettings {
   const loginuid = tryReadProcText(`/proc/${pid}/loginuid`);
   return {
     limits: create(task_rlimits_entry, {
-      rlimits: parseLimits(readProcText(`/proc/${pid}/limits`)).map(({ soft, hard }) => create(rlimit_entry, { cur: soft, max: hard })),
+      rlimits: parseLimits(readProcRecord(`/proc/${pid}/limits`)).map(({ soft, hard }) => create(rlimit_entry, { cur: soft, max: hard })),
     }),
     loginuid: loginuid === undefined ? undefined : Number(loginuid) >>> 0,
-    oomScoreAdj: Number(readProcText(`/proc/${pid}/oom_score_adj`)),
-    personality: parseInt(readProcText(`/proc/${pid}/personality`), 16),
+    oomScoreAdj: Number(readProcRecord(`/proc/${pid}/oom_score_adj`)),
+    personality: parseInt(readProcRecord(`/proc/${pid}/personality`), 16),
   };
 }

@@ -9,6 +9,8 @@ import { addAlternateStack, addQueue } from '../signals/restore.ts';
 const COMM_MAX = 15;
 const SCHED_OTHER = 0, SCHED_FIFO = 1, SCHED_RR = 2;
 const PRIO_PROCESS = 0;
+/** Or'ed to a policy: children start with the default one. */
+const SCHED_RESET_ON_FORK = 0x40000000;
 
 /** The image's name of a thread, at most 15 bytes. */
 export function commOf(core: core_entry): Uint8Array {
@@ -36,11 +38,12 @@ export function addThreadState(p: Program, core: core_entry, leader: boolean): v
 }
 
 function addScheduling(p: Program, own: NonNullable<core_entry['thread_core']>): void {
-  const policy = own.sched_policy ?? SCHED_OTHER;
+  const asked = own.sched_policy ?? SCHED_OTHER;
+  const policy = asked & ~SCHED_RESET_ON_FORK;
   p.resource('scheduling');
-  if (policy !== SCHED_OTHER) {
+  if (asked !== SCHED_OTHER) {
     const priority = policy === SCHED_FIFO || policy === SCHED_RR ? own.sched_prio ?? 1 : 0;
-    p.call('sched_setscheduler', [0, policy, p.data(Buffer.from(Int32Array.of(priority).buffer))], { keep: false, remedy: { EPERM: 'A real-time policy needs CAP_SYS_NICE' } });
+    p.call('sched_setscheduler', [0, asked, p.data(Buffer.from(Int32Array.of(priority).buffer))], { keep: false, remedy: { EPERM: 'A real-time policy needs CAP_SYS_NICE' } });
   }
   if (policy !== SCHED_FIFO && policy !== SCHED_RR) {
     p.call('setpriority', [PRIO_PROCESS, 0, own.sched_nice ?? 0], { keep: false, remedy: { EACCES: 'A lower nice value needs CAP_SYS_NICE', EPERM: 'A lower nice value needs CAP_SYS_NICE' } });

@@ -1,0 +1,163 @@
+/**
+ * Memory files: memfd and shared anonymous memory (which the kernel keeps in a file of the same kind). The helper makes and fills
+ * each once; tasks map it or have it open. Shared anonymous memory is opened through /proc/self/map_files, so that every mapping
+ * of it looks as one made by MAP_SHARED | MAP_ANONYMOUS.
+ */
+import type { memfd_file_entry, memfd_inode_entry } from '../../image/schema/index.ts';
+import { bytesOf } from '../../image/text.ts';
+import { AT_FDCWD, F, O, SEEK } from '../../kernel/files.ts';
+import { MAP, PROT } from '../../kernel/memory.ts';
+import type { ResultRef } from '../../program/program.ts';
+import type { RestoreContext } from '../../restore/context.ts';
+import type { HelperFd } from '../../restore/helper-fd.ts';
+import type { FileKind } from '../../restore/kinds.ts';
+import { pageRuns } from '../../restore/page-runs.ts';
+import { reopen } from '../ghost/restore.ts';
+import { addFills } from '../memory/fill.ts';
+import { pagesFile } from '../memory/pages.ts';
+import { VMA } from '../memory/status.ts';
+
+const MEMFD = 18;
+/** Where the helper maps shared memory for the moment it fills it: far from a small static binary, its heap and its stack. */
+const WINDOW = 0x100_0000_0000n;
+/** memfd_create flags and seals, from <linux/memfd.h> and <linux/fcntl.h>. */
+const MFD_CLOEXEC = 1, MFD_ALLOW_SEALING = 2, MFD_HUGETLB = 4;
+const F_SEAL_SEAL = 1;
+const HUGE = 2n << 20n;
+/** Name of the file behind MAP_SHARED | MAP_ANONYMOUS. */
+const ANONYMOUS = '/dev/zero';
+const ANONYMOUS_MODE = 0o777;
+
+function inodeOf(context: RestoreContext, entry: memfd_file_entry): memfd_inode_entry | undefined {
+  return context.tree.memfds.find(({ inode_id }) => inode_id === BigInt(entry.inode_id));
+}
+
+const isAnonymous = (inode: memfd_inode_entry): boolean => inode.name === ANONYMOUS && inode.hugetlb_flag === undefined;
+const describeInode = (inode: memfd_inode_entry | undefined): string =>
+  inode === undefined ? 'memfd' : isAnonymous(inode) ? `shared memory ${inode.shmid}` : `memfd ${inode.name}`;
+
+export const memoryFiles: FileKind = {
+  types: [MEMFD],
+  describe: (file, tree) => describeInode(tree.memfds.find(({ inode_id }) => inode_id === BigInt(file.memfd?.inode_id ?? -1))),
+  check(files, context) {
+    for (const file of files) checkMemoryFile(context, file.id);
+  },
+  open(files, context) {
+    for (const { id, memfd } of files) {
+      if (memfd === undefined) continue;
+      const inode = inodeOf(context, memfd)!;
+      const base = memoryFile(context, inode);
+      const resource = `file ${id} (${describeInode(inode)})`;
+      const p = context.local.program.resource(resource);
+      const fd = context.local.open(resource, reopen(context, base, memfd.flags));
+      if (memfd.pos !== 0n) p.call('lseek', [fd.ref, memfd.pos, SEEK.SET], { keep: false });
+      context.files.set(id, fd);
+    }
+  },
+};
+
+export function checkMemoryFile(context: RestoreContext, id: number): void {
+  const entry = context.tree.files.get(id)?.memfd;
+  if (entry === undefined) context.refuse(`file ${id}`, 'its record in files.img has no memory file in it', 'The image is damaged: take another');
+  else if (inodeOf(context, entry) === undefined) context.refuse(`file ${id}`, `memfd.img has no record ${entry.inode_id}`, 'The image is damaged: take another');
+}
+
+/** A memory file to map, with an access mode. */
+export function memoryFileToMap(context: RestoreContext, fileId: number, access: number): HelperFd | undefined {
+  const entry = context.tree.files.get(fileId)?.memfd;
+  const inode = entry === undefined ? undefined : inodeOf(context, entry);
+  if (inode === undefined) return undefined;
+  const base = memoryFile(context, inode);
+  if (access === O.RDWR) return base;
+  const key = `memfd:${inode.inode_id}:${access}`;
+  let fd = context.mapped.get(key);
+  if (fd === undefined) {
+    context.local.program.resource(`mapped ${describeInode(inode)}`);
+    fd = context.local.open(`mapped ${describeInode(inode)}`, reopen(context, base, access));
+    context.mapped.set(key, fd);
+  }
+  return fd;
+}
+
+/** Made and filled once. */
+function memoryFile(context: RestoreContext, inode: memfd_inode_entry): HelperFd {
+  const key = `memfd:${inode.inode_id}`;
+  const known = context.mapped.get(key);
+  if (known !== undefined) return known;
+  const shmid = BigInt(inode.shmid);
+  const label = describeInode(inode);
+  const fd = isAnonymous(inode) ? anonymous(context, label, shmid, inode.size) : memfd(context, inode, label, shmid);
+  const p = context.local.program.resource(label);
+  if (inode.uid !== 0 || inode.gid !== 0) p.call('fchown', [fd.ref, inode.uid, inode.gid], { keep: false });
+  if (inode.mode !== undefined && (inode.mode & 0o7777) !== ANONYMOUS_MODE) p.call('fchmod', [fd.ref, inode.mode & 0o7777], { keep: false });
+  context.mapped.set(key, fd);
+  return fd;
+}
+
+function memfd(context: RestoreContext, inode: memfd_inode_entry, label: string, shmid: bigint): HelperFd {
+  const p = context.local.program.resource(label);
+  const seals = inode.seals & 0xffff;
+  const flags = MFD_CLOEXEC | (seals === F_SEAL_SEAL ? 0 : MFD_ALLOW_SEALING) | (inode.hugetlb_flag === undefined ? 0 : MFD_HUGETLB | inode.hugetlb_flag);
+  const fd = context.local.open(label, p.call('memfd_create', [p.cstring(bytesOf(inode.name)), flags]));
+  p.call('ftruncate', [fd.ref, inode.size], { keep: false });
+  const round = inode.hugetlb_flag === undefined ? 4096n : HUGE;
+  const size = ((inode.size + round - 1n) / round) * round;
+  if (size > 0n && pageRuns(context.set, { shmid }).length > 0) {
+    mapWindow(context, size, MAP.SHARED, fd.ref);
+    fillWindow(context, label, shmid, size);
+  }
+  // tasks may have writable mappings that a seal forbids to make anew: seals come when all are mapped
+  if (seals !== 0 && seals !== F_SEAL_SEAL) {
+    context.late.resource(label).call('fcntl', [fd.arg, F.ADD_SEALS, seals], { keep: false });
+  }
+  return fd;
+}
+
+function anonymous(context: RestoreContext, label: string, shmid: bigint, bytes: bigint): HelperFd {
+  const p = context.local.program.resource(label);
+  const size = (bytes + 4095n) & ~4095n;
+  mapWindow(context, size, MAP.SHARED | MAP.ANONYMOUS | MAP.NORESERVE, undefined);
+  const path = `/proc/self/map_files/${WINDOW.toString(16)}-${(WINDOW + size).toString(16)}`;
+  const fd = context.local.open(label, p.call('openat', [AT_FDCWD, p.cstring(path), O.RDWR | O.CLOEXEC, 0], {
+    remedy: { EPERM: 'Opening /proc/self/map_files needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN: run the restore as root' },
+  }));
+  fillWindow(context, label, shmid, size);
+  return fd;
+}
+
+function mapWindow(context: RestoreContext, size: bigint, flags: number, fd: ResultRef | undefined): void {
+  context.local.program.call('mmap', [WINDOW, size, PROT.READ | PROT.WRITE, flags | MAP.FIXED_NOREPLACE, fd ?? -1, 0], { keep: false, expect: { equals: WINDOW } });
+}
+
+function fillWindow(context: RestoreContext, label: string, shmid: bigint, size: bigint): void {
+  const p = context.local.program;
+  const runs = pageRuns(context.set, { shmid }).map((run) => ({ ...run, start: run.start + WINDOW, end: run.end + WINDOW }));
+  const files = new Map(runs.map((run) => [run, pagesFile(context, run)]));
+  const byFile = new Map([...files].map(([run, fd]) => [`${run.set.name}/${run.pagesId}`, fd]));
+  p.resource(label);
+  addFills(p, runs, (run) => byFile.get(`${run.set.name}/${run.pagesId}`)!.ref);
+  p.call('munmap', [WINDOW, size], { keep: false });
+  context.count(runs.reduce((sum, { start, end }) => sum + end - start, 0n), 0n);
+}
+
+/** Bytes of a shared memory object that only mappings know of: up to the end of the farthest one. */
+function sharedSize(context: RestoreContext, shmid: bigint): bigint {
+  let size = 0n;
+  for (const task of context.tree.tasks.values()) {
+    for (const vma of task.mm?.vmas ?? []) {
+      if ((vma.status & VMA.ANON_SHARED) === 0 || vma.shmid !== shmid) continue;
+      const end = vma.pgoff + (vma.end - vma.start);
+      if (end > size) size = end;
+    }
+  }
+  return size;
+}
+
+/** Shared anonymous memory that is in the set without a file of its own (images of older versions). */
+export function sharedMemory(context: RestoreContext, shmid: bigint): HelperFd {
+  const known = context.shared.get(shmid);
+  if (known !== undefined) return known;
+  const fd = anonymous(context, `shared memory ${shmid}`, shmid, sharedSize(context, shmid));
+  context.shared.set(shmid, fd);
+  return fd;
+}
