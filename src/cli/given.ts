@@ -6,7 +6,7 @@ import { resolve } from 'node:path';
 import { StillframeError } from '../errors.ts';
 import { DEFAULT_LEVEL } from '../log.ts';
 import { usageError, type Written } from './arguments.ts';
-import { OPTION_ROWS, VERBS, type OptionName, type OptionRow, type Verb } from './options.ts';
+import { OPTION_ROWS, supportedSince, VERBS, type OptionName, type OptionRow, type Verb } from './options.ts';
 
 export class Given {
   /** @throws StillframeError for a value that is not what its row says */
@@ -106,7 +106,7 @@ export function refuseUnsupported(verb: Verb, given: Given): { readonly withoutE
   for (const { row, spelled, negated, source } of given.written) {
     if (row.name === 'ms') throw usageError('--ms is gone from criu', { where: source, remedy: 'Use --extra and --experimental, or --all' });
     if (!row.verbs.includes(verb)) { withoutEffect.push(spelled); continue; }
-    if (row.since !== undefined || negated) continue;
+    if (supportedSince(row, verb) !== undefined || negated) continue;
     throw new StillframeError({
       doing: 'cli', where: source, why: `${spelled} is not supported by ${verb} yet`,
       remedy: `It is known from criu (${row.text.replace(/\.$/, '')}) and refused rather than ignored; leave it out if the tree does not need it`,
