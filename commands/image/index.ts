@@ -1,32 +1,19 @@
 /** The commands of the image topic, by id. They run on any system: nothing here may load the helper or koffi. */
-import ImageCheck from './check.ts';
-import ImageDecode from './decode.ts';
-import ImageEncode from './encode.ts';
-import ImageEnv from './env.ts';
-import ImageFds from './fds.ts';
-import ImageFind from './find.ts';
-import ImageHexdump from './hexdump.ts';
-import ImageMem from './mem.ts';
-import ImageMounts from './mounts.ts';
-import ImagePs from './ps.ts';
-import ImageShow from './show.ts';
-import ImageSockets from './sockets.ts';
-import ImageStats from './stats.ts';
-import ImageStrings from './strings.ts';
+import type { Loaders } from '../index.ts';
 
-export const IMAGE_COMMANDS = {
-  'image:check': ImageCheck,
-  'image:decode': ImageDecode,
-  'image:encode': ImageEncode,
-  'image:env': ImageEnv,
-  'image:fds': ImageFds,
-  'image:find': ImageFind,
-  'image:hexdump': ImageHexdump,
-  'image:mem': ImageMem,
-  'image:mounts': ImageMounts,
-  'image:ps': ImagePs,
-  'image:show': ImageShow,
-  'image:sockets': ImageSockets,
-  'image:stats': ImageStats,
-  'image:strings': ImageStrings,
+export const IMAGE_LOADERS: Loaders = {
+  'image:check': () => import('./check.ts'),
+  'image:decode': () => import('./decode.ts'),
+  'image:encode': () => import('./encode.ts'),
+  'image:env': () => import('./env.ts'),
+  'image:fds': () => import('./fds.ts'),
+  'image:find': () => import('./find.ts'),
+  'image:hexdump': () => import('./hexdump.ts'),
+  'image:mem': () => import('./mem.ts'),
+  'image:mounts': () => import('./mounts.ts'),
+  'image:ps': () => import('./ps.ts'),
+  'image:show': () => import('./show.ts'),
+  'image:sockets': () => import('./sockets.ts'),
+  'image:stats': () => import('./stats.ts'),
+  'image:strings': () => import('./strings.ts'),
 };
