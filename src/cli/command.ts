@@ -5,7 +5,7 @@
 import { Command, Flags, type Interfaces } from '@oclif/core';
 import { StillframeError } from '../errors.ts';
 import { FileLog } from '../log.ts';
-import { OPTION_ROWS, type OptionName, type OptionRow, type Verb } from './options.ts';
+import { OPTION_ROWS, supportedSince, type OptionName, type OptionRow, type Verb } from './options.ts';
 import { parseArguments, type Arguments } from './arguments.ts';
 import { errorText } from './error-text.ts';
 import { prepare, readAll, type Ready } from './verbs.ts';
@@ -14,7 +14,7 @@ const JSON_ROW: OptionRow = { name: 'json', kind: 'flag', verbs: [], since: '0.1
 
 /** The options of a verb as oclif flags: for its help, the completion and the manifest. */
 export function verbFlags(verb: Verb): Interfaces.FlagInput {
-  return rowFlags(OPTION_ROWS.filter(({ since, verbs, name, sameAs }) => since !== undefined && verbs.includes(verb) && name !== 'help' && name !== 'version' && sameAs === undefined));
+  return rowFlags(OPTION_ROWS.filter((row) => supportedSince(row, verb) !== undefined && row.verbs.includes(verb) && row.name !== 'help' && row.name !== 'version' && row.sameAs === undefined));
 }
 
 function rowFlags(rows: readonly OptionRow[]): Interfaces.FlagInput {
