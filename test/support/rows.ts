@@ -29,5 +29,7 @@ export const ROWS: readonly Row[] = [
   { name: 'deleted files', program: 'files', args: ['deleted'] },
   { name: 'anonymous descriptors', program: 'anonymous', args: ['criu'] },
   { name: 'anonymous descriptors, all', program: 'anonymous', notCriu: 'loses semaphores, timers that stand still, members without a number' },
+  { name: 'inotify', program: 'watches', args: ['inotify'] },
+  { name: 'fanotify', program: 'watches', args: ['fanotify'] },
   { name: 'interrupted calls', program: 'blocked', notCriu: 'lets timed calls end with EINTR' },
 ];

@@ -68,6 +68,14 @@ export function reopen(context: RestoreContext, base: HelperFd, flags: number): 
   return ref;
 }
 
+/** A deleted file of the set, made when nothing did yet: for watches on it. */
+export function ghostBase(context: RestoreContext, id: number): HelperFd {
+  const file = context.tree.remaps.find(({ remap_id, remap_type }) => remap_id === id && (remap_type ?? GHOST) === GHOST);
+  const reg = file === undefined ? undefined : context.tree.files.get(file.orig_id)?.reg;
+  if (reg === undefined) throw new RangeError(`no file is remapped to ghost file ${id}`);
+  return baseOf(context, id, reg);
+}
+
 function baseOf(context: RestoreContext, id: number, reg: reg_file_entry): HelperFd {
   const known = context.mapped.get(baseKey(id));
   if (known !== undefined) return known;
