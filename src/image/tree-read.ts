@@ -51,9 +51,9 @@ export function readInventory(set: ImageSet): inventory_entry {
   return inventory;
 }
 
-/** Its threads, the leader first. CRIU lists the one thread of a dead task as 0. */
+/** Its threads, the leader first. The one thread that CRIU lists for a dead task has any number: one that was never set. */
 function threadsOf(item: pstree_entry): number[] {
-  return [...new Set([item.pid, ...item.threads.filter((tid) => tid !== 0)])];
+  return item.threads.includes(item.pid) ? [...new Set([item.pid, ...item.threads.filter((tid) => tid !== 0)])] : [item.pid];
 }
 
 /** The process tree image, alone: a task a record. Returns which task each thread belongs to. */
