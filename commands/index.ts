@@ -3,21 +3,14 @@
  * loaded when it runs: `stillframe version` does not pay for `dump`.
  */
 import type { Command, Interfaces } from '@oclif/core';
+import { IMAGE_LOADERS } from './image/index.ts';
 
-const LOADERS: Readonly<Record<string, () => Promise<{ readonly default: Command.Class }>>> = {
+export type Loaders = Readonly<Record<string, () => Promise<{ readonly default: Command.Class }>>>;
+
+const LOADERS: Loaders = {
+  ...IMAGE_LOADERS,
   check: () => import('./check.ts'),
   dump: () => import('./dump.ts'),
-  'image:env': () => import('./image/env.ts'),
-  'image:fds': () => import('./image/fds.ts'),
-  'image:find': () => import('./image/find.ts'),
-  'image:hexdump': () => import('./image/hexdump.ts'),
-  'image:mem': () => import('./image/mem.ts'),
-  'image:mounts': () => import('./image/mounts.ts'),
-  'image:ps': () => import('./image/ps.ts'),
-  'image:show': () => import('./image/show.ts'),
-  'image:sockets': () => import('./image/sockets.ts'),
-  'image:stats': () => import('./image/stats.ts'),
-  'image:strings': () => import('./image/strings.ts'),
   plan: () => import('./plan.ts'),
   restore: () => import('./restore.ts'),
   version: () => import('./version.ts'),

@@ -86,6 +86,7 @@ EXEC static __attribute__((noinline)) int64_t spawn(const uint64_t a[6], bool pr
 	args.set_tid_size = a[3];
 	args.cgroup = a[5];
 	if (child->magic != SF_BLOCK_MAGIC || ((a[0] & CLONE_VM) != 0) == process) return -EINVAL;
+	child->parent = process && (a[0] & (CLONE_PARENT | CLONE_NEWPID)) == 0 ? (uint32_t)sys_getpid() : 0;
 	return sf_executor_clone(&args, sizeof args, child, process);
 }
 
@@ -225,6 +226,7 @@ EXEC static __attribute__((noinline)) int64_t run_step(struct sf_block *b, const
 		*aborted = result == -ECANCELED;
 		return result;
 	case SF_OP_WRITE_OUT: return write_out((int)a[0], (const uint8_t *)a[1], a[2], a[3]);
+	case SF_OP_ADD: return (int64_t)(a[0] + a[1]);
 	default:
 		*failed = true;
 		return -EINVAL;
@@ -266,6 +268,8 @@ EXEC void sf_executor_run(struct sf_block *b)
 EXEC void sf_executor_live(struct sf_block *b, uint64_t process)
 {
 	if (process != 0) (void)sys_prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* the parent may have died before */
+	if (b->parent != 0 && sys_getppid() != (int64_t)b->parent) sys_exit_group(1);
 	sf_executor_run(b);
 	if (b->state != SF_DONE) sys_exit_group(1);
 	if (process != 0) sys_exit_group(0);
@@ -288,7 +292,7 @@ INLINE bool good_step(const struct sf_block *b, const struct sf_step *s)
 		if (kind == SF_ARG_DATA && s->a[i] > b->data_size) return false;
 		if (kind == SF_ARG_BLOCK && s->a[i] > b->size) return false;
 	}
-	return s->op >= SF_OP_SYSCALL && s->op <= SF_OP_WRITE_OUT;
+	return s->op >= SF_OP_SYSCALL && s->op <= SF_OP_ADD;
 }
 
 EXEC int64_t sf_executor_check(const struct sf_block *b, uint64_t there)

@@ -115,7 +115,5 @@ home_rdi: .quad 0
 home_rsp: .quad 0
 home_rip: .quad 0
 sf_landing_end:
+	.org sf_landing + 512                    /* an error when the stub is larger than SF_LANDING_SIZE */
 	.section .note.GNU-stack, "", @progbits
-	.if sf_landing_end - sf_landing > 512
-	.error "the landing stub is larger than SF_LANDING_SIZE"
-	.endif

@@ -45,6 +45,7 @@ enum sf_op {
 	SF_OP_EXPECT = 10, /* fails with -a3 unless a0 <cond a1> a2 */
 	SF_OP_PARK = 11,   /* last step of a restored thread: count into shared.parked and wait to be taken over */
 	SF_OP_WRITE_OUT = 12, /* write exactly a2 bytes at address a1 to descriptor a0 (at offset a3, or ~0: its position) */
+	SF_OP_ADD = 13,    /* result := a0 + a1 (64 bits, wraps) */
 };
 
 enum sf_cond { SF_EQ = 0, SF_NE = 1, SF_LT = 2, SF_LE = 3, SF_GT = 4, SF_GE = 5, SF_ANY_BIT = 6, SF_NO_BIT = 7 };
@@ -88,7 +89,7 @@ struct sf_block {
 	uint32_t steps_off, nsteps;
 	uint32_t data_off, data_size;
 	uint32_t stack_off;   /* top of the stack; 16-byte aligned */
-	uint32_t reserved;
+	uint32_t parent;      /* 0; written by whoever spawns it: the pid whose child it must be, or it ends at once */
 	uint64_t shared;      /* address of struct sf_shared, or 0: no barriers, no park */
 	/* written by the executor */
 	uint32_t state;       /* enum sf_state */

@@ -1,18 +1,24 @@
 // Builds dist/: one CommonJS bundle a program (esbuild), with the wasm core and the helper beside them when they are built.
 // One file each because a start reads one file; code of a verb inside it runs only when the verb does (dynamic imports).
-// Usage: node scripts/build.mjs [--out DIR]
+// Usage: node scripts/build.mjs [--package DIR]   with --package, the whole package as it would be installed goes to DIR (for tests)
 import { build } from 'esbuild';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
-const { values } = parseArgs({ options: { out: { type: 'string', default: join(ROOT, 'dist') } } });
-const out = resolve(values.out);
+const { values } = parseArgs({ options: { package: { type: 'string', default: ROOT } } });
+const target = resolve(values.package);
+const out = join(target, 'dist');
 mkdirSync(out, { recursive: true });
+if (target !== resolve(ROOT)) {
+  for (const part of ['bin', 'package.json']) cpSync(join(ROOT, part), join(target, part), { recursive: true });
+  symlinkSync(realpathSync(join(ROOT, 'node_modules')), join(target, 'node_modules'));
+}
 
 // NAME: dist/NAME.cjs from src/cli/bin-NAME.ts
 const PROGRAMS = ['criu', 'crit', 'stillframe'].filter((name) => existsSync(join(ROOT, `src/cli/bin-${name}.ts`)));
@@ -26,7 +32,7 @@ await build({
   platform: 'node',
   target: 'node20',
   format: 'cjs',
-  external: ['koffi', 'typescript', 'ts-node', 'tsx', '@oclif/plugin-*', '../dump/dump.ts'],
+  external: ['koffi', 'typescript', 'ts-node', 'tsx', '@oclif/plugin-*'],
   define: { 'import.meta.url': 'bundleUrl' },
   banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
   logLevel: 'warning',
@@ -53,22 +59,30 @@ for (const [from, mode] of [['wasm/stillframe.wasm', 0o644], ['helper/stillframe
   chmodSync(to, mode);
 }
 
-// oclif's list of commands with their flags, so that a start need not ask each command. Only for the package's own dist/.
-if (out === join(ROOT, 'dist')) {
-  const manifest = join(ROOT, 'oclif.manifest.json');
-  rmSync(manifest, { force: true });
-  const { Config } = await import('@oclif/core');
-  await createRequire(import.meta.url)(join(out, 'stillframe.cjs')).loadAllCommands();
-  const config = await Config.load({ root: ROOT, pluginAdditions: { core: [] }, ignoreManifest: true, userPlugins: false, devPlugins: false });
-  const plugin = config.plugins.get('stillframe');
-  writeFileSync(manifest, `${JSON.stringify(plugin.manifest)}\n`);
-}
+// oclif's list of commands with their flags, so that a start need not ask each command.
+const manifest = join(target, 'oclif.manifest.json');
+rmSync(manifest, { force: true });
+const { Config } = await import('@oclif/core');
+await createRequire(import.meta.url)(join(out, 'stillframe.cjs')).loadAllCommands();
+const config = await Config.load({ root: target, pluginAdditions: { core: [] }, ignoreManifest: true, userPlugins: false, devPlugins: false });
+writeFileSync(manifest, `${JSON.stringify(config.plugins.get('stillframe').manifest)}\n`);
 
-// What V8 compiled for a first run, for bin/start.js. Only for the package's own dist/: bin/ knows no other.
-if (out === join(ROOT, 'dist')) {
-  for (const [name, run] of [['criu', "run(['--help'])"], ['crit', "run(['--help'])"], ['stillframe', `start(${JSON.stringify(ROOT)}, ['version'])`]]) {
-    if (!PROGRAMS.includes(name)) continue;
-    const code = `require(${JSON.stringify(join(ROOT, 'bin/start.js'))})('${name}', { cacheTo: ${JSON.stringify(join(out, `${name}.cjs.cache`))} }).${run}`;
-    execFileSync(process.execPath, ['-e', code], { stdio: ['ignore', 'ignore', 'inherit'] });
-  }
+// What V8 compiled in a first run, for bin/start.js. Where this machine permits, that run dumps a sleeping child (which sleeps on)
+// and then fails to restore it (its pid is taken), so that all of a dump and the plan of a restore are in the cache.
+const verbs = [['dump', '-R', '-t', 'PID', '-D', 'DIR', '-v0'], ['restore', '-D', 'DIR', '-v0']];
+const WARM_UP = {
+  criu: [...verbs, ['--help']].map((argv) => `await bundle.main(${JSON.stringify(argv)}.map(fill));`).join(' '),
+  crit: "bundle.run(['--help']);",
+  stillframe: [['version'], ...verbs].map((argv) => `await bundle.start(${JSON.stringify(target)}, ${JSON.stringify(argv)}.map(fill));`).join(' '),
+};
+for (const name of PROGRAMS) {
+  const dir = mkdtempSync(join(tmpdir(), 'sf-warm-'));
+  const code = `
+    const child = require('node:child_process').spawn('sleep', ['60'], { stdio: 'ignore' });
+    const fill = (word) => (word === 'PID' ? String(child.pid) : word === 'DIR' ? ${JSON.stringify(dir)} : word);
+    const bundle = require(${JSON.stringify(join(target, 'bin/start.js'))})('${name}', { cacheTo: ${JSON.stringify(join(out, `${name}.cjs.cache`))} });
+    process.on('exit', () => { process.exitCode = 0; child.kill('SIGKILL'); });
+    (async () => { ${WARM_UP[name]} process.exit(0); })();`;
+  execFileSync(process.execPath, ['-e', code], { stdio: ['ignore', 'ignore', 'ignore'] });
+  rmSync(dir, { recursive: true });
 }

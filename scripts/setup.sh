@@ -18,6 +18,7 @@ want wasm-ld lld
 [ -e /usr/include/linux/ptrace.h ] || packages+=(linux-libc-dev)
 case $goals in *" test "*)
 	want crit criu        # Debian's crit decodes every image set we write
+	want zstd zstd        # packs archives for tests to read
 	want setsid util-linux ;;
 esac
 case $goals in *" test "* | *" core-test "* | *fuzz*)

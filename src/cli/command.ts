@@ -5,7 +5,7 @@
 import { Command, Flags, type Interfaces } from '@oclif/core';
 import { StillframeError } from '../errors.ts';
 import { FileLog } from '../log.ts';
-import { OPTION_ROWS, type OptionName, type OptionRow, type Verb } from './options.ts';
+import { OPTION_ROWS, supportedSince, type OptionName, type OptionRow, type Verb } from './options.ts';
 import { parseArguments, type Arguments } from './arguments.ts';
 import { errorText } from './error-text.ts';
 import { prepare, readAll, type Ready } from './verbs.ts';
@@ -14,7 +14,7 @@ const JSON_ROW: OptionRow = { name: 'json', kind: 'flag', verbs: [], since: '0.1
 
 /** The options of a verb as oclif flags: for its help, the completion and the manifest. */
 export function verbFlags(verb: Verb): Interfaces.FlagInput {
-  return rowFlags(OPTION_ROWS.filter(({ since, verbs, name, sameAs }) => since !== undefined && verbs.includes(verb) && name !== 'help' && name !== 'version' && sameAs === undefined));
+  return rowFlags(OPTION_ROWS.filter((row) => supportedSince(row, verb) !== undefined && row.verbs.includes(verb) && row.name !== 'help' && row.name !== 'version' && row.sameAs === undefined));
 }
 
 function rowFlags(rows: readonly OptionRow[]): Interfaces.FlagInput {
@@ -65,6 +65,11 @@ export abstract class BaseCommand extends Command {
   protected override async finally(error: Error | undefined): Promise<unknown> {
     this.#log?.close();
     return super.finally(error);
+  }
+
+  /** 64-bit numbers as JSON numbers; beyond 2^53 as strings, so that nothing is rounded. */
+  protected override toSuccessJson(result: unknown): unknown {
+    return JSON.parse(JSON.stringify(result, (_, value: unknown) => (typeof value === 'bigint' ? (value <= BigInt(Number.MAX_SAFE_INTEGER) && value >= BigInt(Number.MIN_SAFE_INTEGER) ? Number(value) : String(value)) : value)));
   }
 
   protected override toErrorJson(error: unknown): unknown {

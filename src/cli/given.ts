@@ -6,7 +6,7 @@ import { resolve } from 'node:path';
 import { StillframeError } from '../errors.ts';
 import { DEFAULT_LEVEL } from '../log.ts';
 import { usageError, type Written } from './arguments.ts';
-import { OPTION_ROWS, VERBS, type OptionName, type OptionRow, type Verb } from './options.ts';
+import { OPTION_ROWS, supportedSince, VERBS, type OptionName, type OptionRow, type Verb } from './options.ts';
 
 export class Given {
   /** @throws StillframeError for a value that is not what its row says */
@@ -44,13 +44,13 @@ export class Given {
     return names.find((name) => name === last?.row.name);
   }
 
-  /** -v: `-v3` sets, a bare `-v` adds one, `-vvv` adds three. Starts at 2. */
+  /** -v: `-v3` sets, a bare `-v` adds one, `-vvv` adds three. Starts at 2. `-verbosity=N`, with one dash, is what scripts got by with in criu. */
   get verbosity(): number {
     let level: number = DEFAULT_LEVEL;
     for (const { value } of this.uses('verbosity')) {
       if (value === undefined) level += 1;
       else if (value.startsWith('v')) level += value.length + 1;
-      else level = Number(value);
+      else level = Number(value.replace(/^erbosity=/, ''));
     }
     return level;
   }
@@ -83,7 +83,7 @@ const WANTED: Readonly<Partial<Record<OptionRow['kind'], { readonly is: RegExp; 
   port: { is: /^0*[1-9]\d{0,4}$/, wanted: 'a port: 1 to 65535' },
   fd: { is: /^\d{1,9}$/, wanted: 'a descriptor number' },
   size: { is: SIZE, wanted: 'a size: bytes, or with K, M or G behind' },
-  count: { is: /^(v+|\d{1,3})$/, wanted: 'a level from 0 to 4' },
+  count: { is: /^(v+|(erbosity=)?\d{1,3})$/, wanted: 'a level from 0 to 4' },
   path: { is: /[^]/, wanted: 'a path' },
 };
 
@@ -106,7 +106,7 @@ export function refuseUnsupported(verb: Verb, given: Given): { readonly withoutE
   for (const { row, spelled, negated, source } of given.written) {
     if (row.name === 'ms') throw usageError('--ms is gone from criu', { where: source, remedy: 'Use --extra and --experimental, or --all' });
     if (!row.verbs.includes(verb)) { withoutEffect.push(spelled); continue; }
-    if (row.since !== undefined || negated) continue;
+    if (supportedSince(row, verb) !== undefined || negated) continue;
     throw new StillframeError({
       doing: 'cli', where: source, why: `${spelled} is not supported by ${verb} yet`,
       remedy: `It is known from criu (${row.text.replace(/\.$/, '')}) and refused rather than ignored; leave it out if the tree does not need it`,

@@ -31,6 +31,8 @@ export interface OptionRow {
   readonly verbs: readonly Verb[];
   /** Stillframe's version that does what is said here. Absent: refused by name. */
   readonly since?: string;
+  /** The same for some of its verbs only. */
+  readonly sinceOn?: Readonly<Partial<Record<Verb, string>>>;
   readonly group: 'General' | 'Resources' | 'Namespaces' | 'Cgroups' | 'Network' | 'Memory' | 'Servers' | 'Check' | 'Log' | 'Configuration';
   /** One sentence. */
   readonly text: string;
@@ -80,8 +82,8 @@ export const OPTIONS = [
   { name: 'ghost-limit', kind: 'size', value: 'SIZE', verbs: ['dump'], since: NOW, group: 'Resources', text: 'Largest removed file whose content goes into the image (K, M, G); default 1M.' },
   { name: 'ghost-fiemap', kind: 'flag', negatable: true, verbs: ['dump'], group: 'Resources', text: 'Find the holes of removed files by FIEMAP.' },
   { name: 'file-locks', short: 'l', kind: 'flag', negatable: true, verbs: BOTH, group: 'Resources', text: 'Dump and restore file locks.' },
-  { name: 'file-validation', kind: 'choice', choices: ['filesize', 'buildid'], value: 'METHOD', verbs: BOTH, group: 'Resources', text: 'How restore notices a changed file: filesize or buildid.' },
-  { name: 'skip-file-rwx-check', kind: 'flag', negatable: true, verbs: ['restore'], group: 'Resources', text: 'Do not compare the permission bits of files.' },
+  { name: 'file-validation', kind: 'choice', choices: ['filesize', 'buildid'], value: 'METHOD', verbs: BOTH, sinceOn: { restore: NOW }, group: 'Resources', text: 'How restore notices a changed file: filesize or buildid.' },
+  { name: 'skip-file-rwx-check', kind: 'flag', negatable: true, verbs: ['restore'], since: NOW, group: 'Resources', text: 'Do not compare the permission bits of files.' },
   { name: 'force-irmap', kind: 'flag', negatable: true, verbs: DUMPS, group: 'Resources', text: 'Find the paths of inotify and fanotify watches by scanning.' },
   { name: 'irmap-scan-path', kind: 'path', value: 'DIR', many: true, verbs: DUMPS, group: 'Resources', text: 'One more place for that scan.' },
 
@@ -151,6 +153,11 @@ export const OPTIONS = [
 ] as const satisfies readonly OptionRow[];
 
 export type OptionName = (typeof OPTIONS)[number]['name'];
+
+/** The version that does what a row says on a verb; undefined: refused there. */
+export function supportedSince(row: OptionRow, verb: Verb): string | undefined {
+  return row.since ?? row.sinceOn?.[verb];
+}
 
 /** The rows as their interface, for code that walks over them. */
 export const OPTION_ROWS: readonly OptionRow[] = OPTIONS;

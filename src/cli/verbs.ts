@@ -103,7 +103,6 @@ export async function restoreOptions(ready: Ready): Promise<RestoreOptions> {
 
 export async function runDump(ready: Ready): Promise<DumpOutcome> {
   const options = await dumpOptions(ready);
-  // @ts-ignore: until it lands
   const { dump } = await import('../dump/dump.ts');
   return dump(options, ready.log);
 }

@@ -7,7 +7,7 @@ import { create } from '../image/wire.ts';
 import { fdinfo_entry, file_entry } from '../image/schema/index.ts';
 import { F, O } from '../kernel/files.ts';
 import { parseFdInfo } from '../proc/fdinfo.ts';
-import { readProcLink, readProcNumbers, readProcText } from '../proc/read.ts';
+import { readProcLink, readProcNumbers, readProcRecord } from '../proc/read.ts';
 import { Program, type RanBlock } from '../program/program.ts';
 import type { DumpContext } from './context.ts';
 import { describeDescriptor, FILE_KINDS, nameUnsupported, type Descriptor, type FileOwner, type OpenFile } from './file-kinds.ts';
@@ -28,7 +28,7 @@ export interface OpenFiles {
 export function readDescriptors(task: FrozenTask): Descriptor[] {
   return readProcNumbers(`/proc/${task.pid}/fd`).map((fd) => {
     const door = `/proc/${task.pid}/fd/${fd}`;
-    return { task, fd, info: parseFdInfo(readProcText(`/proc/${task.pid}/fdinfo/${fd}`)), link: readProcLink(door), stat: statSync(door, { bigint: true }) };
+    return { task, fd, info: parseFdInfo(readProcRecord(`/proc/${task.pid}/fdinfo/${fd}`)), link: readProcLink(door), stat: statSync(door, { bigint: true }) };
   });
 }
 
@@ -42,6 +42,7 @@ export function collectFiles(tables: ReadonlyMap<number, readonly Descriptor[]>,
     if (refusal !== undefined) context.refusals.add(describeDescriptor(first), refusal.why, refusal.remedy);
     else if (kind !== undefined) files.push({ id: context.newFileId(), kind, descriptors, owner: { uid: 0, euid: 0, signum: 0, pid_type: 0, pid: 0 } });
   }
+  for (const kind of new Set(files.map((file) => file.kind))) kind.collect?.(files.filter((file) => file.kind === kind), files, context);
   return { files, tables };
 }
 

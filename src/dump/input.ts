@@ -2,7 +2,7 @@
 import { accessSync, constants, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { StillframeError } from '../errors.ts';
-import { hasCode, isGone, readProcText } from '../proc/read.ts';
+import { hasCode, isGone, readProcRecord } from '../proc/read.ts';
 import { parseStat, PF_KTHREAD, type ProcStat } from '../proc/stat.ts';
 import { parseStatus } from '../proc/status.ts';
 import { isZombie } from './seize.ts';
@@ -27,7 +27,7 @@ function checkTask(pid: number): void {
   for (let at = process.pid; at !== 0; at = statOf(at).ppid) {
     if (at === pid) throw refuse(pid, pid === process.pid ? 'it is this very process' : 'it is an ancestor of this process, which would have to stop itself', 'Run the dump from outside of the tree: from another terminal, or detached (setsid)');
   }
-  const status = parseStatus(readProcText(`/proc/${pid}/status`));
+  const status = parseStatus(readProcRecord(`/proc/${pid}/status`));
   if (status.tgid !== pid) throw refuse(pid, `it is a thread of process ${status.tgid}`, `Dump the process: -t ${status.tgid}`);
   if (isZombie(stat)) throw refuse(pid, 'it has exited already (a zombie)');
   if (status.tracer !== 0) throw refuse(pid, `it is traced by process ${status.tracer} (${comm(status.tracer)})`, 'Detach that debugger or tracer first: a task has one tracer at a time');
@@ -41,7 +41,7 @@ function checkTask(pid: number): void {
 
 function statOf(pid: number): ProcStat {
   try {
-    return parseStat(readProcText(`/proc/${pid}/stat`));
+    return parseStat(readProcRecord(`/proc/${pid}/stat`));
   } catch (error) {
     if (isGone(error)) throw refuse(pid, 'no such process', "'ps -e' lists those there are");
     throw error;

@@ -4,7 +4,7 @@
  */
 import { StillframeError } from '../errors.ts';
 import { errnoName } from '../kernel/errno.ts';
-import { isGone, readProcNumbers, readProcText } from '../proc/read.ts';
+import { isGone, readProcNumbers, readProcRecord, readProcText } from '../proc/read.ts';
 import { parseStat, type ProcStat } from '../proc/stat.ts';
 import { parseStatus } from '../proc/status.ts';
 import type { FrozenTask } from './frozen.ts';
@@ -63,14 +63,31 @@ function discover(root: number): Found[] {
 function order(found: readonly Found[], seized: ReadonlyMap<number, Seized>): FrozenTask[] {
   const tasks = new Map<number, FrozenTask>();
   for (const { pid, tids } of found) {
-    const stat = parseStat(readProcText(`/proc/${pid}/stat`));
+    const stat = parseStat(readProcRecord(`/proc/${pid}/stat`));
     const parent = tasks.get(stat.ppid);
     tasks.set(pid, {
       pid, ppid: parent?.pid ?? 0, parent, stat, zombie: isZombie(stat) && tids.length === 1, stopSignal: seized.get(pid)?.stopSignal ?? 0, tids,
       threads: [], mappings: [],
     });
   }
-  return [...tasks.values()];
+  return depthFirst([...tasks.values()]);
+}
+
+/** Each task right before its own children: the order of the process tree image. */
+function depthFirst(tasks: readonly FrozenTask[]): FrozenTask[] {
+  const children = new Map<FrozenTask | undefined, FrozenTask[]>();
+  for (const task of tasks) {
+    const siblings = children.get(task.parent);
+    if (siblings === undefined) children.set(task.parent, [task]);
+    else siblings.push(task);
+  }
+  const ordered: FrozenTask[] = [];
+  const stack = [...children.get(undefined) ?? []].reverse();
+  for (let task = stack.pop(); task !== undefined; task = stack.pop()) {
+    ordered.push(task);
+    stack.push(...[...children.get(task) ?? []].reverse());
+  }
+  return ordered;
 }
 
 export const isZombie = (stat: ProcStat): boolean => stat.state === 'Z' || stat.state === 'X';
@@ -99,7 +116,7 @@ function notSeized({ tid, status }: Seized): StillframeError {
 
 function tracerOf(tid: number): number {
   try {
-    return parseStatus(readProcText(`/proc/${tid}/status`)).tracer;
+    return parseStatus(readProcRecord(`/proc/${tid}/status`)).tracer;
   } catch {
     return 0;
   }
@@ -107,7 +124,7 @@ function tracerOf(tid: number): number {
 
 function commOf(pid: number): string {
   try {
-    return ` (${parseStat(readProcText(`/proc/${pid}/stat`)).comm})`;
+    return ` (${parseStat(readProcRecord(`/proc/${pid}/stat`)).comm})`;
   } catch {
     return '';
   }

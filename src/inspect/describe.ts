@@ -107,7 +107,7 @@ function describeInet(tree: FrozenTree, isk: inet_sk_entry, id: number): Descrip
 
 function describeUnix(tree: FrozenTree, usk: unix_sk_entry, id: number): Description {
   const name = unixName(usk.name);
-  const peer = usk.peer === 0 ? undefined : [...tree.files.values()].find((file) => file.usk?.ino === usk.peer)?.usk;
+  const peer = usk.peer === 0 ? undefined : indexOf(tree).unix.get(usk.peer);
   const peerName = peer === undefined ? '' : unixName(peer.name);
   return {
     kind: 'unix', what: name === '' ? `socket:[${usk.ino}]` : name, flags: openFlags(usk.flags),
@@ -119,9 +119,9 @@ function describeUnix(tree: FrozenTree, usk: unix_sk_entry, id: number): Descrip
 }
 
 function packets(tree: FrozenTree, id: number): string | undefined {
-  const waiting = tree.socket_queues.filter(({ entry }) => entry.id_for === id);
-  if (waiting.length === 0) return undefined;
-  return `${waiting.length} ${waiting.length === 1 ? 'message' : 'messages'}, ${waiting.reduce((sum, { entry }) => sum + entry.length, 0)} bytes queued`;
+  const waiting = indexOf(tree).queues.get(id);
+  if (waiting === undefined) return undefined;
+  return `${waiting.packets} ${waiting.packets === 1 ? 'message' : 'messages'}, ${waiting.bytes} bytes queued`;
 }
 
 /** The name of a unix socket; an abstract one with `@` for its first zero byte. */
@@ -145,7 +145,7 @@ export function describeSocket(tree: FrozenTree, file: file_entry): SocketRow | 
     };
   }
   if (usk !== undefined) {
-    const peer = [...tree.files.values()].find((other) => usk.peer !== 0 && other.usk?.ino === usk.peer)?.usk;
+    const peer = usk.peer === 0 ? undefined : indexOf(tree).unix.get(usk.peer);
     return {
       family: 'unix', type: socketTypeName(usk.type), protocol: '', state: usk.state === 10 ? 'LISTEN' : usk.state === 1 ? 'ESTABLISHED' : '', local: unixName(usk.name) || `[${usk.ino}]`,
       peer: usk.peer === 0 ? '' : (peer === undefined ? '' : unixName(peer.name)) || `[${usk.peer}]`, inode: usk.ino, inq: queueOf(tree, file.id), outq: 0,
@@ -169,5 +169,30 @@ export interface SocketRow {
   readonly outq: number;
 }
 
-const queueOf = (tree: FrozenTree, id: number): number =>
-  tree.socket_queues.reduce((sum, { entry }) => sum + (entry.id_for === id ? entry.length : 0), 0);
+const queueOf = (tree: FrozenTree, id: number): number => indexOf(tree).queues.get(id)?.bytes ?? 0;
+
+interface Index {
+  /** Unix sockets by inode. */
+  readonly unix: ReadonlyMap<number, unix_sk_entry>;
+  /** What waits in a socket, by its description's id. */
+  readonly queues: ReadonlyMap<number, { packets: number; bytes: number }>;
+}
+
+const indexes = new WeakMap<FrozenTree, Index>();
+
+/** Made once a tree; whoever changes a tree describes it before or after, not between. */
+function indexOf(tree: FrozenTree): Index {
+  let index = indexes.get(tree);
+  if (index === undefined) {
+    const queues = new Map<number, { packets: number; bytes: number }>();
+    for (const { entry } of tree.socket_queues) {
+      const queue = queues.get(entry.id_for) ?? { packets: 0, bytes: 0 };
+      queue.packets++;
+      queue.bytes += entry.length;
+      queues.set(entry.id_for, queue);
+    }
+    index = { unix: new Map([...tree.files.values()].flatMap(({ usk }) => (usk === undefined ? [] : [[usk.ino, usk] as const]))), queues };
+    indexes.set(tree, index);
+  }
+  return index;
+}

@@ -12,6 +12,16 @@ export function readProc(path: string): Buffer {
   return Buffer.from(readShared(path));
 }
 
+/** A file that the kernel makes in one piece (status, limits, ...: not a list of records), as text, one character a byte. */
+export function readProcRecord(path: string): string {
+  const fd = openSync(path, 'r');
+  try {
+    return scratch.toString('latin1', 0, readSync(fd, scratch, 0, scratch.length, null));
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** The whole file as text, one character a byte. */
 export function readProcText(path: string): string {
   return readShared(path).toString('latin1');

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArguments } from '../../src/cli/arguments.ts';
 import { findDirectories, Given, parseSize, readWords, refuseUnsupported, type Asked } from '../../src/cli/given.ts';
-import { OPTION_ROWS, VERBS } from '../../src/cli/options.ts';
+import { OPTION_ROWS, supportedSince, VERBS } from '../../src/cli/options.ts';
 
 const given = (line: string): Given => new Given(parseArguments(line.split(' ').filter(Boolean)).written);
 const asked = (line: string): Asked => {
@@ -48,7 +48,7 @@ values.run();
 const refusing = suite('refuseUnsupported');
 for (const { name: verb, since } of VERBS) {
   if (since === undefined) continue;
-  for (const row of OPTION_ROWS.filter((candidate) => candidate.since === undefined && candidate.verbs.includes(verb))) {
+  for (const row of OPTION_ROWS.filter((candidate) => supportedSince(candidate, verb) === undefined && candidate.verbs.includes(verb))) {
     refusing(`${verb} --${row.name}`, () => {
       const value = row.choices?.[0] ?? (row.kind === 'flag' ? undefined : '1');
       assert.throws(() => refuseUnsupported(verb, given(value === undefined ? `--${row.name}` : `--${row.name}=${value}`)), new RegExp(`--${row.name} (is not supported by ${verb} yet|is gone)`));

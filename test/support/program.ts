@@ -3,7 +3,7 @@
  * A program prints to a regular file: a pipe to the test would be a pipe that leads out of the tree.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -72,14 +72,22 @@ export class TestProgram {
 
   constructor(readonly name: string, { args = [], env = {}, uid }: StartOptions = {}) {
     this.dir = mkdtempSync(join(tmpdir(), `sf-${name}-`));
+    chmodSync(this.dir, 0o755); // some become another user
     const out = openSync(join(this.dir, 'out'), 'a+');
-    if (uid !== undefined) spawnSync('chown', ['-R', `${uid}:${uid}`, this.dir]);
-    this.#child = spawn(compiled(name), args, {
+    let file = compiled(name);
+    if (uid !== undefined) {
+      // where that user can read it
+      copyFileSync(file, join(this.dir, name));
+      file = join(this.dir, name);
+      spawnSync('chown', ['-R', `${uid}:${uid}`, this.dir]);
+    }
+    this.#child = spawn(file, args, {
       cwd: this.dir, detached: true, stdio: ['ignore', out, out], env: { PATH: '/usr/bin:/bin', HOME: '/', LANG: 'C', ...env },
       ...(uid === undefined ? {} : { uid, gid: uid }),
     });
     closeSync(out);
     this.#child.on('exit', () => { this.#gone = true; });
+    this.#child.on('error', () => { this.#gone = true; }); // told below: it has no pid
     this.pid = this.#child.pid ?? 0;
     if (this.pid === 0) throw new Error(`${name} did not start`);
   }
@@ -130,7 +138,8 @@ function everythingIn(dir: string): number[] {
   return readdirSync('/proc').filter((entry) => /^\d+$/.test(entry)).map(Number).filter((pid) => {
     if (pid === process.pid) return false;
     try {
-      return readFileSync(`/proc/${pid}/maps`, 'latin1').includes(`${BUILT}/`) && existsSync(`/proc/${pid}/cwd/.`)
+      const maps = readFileSync(`/proc/${pid}/maps`, 'latin1');
+      return (maps.includes(`${BUILT}/`) || maps.includes(`${dir}/`)) && existsSync(`/proc/${pid}/cwd/.`)
         && statSync(`/proc/${pid}/cwd/.`).ino === statSync(dir).ino && statSync(`/proc/${pid}/cwd/.`).dev === statSync(dir).dev;
     } catch {
       return false;

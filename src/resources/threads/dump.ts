@@ -35,9 +35,25 @@ function askThreadParts(program: Program): (ran: RanBlock) => ThreadAnswers {
   return (ran) => ({ facts: facts(ran), stack: stack(ran), securebits: securebits(ran) });
 }
 
-/** The program of a process's leader. @param timers as /proc lists them */
-export function leaderProgram(task: FrozenTask, timers: readonly ProcTimer[]): { program: Program; read: (ran: RanBlock) => ProcessAnswers } {
-  const program = new Program(`task ${task.pid}`);
+/** A program that is run many times: it is encoded once. */
+class FixedProgram extends Program {
+  #block: Buffer | undefined;
+  override encode(): Buffer { return this.#block ??= super.encode(); }
+}
+
+/** A program and what reads its answers. */
+export interface Questions<T> { readonly program: Program; readonly read: (ran: RanBlock) => T }
+
+let plainLeader: Questions<ProcessAnswers> | undefined;
+let anyThread: Questions<ThreadAnswers> | undefined;
+
+/** The program of a process's leader. Most processes have no POSIX timers: they share one. @param timers as /proc lists them */
+export function leaderProgram(timers: readonly ProcTimer[]): Questions<ProcessAnswers> {
+  return timers.length === 0 ? plainLeader ??= makeLeader([]) : makeLeader(timers);
+}
+
+function makeLeader(timers: readonly ProcTimer[]): Questions<ProcessAnswers> {
+  const program = new FixedProgram('task');
   const thread = askThreadParts(program);
   const process = askProcess(program);
   const actions = askActions(program);
@@ -46,9 +62,12 @@ export function leaderProgram(task: FrozenTask, timers: readonly ProcTimer[]): {
 }
 
 /** The program of every other thread: the same one for all of them. */
-export function threadProgram(pid: number): { program: Program; read: (ran: RanBlock) => ThreadAnswers } {
-  const program = new Program(`thread of task ${pid}`);
-  return { program, read: askThreadParts(program) };
+export function threadProgram(): Questions<ThreadAnswers> {
+  if (anyThread === undefined) {
+    const program = new FixedProgram('thread');
+    anyThread = { program, read: askThreadParts(program) };
+  }
+  return anyThread;
 }
 
 /** comm is one character a byte in /proc's text. */

@@ -1,0 +1,193 @@
+/**
+ * What is read of a frozen tree, in the frozen window: first everything that can refuse it (nothing is changed by that), then what the
+ * threads themselves are asked. Turning it into images is ./compose.ts.
+ */
+import { lstatSync, statSync, type BigIntStats } from 'node:fs';
+import { findLanding, pickDoneSignal } from '../helper/landing.ts';
+import type { RunOptions } from '../helper/client.ts';
+import type { ThreadState } from '../helper/protocol.ts';
+import type { task_kobj_ids_entry, fs_entry } from '../image/schema/index.ts';
+import { O } from '../kernel/files.ts';
+import { parseAuxv } from '../proc/auxv.ts';
+import { readProc, readProcLink, readProcRecord, readProcText } from '../proc/read.ts';
+import { parseSmaps, type Mapping } from '../proc/smaps.ts';
+import { parseStat } from '../proc/stat.ts';
+import { parseStatus } from '../proc/status.ts';
+import { parseTimers, type ProcTimer } from '../proc/timers.ts';
+import { Program, type RanBlock } from '../program/program.ts';
+import { executableId, fsEntry } from '../resources/filesystem/dump.ts';
+import { describeMapping, describeMappings, refuseMapping, type DumpedMapping, type MappedFile } from '../resources/memory/dump.ts';
+import { processSettings, type ProcessSettings } from '../resources/process/dump.ts';
+import { lostComponents, registersOf, USER32_CS } from '../resources/registers/dump.ts';
+import { NamedFiles } from '../resources/regular/dump.ts';
+import { askScheduling, MASK_SIZE, type SchedFacts } from '../resources/scheduling/dump.ts';
+import { mappedMemoryFile } from '../resources/shared-memory/dump.ts';
+import { leaderProgram, threadProgram, type ProcessAnswers, type Questions, type ThreadAnswers } from '../resources/threads/dump.ts';
+import type { DumpContext } from './context.ts';
+import { collectFiles, readDescriptors, type OpenFiles } from './descriptors.ts';
+import type { Descriptor } from './file-kinds.ts';
+import { describeTask, type FrozenTask } from './frozen.ts';
+import { checkNamespaces, objectIds, type OwnNamespaces } from './ids.ts';
+
+/** Everything known of a living task. */
+export interface CollectedTask {
+  readonly task: FrozenTask;
+  readonly ids: task_kobj_ids_entry;
+  readonly settings: ProcessSettings;
+  readonly timers: readonly ProcTimer[];
+  readonly auxv: readonly bigint[];
+  readonly exeId: number;
+  readonly fs: fs_entry;
+  readonly mappings: readonly DumpedMapping[];
+  /** Filled by `askThreads`. */
+  answers: ProcessAnswers | undefined;
+  readonly threads: Map<number, ThreadAnswers>;
+}
+
+export interface Collected {
+  readonly living: readonly CollectedTask[];
+  readonly files: OpenFiles;
+  readonly named: NamedFiles;
+}
+
+/** How long a task's program may take: it only asks. */
+const RUN_TIMEOUT_MS = 10_000;
+
+/** Reads all that can be read from outside, and fills the list of refusals. @param stateOf registers and signals of threads, in order */
+export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids: readonly number[]) => readonly ThreadState[]): Collected {
+  const living = context.tasks.filter(({ zombie }) => !zombie);
+  const states = new Map(stateOf(living.flatMap(({ tids }) => tids)).map((state) => [state.tid, state]));
+  for (const task of living) readTask(task, states, context);
+  for (const task of living) {
+    checkNamespaces(task, own, context);
+    checkTask(task, context);
+  }
+  checkSession(context);
+  const ids = objectIds(living, own, context);
+  const tables = new Map<number, readonly Descriptor[]>();
+  for (const task of living) {
+    const filesId = ids.get(task.pid)!.files_id;
+    if (!tables.has(filesId)) tables.set(filesId, readDescriptors(task));
+  }
+  const named = new NamedFiles(context);
+  const collected = living.map((task) => collectTask(task, ids.get(task.pid)!, named, context));
+  return { living: collected, files: collectFiles(tables, context), named };
+}
+
+function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { log }: DumpContext): void {
+  log.debug(`Reading task (pid: ${task.pid} comm: ${task.stat.comm})`);
+  task.threads = task.tids.map((tid) => {
+    const dir = `/proc/${task.pid}/task/${tid}`;
+    const state = states.get(tid);
+    if (state === undefined) throw new RangeError(`the helper gave no state of thread ${tid}`);
+    return { tid, state, stat: parseStat(readProcRecord(`${dir}/stat`)), status: parseStatus(readProcRecord(`${dir}/status`)) };
+  });
+  task.mappings = parseSmaps(readProcText(`/proc/${task.pid}/smaps`));
+}
+
+function checkTask(task: FrozenTask, { refusals }: DumpContext): void {
+  for (const { tid, state, status } of task.threads) {
+    const where = tid === task.pid ? describeTask(task) : `${describeTask(task)}, thread ${tid}`;
+    if (registersOf(state).cs === USER32_CS) refusals.add(where, 'it is a 32-bit program, which is not supported');
+    if (status.seccomp !== 0) refusals.add(where, `it runs under seccomp (${status.seccomp === 1 ? 'strict mode' : `${status.seccompFilters} filters`}), which is not supported yet`);
+    for (const lost of lostComponents(state.xstate)) refusals.add(where, `it uses ${lost}, for which the image format has no place`);
+  }
+  for (const mapping of task.mappings) {
+    const refusal = refuseMapping(mapping);
+    if (refusal !== undefined) refusals.add(`${describeTask(task)}, ${describeMapping(mapping)}`, refusal.why, refusal.remedy);
+  }
+}
+
+function checkSession({ tasks, options, refusals }: DumpContext): void {
+  const root = tasks[0]!;
+  if (root.stat.sid === root.pid || options.shellJob) return;
+  refusals.add(describeTask(root), `it is not a session leader: its session (${root.stat.sid}) is led by somebody outside of the tree`,
+    'Say with -j (--shell-job) that it may be put into the session of whoever restores it');
+}
+
+function collectTask(task: FrozenTask, ids: task_kobj_ids_entry, named: NamedFiles, context: DumpContext): CollectedTask {
+  const { pid } = task;
+  return {
+    task, ids, settings: processSettings(pid), timers: parseTimers(readProcText(`/proc/${pid}/timers`)), auxv: parseAuxv(readProc(`/proc/${pid}/auxv`)),
+    mappings: describeMappings(task.mappings, mappedFiles(task, named, context)),
+    exeId: executableId(task, named), fs: fsEntry(task, task.threads[0]!.status.umask, named),
+    answers: undefined, threads: new Map(),
+  };
+}
+
+/** Files behind the mappings of a task; a file that several map is looked at once. */
+function mappedFiles(task: FrozenTask, named: NamedFiles, context: DumpContext): (mapping: Mapping) => MappedFile {
+  const known = new Map<string, { id: number; memfd: boolean }>();
+  return (mapping) => {
+    const door = `/proc/${task.pid}/map_files/${mapping.range}`;
+    const access = accessOf(Number(lstatSync(door).mode));
+    const key = `${mapping.device} ${mapping.inode}`;
+    let file = known.get(key);
+    if (file === undefined) {
+      const stat: BigIntStats = statSync(door, { bigint: true });
+      const link = readProcLink(door);
+      const memfd = stat.dev === context.shmemDevice;
+      const id = memfd ? mappedMemoryFile({ link, stat, door }, context) : named.id({ link, stat, door }, `${describeTask(task)}, ${describeMapping(mapping)}`);
+      known.set(key, file = { id, memfd });
+    }
+    return { ...file, access };
+  };
+}
+
+/** The mode of a link in map_files tells how the file was opened. */
+function accessOf(mode: number): number {
+  switch (mode & 0o600) {
+    case 0o600: return O.RDWR;
+    case 0o200: return O.WRONLY;
+    default: return O.RDONLY;
+  }
+}
+
+type Run = (tid: number, program: Program, options: RunOptions) => RanBlock;
+
+/** Lets every thread run its program. After this the tree was touched, though nothing of it shows. */
+export function askThreads({ living }: Collected, { helper }: DumpContext, run: Run = (tid, program, options) => helper.run(tid, program, options)): void {
+  for (const one of living) {
+    const { task } = one;
+    const landing = findLanding(helper, task.pid, task.mappings.map(({ start, end, exec, name }) => ({ start, end, name, executable: exec })));
+    const doneSignal = pickDoneSignal(signalSets(task));
+    const options = { landing, doneSignal, timeoutMs: RUN_TIMEOUT_MS };
+    const answer = <T>(tid: number, { program, read }: Questions<T>): T => read(run(tid, program, options).check(`dump: thread ${tid} of ${describeTask(task)}`));
+    one.answers = answer(task.pid, leaderProgram(one.timers));
+    for (const tid of task.tids.slice(1)) one.threads.set(tid, answer(tid, threadProgram()));
+  }
+}
+
+function signalSets({ threads }: FrozenTask): { caught: bigint; blocked: bigint; pending: bigint } {
+  const sets = { caught: threads[0]!.status.sigCgt, blocked: 0n, pending: 0n };
+  for (const { state } of threads) {
+    sets.blocked |= state.sigmask;
+    for (const siginfo of [...state.pending, ...state.sharedPending]) sets.pending |= 1n << BigInt(siginfo.readInt32LE(0) - 1);
+  }
+  return sets;
+}
+
+/** What the helper can tell of threads and of the clocks. */
+/** `ownAffinity`: the helper's, which is ours. */
+export interface Outside { readonly ownAffinity: Uint8Array; readonly scheduling: ReadonlyMap<number, SchedFacts>; readonly monotonic: readonly [bigint, bigint]; readonly boottime: readonly [bigint, bigint] }
+
+const CLOCK_MONOTONIC = 1, CLOCK_BOOTTIME = 7;
+
+export function askHelper({ living }: Collected, { helper }: DumpContext): Outside {
+  const program = new Program('helper');
+  const readers = new Map<number, (ran: RanBlock) => SchedFacts>();
+  for (const { task } of living) for (const { tid, stat } of task.threads) readers.set(tid, askScheduling(program, tid, stat));
+  const ownMask = program.reserve(MASK_SIZE);
+  const ownSize = program.call('sched_getaffinity', [0, MASK_SIZE, ownMask], { expect: 'any' });
+  program.resource('clocks');
+  const times = program.reserve(32);
+  program.call('clock_gettime', [CLOCK_MONOTONIC, times], { keep: false });
+  program.call('clock_gettime', [CLOCK_BOOTTIME, times.at(16)], { keep: false });
+  const ran = helper.local(program).check('dump');
+  const clocks = ran.data(times);
+  return {
+    ownAffinity: Uint8Array.from(ran.data(ownMask, Math.max(0, Number(ran.result(ownSize))))),
+    scheduling: new Map([...readers].map(([tid, read]) => [tid, read(ran)])),
+    monotonic: [clocks.readBigUInt64LE(0), clocks.readBigUInt64LE(8)], boottime: [clocks.readBigUInt64LE(16), clocks.readBigUInt64LE(24)],
+  };
+}

@@ -1,0 +1,69 @@
+/** From what was collected to the model of the frozen tree. No task is touched here; with `-R` the tree runs again already. */
+import { randomUUID } from 'node:crypto';
+import { create } from '../image/wire.ts';
+import {
+  inventory_entry, lsmtype, plugins_entry, pstree_entry, seccomp_entry, timens_entry, timespec,
+} from '../image/schema/index.ts';
+import { emptyTree, type FrozenTree, type PageMap, type Task } from '../image/tree.ts';
+import { ownEntry } from './own.ts';
+import { memoryEntry } from '../resources/memory/dump.ts';
+import { leaderEntry, OWN_CGROUPS, threadEntry, zombieEntry } from '../resources/threads/dump.ts';
+import type { Collected, CollectedTask, Outside } from './collect.ts';
+import type { DumpContext } from './context.ts';
+import { writeFiles } from './descriptors.ts';
+import type { FrozenTask } from './frozen.ts';
+import { ownIds, type OwnNamespaces } from './ids.ts';
+import type { ChosenPages } from './pages.ts';
+
+/** CRTOOLS_IMAGES_V1_1. */
+const IMG_VERSION = 2;
+
+/** A tree without tasks, for a dump to fill. */
+export function newTree(own: OwnNamespaces): FrozenTree {
+  return emptyTree(create(inventory_entry, {
+    img_version: IMG_VERSION, fdinfo_per_id: true, root_ids: ownIds(own), ns_per_id: true, root_cg_set: OWN_CGROUPS, lsmtype: lsmtype.NO_LSM,
+    network_lock_method: 0, plugins_entry: create(plugins_entry, {}), dump_criu_run_id: randomUUID(),
+  }));
+}
+
+/** Pages by pid: what was chosen and where it was copied. */
+export type PagesOf = ReadonlyMap<number, { readonly chosen: ChosenPages; readonly map: PageMap }>;
+
+export function compose(collected: Collected, outside: Outside, pages: PagesOf, features: bigint, context: DumpContext): void {
+  const { tree } = context;
+  const living = new Map(collected.living.map((one) => [one.task.pid, one]));
+  for (const task of context.tasks) {
+    const one = living.get(task.pid);
+    tree.tasks.set(task.pid, one === undefined ? zombie(task) : composeTask(one, outside, pages, features));
+  }
+  writeFiles(collected.files, context);
+  collected.named.write();
+  tree.own = ownEntry(collected, outside);
+  tree.seccomp = create(seccomp_entry, {});
+  const time = ([tv_sec, tv_nsec]: readonly [bigint, bigint]): timespec => create(timespec, { tv_sec, tv_nsec });
+  tree.timens.set(0, create(timens_entry, { monotonic: time(outside.monotonic), boottime: time(outside.boottime) }));
+}
+
+function item({ pid, ppid, stat, tids }: FrozenTask): pstree_entry {
+  return create(pstree_entry, { pid, ppid, pgid: stat.pgid, sid: stat.sid, threads: [...tids] });
+}
+
+function zombie(task: FrozenTask): Task {
+  const core = zombieEntry(task);
+  return { pid: task.pid, item: item(task), core, threads: new Map([[task.pid, core]]) };
+}
+
+function composeTask({ task, answers, threads, ids, settings, exeId, fs, mappings, auxv }: CollectedTask, outside: Outside, pages: PagesOf, features: bigint): Task {
+  const { pid } = task;
+  if (answers === undefined) throw new RangeError(`task ${pid} was not asked`);
+  const core = leaderEntry(task, answers, settings, outside.scheduling.get(pid)!, features);
+  const cores = new Map([[pid, core]]);
+  for (const thread of task.threads.slice(1)) {
+    cores.set(thread.tid, threadEntry(thread, threads.get(thread.tid)!, outside.scheduling.get(thread.tid)!, features));
+  }
+  const { chosen, map } = pages.get(pid)!;
+  const vmas = [...mappings.map(({ entry }) => entry), ...chosen.guards];
+  const mm = memoryEntry(task.threads[0]!.stat, answers.process, auxv, exeId, vmas);
+  return { pid, item: item(task), core, threads: cores, ids, mm, fs, pagemap: map };
+}
+

@@ -1,0 +1,186 @@
+/**
+ * The verb: freezes a process tree, writes its images, and kills it, lets it go on, or leaves it stopped. The order of things; what a
+ * kind of resource needs is in its folder. On any failure every task goes on as it was and the images directory is as it was found.
+ */
+import { join } from 'node:path';
+import { core } from '../core/node.ts';
+import { StillframeError } from '../errors.ts';
+import { Helper } from '../helper/client.ts';
+import { dump_stats_entry, stats_entry } from '../image/schema/index.ts';
+import { writeImage } from '../image/set.ts';
+import { create } from '../image/wire.ts';
+import { DirectorySet } from '../image/node/directory.ts';
+import { writeTree } from '../image/tree-write.ts';
+import type { Log } from '../log.ts';
+import { errnoName } from '../kernel/errno.ts';
+import { NO_SCRIPTS } from '../cli/hooks.ts';
+import type { DumpStats } from '../stats.ts';
+import { askHelper, askThreads, collect } from './collect.ts';
+import { compose, newTree, type PagesOf } from './compose.ts';
+import { DumpContext } from './context.ts';
+import { askFiles } from './descriptors.ts';
+import type { FrozenTask } from './frozen.ts';
+import { ImageDirectory } from './image-directory.ts';
+import { ownNamespaces } from './ids.ts';
+import { checkInput } from './input.ts';
+import type { DumpOptions, DumpOutcome } from './options.ts';
+import { choosePages, copyMemoryFiles, copyPages, type PageCounts } from './pages.ts';
+import { probeHost } from './probe.ts';
+import { rehearse } from './rehearse.ts';
+import { seizeTree } from './seize.ts';
+
+export interface DumpResult extends DumpOutcome {
+  /** The tree, the root first. */
+  readonly pids: readonly number[];
+  /** Names of the image files. */
+  readonly images: readonly string[];
+}
+
+const SIGSTOP = 19;
+
+/**
+ * Dumps a tree.
+ * @param startHelper for tests
+ * @throws StillframeError, RefusedError with all reasons when the tree holds what cannot be dumped
+ */
+export async function dump(options: DumpOptions, log: Log, startHelper: () => Helper = () => Helper.start()): Promise<DumpResult> {
+  checkInput(options);
+  options.scripts.run('pre-dump', { initPid: options.pid });
+  const images = new ImageDirectory(options.imagesDir);
+  const helper = startHelper();
+  try {
+    return new Dump(options, log, helper, images).run();
+  } catch (error) {
+    images.undo();
+    throw error;
+  } finally {
+    helper.close();
+    images.close();
+  }
+}
+
+class Dump {
+  readonly #counts: PageCounts = { scanned: 0n, written: 0n, lazy: 0n, sharedScanned: 0n, sharedWritten: 0n, copyMs: 0 };
+  #frozenAt = 0;
+  #seizedAt = 0;
+  #releasedAt = 0;
+  #memoryMs = 0;
+
+  constructor(readonly options: DumpOptions, readonly log: Log, readonly helper: Helper, readonly images: ImageDirectory) {}
+
+  run(): DumpResult {
+    const { options, log, helper, images } = this;
+    log.info(`Dumping processes (pid: ${options.pid})`);
+    void core; // what encodes images is loaded before anybody waits for it
+    const host = probeHost(helper);
+    const own = ownNamespaces();
+    const context = new DumpContext(options, log, helper, newTree(own), host.shmemDevice);
+    const early = options.finalState !== 'dead' && !hasScripts(options);
+
+    rehearse(options, helper, own, host);
+    log.hold();
+    try {
+      this.#frozenAt = performance.now();
+      context.tasks = seizeTree(helper, options.pid, options.timeoutSeconds * 1000);
+      this.#seizedAt = performance.now();
+      const lap = laps(this.#frozenAt);
+      lap('seize');
+      const collected = collect(context, own, (tids) => helper.state(tids));
+      context.refusals.throwIfAny();
+      lap('read');
+      askThreads(collected, context);
+      lap('ask threads');
+      askFiles(collected.files, context);
+      const outside = askHelper(collected, context);
+      lap('ask helper');
+      const pages = this.#pages(context, collected.living.map(({ task, mappings }) => ({ pid: task.pid, mappings })), host.guards);
+      lap('pages');
+      if (early) this.#release(context.tasks);
+      compose(collected, outside, pages, helper.hello.xfeatures, context);
+      const written = writeTree(images, context.tree);
+      log.debug(`Time since the first stop: ${lap('images')}`);
+      if (hasScripts(options)) options.scripts.run('post-dump', { initPid: options.pid });
+      if (!early) this.#release(context.tasks);
+      const stats = this.#stats();
+      this.#writeStats(stats);
+      log.info('Dumping finished successfully');
+      return { stats, tasks: context.tasks.length, pids: context.tasks.map(({ pid }) => pid), images: written };
+    } finally {
+      log.release();
+    }
+  }
+
+  #pages(context: DumpContext, tasks: readonly { pid: number; mappings: Parameters<typeof choosePages>[1] }[], guards: boolean): PagesOf {
+    const started = performance.now();
+    const make = (name: string): string => this.images.make(name);
+    const pages = new Map(tasks.map(({ pid, mappings }) => {
+      const chosen = choosePages(pid, mappings, guards, context);
+      this.#counts.scanned += chosen.scanned;
+      return [pid, { chosen, map: copyPages(pid, chosen, make, context, this.#counts) }];
+    }));
+    copyMemoryFiles(make, context, this.#counts);
+    this.#memoryMs = performance.now() - started;
+    return pages;
+  }
+
+  /** Ends the frozen window as asked for. From here on nothing can fail the dump but the disk. */
+  #release(tasks: readonly FrozenTask[]): void {
+    const { helper, options } = this;
+    const living = tasks.filter(({ zombie }) => !zombie);
+    if (options.finalState === 'dead') {
+      helper.kill(living.map(({ pid }) => pid)).forEach((status, i) => {
+        if (status !== 0) this.log.warn(`task ${living[i]!.pid}`, `it could not be killed: ${errnoName(-status) ?? status}`);
+      });
+    } else {
+      const stop = options.finalState === 'stopped' ? living.map(({ pid }) => pid) : [];
+      const others = living.flatMap(({ pid, tids }) => (stop.length > 0 ? tids.filter((tid) => tid !== pid) : tids));
+      // a leader's stop is the whole process's: the other threads find it waiting for them
+      for (const [tids, signal] of [[stop, SIGSTOP], [others, 0]] as const) {
+        if (tids.length === 0) continue;
+        const failed = helper.detach(tids, { signal }).findIndex((status) => status !== 0);
+        if (failed >= 0) throw new StillframeError({ doing: 'dump', where: `thread ${tids[failed]}`, why: 'it could not be let go' });
+      }
+    }
+    this.#releasedAt = performance.now();
+  }
+
+  #stats(): DumpStats {
+    const us = (ms: number): number => Math.max(0, Math.round(ms * 1000));
+    return {
+      freezing_time: us(this.#seizedAt - this.#frozenAt), frozen_time: us(this.#releasedAt - this.#frozenAt),
+      memdump_time: us(this.#memoryMs), memwrite_time: us(this.#counts.copyMs), irmap_resolve: 0,
+      pages_scanned: this.#counts.scanned, pages_skipped_parent: 0n, pages_written: this.#counts.written, pages_lazy: 0n,
+    };
+  }
+
+  #writeStats(stats: DumpStats): void {
+    const { sharedScanned, sharedWritten } = this.#counts;
+    const entry = create(dump_stats_entry, {
+      ...stats, page_pipes: 0n, page_pipe_bufs: 0n, shpages_scanned: sharedScanned, shpages_skipped_parent: 0n, shpages_written: sharedWritten,
+    });
+    const set = new DirectorySet(this.options.workDir);
+    try {
+      writeImage(set, 'STATS', 'dump', [{ message: create(stats_entry, { dump: entry }) }]);
+    } catch (error) {
+      this.log.warn('stats', `${join(this.options.workDir, 'stats-dump')} was not written: ${error instanceof Error ? error.message : String(error)}`);
+    } finally {
+      set.close();
+    }
+  }
+}
+
+/** Where the time goes: each call ends a part. @returns all parts so far, in ms */
+function laps(start: number): (part: string) => string {
+  const parts: string[] = [];
+  let last = start;
+  return (part) => {
+    const now = performance.now();
+    parts.push(`${part} ${(now - last).toFixed(2)}`);
+    last = now;
+    return `${parts.join(', ')} ms`;
+  };
+}
+
+function hasScripts({ scripts }: DumpOptions): boolean {
+  return scripts !== NO_SCRIPTS;
+}

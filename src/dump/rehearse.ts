@@ -1,0 +1,49 @@
+/**
+ * A dump of the helper itself, thrown away, before the tree is frozen: what runs in the frozen window has then run before (a first run of
+ * JavaScript costs many times what the second does). Nothing is seized, no task of the tree is looked at, and what goes wrong here does
+ * not matter.
+ */
+import type { Helper } from '../helper/client.ts';
+import type { ThreadState } from '../helper/protocol.ts';
+import { SILENT } from '../log.ts';
+import { askHelper, askThreads, collect } from './collect.ts';
+import { newTree } from './compose.ts';
+import { DumpContext } from './context.ts';
+import { askFiles } from './descriptors.ts';
+import type { OwnNamespaces } from './ids.ts';
+import type { DumpOptions } from './options.ts';
+import { choosePages, copyMemoryFiles, copyPages } from './pages.ts';
+import type { HostFacts } from './probe.ts';
+import { seizeTree } from './seize.ts';
+
+/** More bring nothing that the wall time would be worth. */
+const TIMES = 6;
+
+export function rehearse(options: DumpOptions, helper: Helper, own: OwnNamespaces, host: HostFacts): void {
+  for (let i = 0; i < TIMES; i++) {
+    try {
+      once(options, helper, own, host);
+    } catch {
+      // the dump itself will meet it, if it matters
+    }
+  }
+}
+
+function once(options: DumpOptions, helper: Helper, own: OwnNamespaces, host: HostFacts): void {
+  const context = new DumpContext(options, SILENT, helper, newTree(own), host.shmemDevice);
+  context.tasks = seizeTree({ seize: (tids) => tids.map((tid) => ({ tid, status: 0, waitStatus: 0, stopSignal: 0, zombie: false })) }, helper.pid, 0);
+  const collected = collect(context, own, (tids) => tids.map(noState));
+  askThreads(collected, context, (_tid, program) => helper.local(program));
+  askFiles(collected.files, context);
+  askHelper(collected, context);
+  const counts = { scanned: 0n, written: 0n, lazy: 0n, sharedScanned: 0n, sharedWritten: 0n, copyMs: 0 };
+  for (const { task, mappings } of collected.living) copyPages(task.pid, choosePages(task.pid, mappings, host.guards, context), () => '/dev/null', context, counts);
+  copyMemoryFiles(() => '/dev/null', context, counts);
+}
+
+function noState(tid: number): ThreadState {
+  return {
+    tid, regs: Buffer.alloc(27 * 8), xstate: Buffer.alloc(576), sigmask: 0n, pending: [], sharedPending: [], robustList: 0n, robustLength: 0n,
+    rseq: { pointer: 0n, size: 0, signature: 0, flags: 0, aborted: false }, tls: [],
+  };
+}

@@ -1,0 +1,162 @@
+/** Memory of a task: what the page tables say, copies of it, pokes. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { StillframeError } from '../../src/errors.ts';
+import type { Helper } from '../../src/helper/client.ts';
+import { PageIs, type Range } from '../../src/helper/protocol.ts';
+import { Program } from '../../src/program/program.ts';
+import { fixture, withHelper, withTask, type Task } from './tasks.ts';
+
+const pages = suite('Helper.pages');
+const scan = suite('Helper.scan');
+const peek = suite('Helper.peek, poke');
+const PAGE = 4096;
+const mappings = fixture('mappings');
+
+type Kinds = Record<string, Range>;
+const withMappings = (body: (helper: Helper, kinds: Kinds, task: Task) => void | Promise<void>, args: string[] = []): (() => Promise<void>) =>
+  () => withTask(mappings, args, async (task) => {
+    await task.says('ready');
+    const kinds: Kinds = {};
+    for (const [, name, address, count] of task.output.matchAll(/(\w+) (0x\w+) (\d+)/g)) kinds[name!] = { address: BigInt(address!), size: BigInt(count!) * 4096n };
+    await withHelper(async (helper) => {
+      assert.is(helper.seize([task.pid])[0]!.status, 0);
+      await body(helper, kinds, task);
+    });
+  });
+
+/** What mappings.c writes. */
+function pattern(seed: number, from: number, size: number): Buffer {
+  const out = new Uint32Array(size / 4);
+  for (let i = 0; i < out.length; i++) out[i] = Math.imul(seed, 2654435761) + Math.imul(from / 4 + i, 40503);
+  return Buffer.from(out.buffer);
+}
+
+function inDirectory<T>(body: (path: string) => T, parent = tmpdir()): T {
+  const path = mkdtempSync(join(parent, 'stillframe-memory-'));
+  try {
+    return body(path);
+  } finally {
+    rmSync(path, { recursive: true });
+  }
+}
+
+function copied(helper: Helper, pid: number, offset: bigint, ranges: readonly Range[], workers = 0): Buffer {
+  return inDirectory((path) => {
+    const fd = openSync(join(path, 'pages'), 'w+');
+    const size = ranges.reduce((sum, range) => sum + range.size, 0n);
+    assert.is(helper.pages(pid, fd, offset, ranges, { workers }), size);
+    closeSync(fd);
+    const file = readFileSync(join(path, 'pages'));
+    assert.is(file.length, Number(offset + size));
+    return file.subarray(Number(offset));
+  });
+}
+
+for (const workers of [0, 1, 2, 4]) {
+  pages(`a large mapping, ${workers === 0 ? 'workers as it likes' : `${workers} workers`}`, withMappings((helper, { big }, task) => {
+    const got = copied(helper, task.pid, 0n, [big!], workers);
+    assert.ok(got.equals(pattern(1, 0, got.length)));
+  }, ['9000']));
+}
+
+pages('many ranges of one page, some without read permission, laid end to end at an offset', withMappings((helper, { big, none, shared }, task) => {
+  const ranges: Range[] = [];
+  const expected: Buffer[] = [];
+  const add = (mapping: Range, seed: number, page: number, count = 1): void => {
+    ranges.push({ address: mapping.address + BigInt(page * PAGE), size: BigInt(count * PAGE) });
+    expected.push(pattern(seed, page * PAGE, count * PAGE));
+  };
+  for (let i = 0; i < 2900; i += 2) add(big!, 1, i);
+  ranges.push({ address: big!.address, size: 0n });
+  add(none!, 2, 3, 5);
+  add(shared!, 4, 0, 16);
+  add(none!, 2, 0);
+  for (let i = 2999; i > 2900; i -= 3) add(big!, 1, i);
+  for (const workers of [1, 2]) assert.ok(copied(helper, task.pid, 8192n, ranges, workers).equals(Buffer.concat(expected)));
+}));
+
+pages('a hole in the range is EFAULT, a task that is gone ESRCH', withMappings((helper, { hole }, task) => inDirectory((path) => {
+  const fd = openSync(join(path, 'pages'), 'w+');
+  assert.throws(() => helper.pages(task.pid, fd, 0n, [hole!]), /copy memory: task \d+: reading: (EFAULT|EIO)/);
+  assert.throws(() => helper.pages(0x3ffffe, fd, 0n, [hole!]), /opening a file of \/proc\/PID: ENOENT/);
+  assert.throws(() => helper.pages(task.pid, { held: 77 }, 0n, [{ address: hole!.address, size: 4096n }]), /descriptor 77: writing: EBADF/);
+  closeSync(fd);
+})));
+
+pages('a full disk is ENOSPC and says what to do', withMappings((helper, { big }, task) => inDirectory((path) => {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', path]);
+  const fd = openSync(join(path, 'pages'), 'w+');
+  try {
+    for (const workers of [1, 2]) assert.throws(() => helper.pages(task.pid, fd, 0n, [big!], { workers }), /writing: ENOSPC.*Free space/);
+  } finally {
+    closeSync(fd);
+    execFileSync('umount', [path]);
+  }
+})));
+
+pages('file ranges from one held descriptor to another', () => withHelper((helper) => inDirectory((path) => {
+  const bytes = Buffer.from(Array.from({ length: 100_000 }, (_, i) => i * 7));
+  writeFileSync(join(path, 'from'), bytes);
+  const from = openSync(join(path, 'from'), 'r');
+  const to = openSync(join(path, 'to'), 'w+');
+  const held = [helper.putFd(from), helper.putFd(to)] as const;
+  assert.is(helper.filePages(held[0], held[1], 5n, [{ address: 10n, size: 50_000n }, { address: 0n, size: 10n }]), 50_010n);
+  assert.ok(readFileSync(join(path, 'to')).subarray(5).equals(Buffer.concat([bytes.subarray(10, 50_010), bytes.subarray(0, 10)])));
+  assert.throws(() => helper.filePages(held[0], held[1], 0n, [{ address: 99_999n, size: 2n }]), /ENODATA/);
+  helper.closeFds(held);
+  assert.throws(() => helper.closeFds([held[0]]), /descriptor \d+: .*EBADF/);
+  closeSync(from);
+  closeSync(to);
+})));
+
+for (const oldKernel of [false, true]) {
+  const how = oldKernel ? 'by /proc/PID/pagemap' : 'by PAGEMAP_SCAN';
+  scan(`present pages, the zero page told apart, ${how}`, withMappings((helper, { sparse, none, big }, task) => {
+    const present = helper.scan(task.pid, [sparse!], { anyOf: PageIs.PRESENT | PageIs.SWAPPED, report: PageIs.PFNZERO, oldKernel });
+    const expected = Array.from({ length: 16 }, (_, i) => [0, 1].map((odd) => ({
+      start: sparse!.address + BigInt((i * 4 + odd) * PAGE), end: sparse!.address + BigInt((i * 4 + odd + 1) * PAGE), categories: odd === 1 ? PageIs.PFNZERO : 0n,
+    }))).flat();
+    assert.equal(present, expected);
+    const data = helper.scan(task.pid, [sparse!, none!, big!], { anyOf: PageIs.PRESENT, noneOf: PageIs.PFNZERO, report: PageIs.PRESENT, oldKernel });
+    assert.is(data.length, 16 + 2);
+    assert.equal(data.at(-2), { start: none!.address, end: none!.address + none!.size, categories: PageIs.PRESENT });
+    assert.equal(data.at(-1), { start: big!.address, end: big!.address + big!.size, categories: PageIs.PRESENT });
+    assert.equal(helper.scan(task.pid, [sparse!], { anyOf: PageIs.PRESENT, noneOf: PageIs.PFNZERO, report: PageIs.PRESENT, maxRegions: 3, oldKernel }), data.slice(0, 3));
+  }));
+}
+
+scan('adjacent ranges are answered separately; none is an empty answer; nonsense is refused', withMappings((helper, { big }, task) => {
+  const half = big!.size / 2n;
+  const two = helper.scan(task.pid, [{ address: big!.address, size: half }, { address: big!.address + half, size: half }], { anyOf: PageIs.PRESENT, report: 0n });
+  assert.is(two.length, 2);
+  assert.equal(helper.scan(task.pid, [], { anyOf: 0n, report: 0n }), []);
+  assert.throws(() => helper.scan(task.pid, [{ address: 5n, size: 4096n }], { anyOf: 0n, report: 0n }), /EINVAL/);
+  assert.throws(() => helper.scan(task.pid, [big!], { anyOf: 8n, noneOf: 8n, report: 0n }), /EINVAL/);
+}));
+
+peek('short at a hole, EIO at unmapped memory, writes also where the task may not', withMappings((helper, { hole, none }, task) => {
+  assert.is(helper.peek(task.pid, hole!.address, 3 * PAGE).length, PAGE);
+  assert.throws(() => helper.peek(task.pid, hole!.address + 4096n, 8), (error: unknown) => error instanceof StillframeError && /reading: (EIO|EFAULT)/.test(error.message));
+  helper.poke(task.pid, none!.address + 4090n, Buffer.from('across the page'));
+  assert.is(helper.peek(task.pid, none!.address + 4090n, 15).toString(), 'across the page');
+}));
+
+peek('a program in the helper, a descriptor it opened, fetched', () => withHelper((helper) => {
+  const program = new Program('helper');
+  const fd = program.call('memfd_create', [program.cstring('x'), 1]);
+  program.call('write', [fd, program.data(Buffer.from('hello')), 5]);
+  const ran = helper.local(program).check('test');
+  const ours = helper.getFd(Number(ran.result(fd)));
+  assert.is(readFileSync(`/proc/self/fd/${ours}`, 'utf8'), 'hello');
+  closeSync(ours);
+  assert.throws(() => helper.getFd(99), /descriptor 99: passing a descriptor: EBADF/);
+}));
+
+pages.run();
+scan.run();
+peek.run();
