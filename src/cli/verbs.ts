@@ -153,7 +153,7 @@ export async function endBelowHelper(): Promise<void> {
 /** What `stillframe plan` prints: the same plan that restore runs, compiled for a machine like that of the dump. */
 export async function planImages(dir: string, { shellJob, detach }: { shellJob: boolean; detach: boolean }): Promise<{ text: string; json: unknown }> {
   const [{ openSet }, { readSets }, { planRestore }, { renderPlan, planToJSON }] = await Promise.all([
-    import('../image/node/directory.ts'), import('../restore/restore.ts'), import('../restore/plan.ts'), import('../restore/render.ts'),
+    import('../image/node/directory.ts'), import('../restore/sets.ts'), import('../restore/plan.ts'), import('../restore/render.ts'),
   ]);
   const set = openSet(dir);
   try {
