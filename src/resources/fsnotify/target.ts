@@ -4,13 +4,14 @@ import { bytesOf } from '../../image/text.ts';
 import { AT_FDCWD, O } from '../../kernel/files.ts';
 import type { ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
+import { SPOTS } from '../../restore/helper-fd.ts';
 import { ghostBase } from '../ghost/restore.ts';
 import { encodeHandle } from './find.ts';
 
 export interface Target { readonly inode: bigint; /** In the kernel's layout. */ readonly device: number; readonly handle: fh_entry }
 
 /** The helper's number for the file while a watch is put on it, and the name that has. */
-const SPOT = 998;
+const SPOT = SPOTS.watched;
 export const SPOT_NAME = `/proc/self/fd/${SPOT}`;
 const REMEDY = {
   ENOENT: 'The watched file is gone: put it back as it was at the dump',
@@ -38,7 +39,7 @@ export function addTarget(context: RestoreContext, target: Target, steps: () => 
   const fd = ghost === undefined ? openTarget(context, target) : ghostBase(context, ghost).ref;
   p.call('dup3', [fd, SPOT, O.CLOEXEC], { keep: false });
   steps();
-  p.call('close', [SPOT], { keep: false });
+  p.call('dup3', [context.local.plug, SPOT, O.CLOEXEC], { keep: false });
   if (ghost === undefined) p.call('close', [fd], { keep: false });
 }
 
