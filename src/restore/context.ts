@@ -29,8 +29,6 @@ export class RestoreContext {
   /** For stats-restore: pages read, and of these pages compared with inherited ones. */
   readonly pageCounts = { restored: 0n, compared: 0n };
   readonly reasons: ErrorParts[] = [];
-  /** Descriptions whose signal owner is set by some task's program. */
-  readonly owned = new Set<number>();
   /** Filled in once the helper is there. */
   helperPid: number | undefined;
   arenaAddress: bigint | undefined;
