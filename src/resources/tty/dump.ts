@@ -1,16 +1,17 @@
 /**
- * Terminals. For now those that stay outside of the tree (`-j`): the slave of a pseudo-terminal whose master somebody else has, and /dev/tty.
- * Settings are kept; bytes in the line's queues are not (they stay with the terminal).
+ * Terminals: both ends of pseudo-terminals of the tree, hung up or not, /dev/tty, and (`-j`) the slave of one whose master somebody else has.
+ * Settings are kept; bytes in the line's queues are not, as reading them would take them from the program.
  */
 import type { BigIntStats } from 'node:fs';
 import { create } from '../../image/wire.ts';
 import { fd_types, file_entry, fown_entry, termios_entry, tty_file_entry, tty_info_entry, tty_pty_entry, TtyType, winsize_entry } from '../../image/schema/index.ts';
-import { DEVICE, encodedDevice, major, minor } from '../../kernel/devices.ts';
+import { DEVICE, encodedDevice, major, minor, slaveDevice } from '../../kernel/devices.ts';
 import { ERRNO } from '../../kernel/errno.ts';
 import { O, S } from '../../kernel/files.ts';
 import type { Program, RanBlock, ResultRef } from '../../program/program.ts';
 import type { DumpContext } from '../../dump/context.ts';
-import type { Descriptor, FileKind, OpenFile } from '../../dump/file-kinds.ts';
+import { describeDescriptor, type Descriptor, type FileKind, type OpenFile } from '../../dump/file-kinds.ts';
+import { findFdInfoField } from '../../proc/fdinfo.ts';
 import { namedEntry } from '../regular/dump.ts';
 
 /** <asm-generic/ioctls.h> */
@@ -38,21 +39,26 @@ function kindOf(stat: BigIntStats): TtyKind | undefined {
   return number === DEVICE.TTY ? 'other' : undefined;
 }
 
-const indexOf = ({ link, stat }: Descriptor): number => (kindOf(stat) === 'ctty' ? CTTY_INDEX : Number(/\/(\d+)(?: \(deleted\))?$/u.exec(link)?.[1] ?? NaN));
+/** Which pseudo-terminal: a master's descriptor says it in its fdinfo, a slave's in its name. NaN when neither does. */
+function indexOf({ link, stat, info }: Descriptor): number {
+  const kind = kindOf(stat);
+  if (kind === 'ctty') return CTTY_INDEX;
+  if (kind === 'master') return Number(findFdInfoField(info, 'tty-index') ?? NaN);
+  return Number(/\/(\d+)(?: \(deleted\))?$/u.exec(link)?.[1] ?? NaN);
+}
 
 export const terminals: FileKind = {
   type: fd_types.TTY,
   claims: ({ stat }) => kindOf(stat) !== undefined,
-  refuse: (descriptor, { options }) => {
+  refuse: (descriptor) => {
     const kind = kindOf(descriptor.stat);
-    if (kind === 'master') return { why: 'the master end of a terminal is not supported yet' };
     if (kind === 'other') return { why: 'consoles and virtual terminals are not supported yet' };
     if ((descriptor.info.flags & O.PATH) !== 0) return { why: 'a terminal held by O_PATH is not supported yet' };
     const index = indexOf(descriptor);
-    if (!(index >= 0) || (index > MAX_PTY_INDEX && kind === 'slave')) return { why: `the image format has no room for terminal ${index} (the last one is ${MAX_PTY_INDEX})` };
-    if (!options.shellJob) return { why: 'its terminal is outside of the tree', remedy: 'Say with -j (--shell-job) that the terminal may be another one after the restore' };
+    if (!(index >= 0) || (index > MAX_PTY_INDEX && kind !== 'ctty')) return { why: `the image format has no room for terminal ${index} (the last one is ${MAX_PTY_INDEX})` };
     return undefined;
   },
+  collect: (own, _all, context) => refuseOutside(own, context),
   ask: askTerminal,
   entry: (file, context) => {
     const first = file.descriptors[0]!;
@@ -64,14 +70,31 @@ export const terminals: FileKind = {
   },
 };
 
-const infoId = (descriptor: Descriptor): number => indexOf(descriptor) << 1;
+/** A hung up terminal's master is closed: it needs none outside. */
+const isGone = ({ link }: Descriptor): boolean => link.endsWith(' (deleted)');
+
+const OUTSIDE = { why: 'its terminal is outside of the tree', remedy: 'Say with -j (--shell-job) that the terminal may be another one after the restore' };
+
+/** Without -j a slave needs its master in the tree, and /dev/tty the leader of its session. */
+function refuseOutside(own: readonly OpenFile[], context: DumpContext): void {
+  if (context.options.shellJob) return;
+  const masters = new Set(own.map(({ descriptors: [first] }) => first!).filter(({ stat }) => kindOf(stat) === 'master').map(indexOf));
+  for (const { descriptors: [first] } of own) {
+    const kind = kindOf(first!.stat);
+    const inside = kind === 'slave' ? masters.has(indexOf(first!)) || isGone(first!) : kind !== 'ctty' || context.tasks.some(({ pid }) => pid === first!.task.stat.sid);
+    if (!inside) context.refusals.add(describeDescriptor(first!), OUTSIDE.why, OUTSIDE.remedy);
+  }
+}
+
+const infoId = (descriptor: Descriptor): number => (indexOf(descriptor) << 1) | (kindOf(descriptor.stat) === 'master' ? 1 : 0);
 
 /** Adds to the set what the terminal itself is like, once a terminal. */
 function askTerminal(program: Program, held: ResultRef, file: OpenFile, context: DumpContext): (ran: RanBlock) => void {
   const first = file.descriptors[0]!;
   const id = infoId(first);
   if (context.tree.ttys.has(id)) return () => {};
-  const pty = kindOf(first.stat) === 'slave';
+  const kind = kindOf(first.stat);
+  const pty = kind !== 'ctty';
   const info = create(tty_info_entry, {
     id, type: pty ? TtyType.PTY : TtyType.CTTY, locked: false, exclusive: false, packet_mode: false, ...controlling(first, context),
     rdev: Number(BigInt.asUintN(32, first.stat.rdev)), dev: Number(BigInt.asUintN(32, first.stat.dev)), uid: Number(first.stat.uid), gid: Number(first.stat.gid),
@@ -85,8 +108,8 @@ function askTerminal(program: Program, held: ResultRef, file: OpenFile, context:
     return [() => failed, (ran) => (failed = Number(ran.result(result)), failed === 0 && ran.data(at).readInt32LE(0) !== 0)];
   };
   const exclusive = word(TIOCGEXCL);
-  const packet = pty ? word(TIOCGPKT) : undefined;
-  const locked = pty ? word(TIOCGPTLCK) : undefined;
+  const packet = kind === 'master' ? word(TIOCGPKT) : undefined;
+  const locked = kind === 'master' ? word(TIOCGPTLCK) : undefined;
   const settings = program.reserve(TERMIOS_SIZE);
   const locks = program.reserve(TERMIOS_SIZE);
   const size = program.reserve(WINSIZE_SIZE);
@@ -107,10 +130,11 @@ function askTerminal(program: Program, held: ResultRef, file: OpenFile, context:
   };
 }
 
-/** Session and foreground group, if it is the controlling terminal of who holds it. */
-function controlling({ task, stat }: Descriptor, { tasks }: DumpContext): { sid: number; pgrp: number } {
-  const holder = kindOf(stat) === 'ctty' ? task : tasks.find((t) => t.pid === task.pid && t.stat.tty === encodedDevice(stat.rdev));
-  return holder === undefined || holder.stat.tty === 0 ? { sid: 0, pgrp: 0 } : { sid: holder.stat.sid, pgrp: Math.max(0, holder.stat.tpgid) };
+/** Session and foreground group of the terminal: what the tasks say whose controlling terminal it is. */
+function controlling(descriptor: Descriptor, { tasks }: DumpContext): { sid: number; pgrp: number } {
+  const device = kindOf(descriptor.stat) === 'ctty' ? descriptor.task.stat.tty : encodedDevice(slaveDevice(indexOf(descriptor)));
+  const holder = isGone(descriptor) || device === 0 ? undefined : tasks.find(({ stat, zombie }) => !zombie && stat.tty === device);
+  return holder === undefined ? { sid: 0, pgrp: 0 } : { sid: holder.stat.sid, pgrp: Math.max(0, holder.stat.tpgid) };
 }
 
 function termios(t: Buffer): termios_entry {
