@@ -2,15 +2,14 @@
  * Pseudo-terminals that are part of the tree. The kernel gives a new one the lowest free index, so /dev/ptmx is opened until it is the
  * wanted one; what else was opened on the way is closed again.
  */
-import type { termios_entry, tty_info_entry } from '../../image/schema/index.ts';
+import type { tty_data_entry, tty_info_entry } from '../../image/schema/index.ts';
 import { AT_FDCWD, O, TCSETS, TIOCSCTTY, TIOCSPGRP } from '../../kernel/files.ts';
 import { Cond, Op, type Program, type ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
+import { encodeTermios, quiet, TERMIOS_SIZE } from './termios.ts';
 
 /** <asm-generic/ioctls.h> */
 const TIOCEXCL = 0x540c, TIOCSWINSZ = 0x5414, TIOCPKT = 0x5420, TIOCGPTN = 0x80045430, TIOCSPTLCK = 0x40045431, TIOCGPTPEER = 0x5441, TIOCSLCKTRMIOS = 0x5457;
-/** struct termios of the kernel: four words, c_line, 19 control characters. */
-const TERMIOS_SIZE = 36, NCCS = 19;
 
 /** A pseudo-terminal as the images have it. */
 export interface PtyPlan {
@@ -61,6 +60,14 @@ export function addSlave(p: Program, master: ResultRef, flags: number): ResultRe
   return p.call('ioctl', [master, TIOCGPTPEER, (flags & ~(O.CREAT | O.EXCL | O.TRUNC)) | O.NOCTTY | O.CLOEXEC]);
 }
 
+/** Puts back what waited at either end, by writing it at the other while the line is quiet. */
+export function addQueued(p: Program, slave: ResultRef, master: ResultRef, { master: m, slave: s }: PtyPlan, queued: readonly tty_data_entry[]): void {
+  const termios = (s ?? m)?.termios;
+  if (termios === undefined || queued.length === 0) return;
+  p.call('ioctl', [slave, TCSETS, p.data(encodeTermios(quiet(termios)))], { keep: false });
+  for (const { tty_id, data } of queued) p.control(Op.WRITE_OUT, [(tty_id & 1) === 1 ? slave : master, p.data(data), data.length, -1n], { keep: false });
+}
+
 /** What both ends share is set through the slave; what a master has of its own, last (a locked or exclusive one cannot be opened again). */
 export function addSettings(p: Program, slave: ResultRef, master: ResultRef | undefined, { master: m, slave: s }: PtyPlan): void {
   const info = s ?? m;
@@ -96,13 +103,4 @@ export function addForegroundGroup(p: Program, context: RestoreContext, pid: num
   const fd = p.call('pidfd_getfd', [context.pidfd, terminal.fd.arg, 0]);
   p.call('ioctl', [fd, TIOCSPGRP, p.data(Buffer.from(Int32Array.of(terminal.pgrp).buffer))], { keep: false });
   p.call('close', [fd], { keep: false });
-}
-
-export function encodeTermios(termios: termios_entry): Buffer {
-  const bytes = Buffer.alloc(TERMIOS_SIZE);
-  [termios.c_iflag, termios.c_oflag, termios.c_cflag, termios.c_lflag].forEach((word, i) => bytes.writeUInt32LE(word >>> 0, 4 * i));
-  bytes.writeUInt8(termios.c_line & 255, 16);
-  // the image's words hold four control characters each (see dump.ts)
-  Buffer.from(Uint32Array.from(termios.c_cc).buffer).copy(bytes, 17, 0, NCCS);
-  return bytes;
 }

@@ -12,7 +12,8 @@ import type { Program } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import type { FileKind } from '../../restore/kinds.ts';
 import { reopen } from '../ghost/restore.ts';
-import { addMaster, addSettings, addSlave, encodeTermios, type PtyPlan } from './pair.ts';
+import { addMaster, addQueued, addSettings, addSlave, type PtyPlan } from './pair.ts';
+import { encodeTermios } from './termios.ts';
 
 const TTY = 11;
 function infoOf(tree: FrozenTree, file: file_entry): tty_info_entry | undefined {
@@ -97,6 +98,7 @@ function openPair(context: RestoreContext, plan: PtyPlan, files: readonly file_e
   p.resource(resource);
   const sid = (plan.slave ?? plan.master)?.sid ?? 0;
   const pgrp = (plan.slave ?? plan.master)?.pgrp ?? 0;
+  addQueued(p, base, master, plan, context.tree.tty_data.filter(({ tty_id }) => tty_id >> 1 === plan.index));
   addSettings(p, base, masterFile === undefined ? undefined : master, plan);
   if (sid !== 0 && context.tree.tasks.has(sid)) context.controlling.set(sid, { fd: context.local.open(resource, base), pgrp });
   else p.call('close', [base], { keep: false });
