@@ -10,6 +10,8 @@ import { Refusals } from './refusals.ts';
 export class DumpContext {
   readonly refusals = new Refusals();
   tasks: readonly FrozenTask[] = [];
+  /** Opening a file would be noticed by the tree (it watches files, or has leases): what may be left out then is not read. */
+  noticed = false;
   #fileIds = 0;
   #pagesIds = 0;
   #types = new Map<bigint, number>();
