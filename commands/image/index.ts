@@ -3,6 +3,7 @@ import type { Loaders } from '../index.ts';
 
 export const IMAGE_LOADERS: Loaders = {
   'image:check': () => import('./check.ts'),
+  'image:core': () => import('./core.ts'),
   'image:decode': () => import('./decode.ts'),
   'image:encode': () => import('./encode.ts'),
   'image:env': () => import('./env.ts'),
