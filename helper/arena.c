@@ -55,6 +55,13 @@ static __attribute__((noreturn)) void begin(struct sf_block *block)
 	__builtin_unreachable();
 }
 
+static MUST_CHECK struct fail answer_pid(uint32_t pid, struct reply *rp)
+{
+	int32_t answer = (int32_t)pid;
+	POINT(SF_AT_CLONE, pid);
+	return buffer_append(&rp->out, &answer, sizeof answer);
+}
+
 /* struct sf_spawn -> s32 pid. The task starts with every signal blocked, default handlers, and dies with its parent. */
 struct fail req_spawn(struct request *rq, struct reply *rp)
 {
@@ -72,6 +79,7 @@ struct fail req_spawn(struct request *rq, struct reply *rp)
 		.set_tid = wanted != 0 ? U(&wanted) : 0, .set_tid_size = wanted != 0 ? 1 : 0,
 	};
 	uint64_t every = ~0ull, mask = 0;
+	block->parent = (q.clone_flags & (CLONE_PARENT | CLONE_NEWPID)) == 0 ? (uint32_t)sys_getpid() : 0;
 	POINT(SF_AT_CLONE, q.pid);
 	TRY(check(SF_AT_CLONE, q.pid, sys_sigprocmask(SIG_SETMASK, &every, &mask)));
 	int64_t pid = sys_clone3(&args);
@@ -81,9 +89,13 @@ struct fail req_spawn(struct request *rq, struct reply *rp)
 	if (root_pidfd >= 0) (void)sys_close(root_pidfd);
 	root_pidfd = pidfd;
 	root_pid = (uint32_t)pid;
-	POINT(SF_AT_CLONE, root_pid);
-	int32_t answer = (int32_t)pid;
-	return buffer_append(&rp->out, &answer, sizeof answer);
+	struct fail f = answer_pid(root_pid, rp);
+	if (f.error != 0) {
+		int status;
+		(void)sys_kill((int)pid, SIGKILL);
+		(void)sys_wait4((int)pid, &status, WALL);
+	}
+	return f;
 }
 
 /* The root ended (its parent may be somebody else), or a child of ours did. */

@@ -86,6 +86,7 @@ EXEC static __attribute__((noinline)) int64_t spawn(const uint64_t a[6], bool pr
 	args.set_tid_size = a[3];
 	args.cgroup = a[5];
 	if (child->magic != SF_BLOCK_MAGIC || ((a[0] & CLONE_VM) != 0) == process) return -EINVAL;
+	child->parent = process && (a[0] & (CLONE_PARENT | CLONE_NEWPID)) == 0 ? (uint32_t)sys_getpid() : 0;
 	return sf_executor_clone(&args, sizeof args, child, process);
 }
 
@@ -266,6 +267,8 @@ EXEC void sf_executor_run(struct sf_block *b)
 EXEC void sf_executor_live(struct sf_block *b, uint64_t process)
 {
 	if (process != 0) (void)sys_prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* the parent may have died before */
+	if (b->parent != 0 && sys_getppid() != (int64_t)b->parent) sys_exit_group(1);
 	sf_executor_run(b);
 	if (b->state != SF_DONE) sys_exit_group(1);
 	if (process != 0) sys_exit_group(0);

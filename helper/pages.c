@@ -37,8 +37,12 @@ static MUST_CHECK struct fail scan_ioctl(struct scan *s, uint64_t start, uint64_
 		if (n == -EINTR) continue;
 		TRY(check(SF_AT_SCAN, s->q->pid, n));
 		s->out->size += (uint64_t)n * sizeof(struct sf_region);
-		if (arg.walk_end <= start) break;
-		start = arg.walk_end;
+		/*
+		 * The kernel sets walk_end only where its own buffer of 512 filled up, so after the last part it is an earlier
+		 * place (6.18, fs/proc/task_mmu.c do_pagemap_scan): fewer regions than there was room for is the end.
+		 */
+		if ((uint64_t)n < batch || arg.walk_end <= start) break;
+		start = ((struct sf_region *)(s->out->data + s->out->size) - 1)->end;
 	}
 	return OK;
 }

@@ -88,7 +88,7 @@ struct sf_block {
 	uint32_t steps_off, nsteps;
 	uint32_t data_off, data_size;
 	uint32_t stack_off;   /* top of the stack; 16-byte aligned */
-	uint32_t reserved;
+	uint32_t parent;      /* 0; written by whoever spawns it: the pid whose child it must be, or it ends at once */
 	uint64_t shared;      /* address of struct sf_shared, or 0: no barriers, no park */
 	/* written by the executor */
 	uint32_t state;       /* enum sf_state */

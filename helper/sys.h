@@ -16,7 +16,7 @@
 enum {
 	NR_read = 0, NR_close = 3, NR_poll = 7, NR_mmap = 9, NR_mprotect = 10, NR_munmap = 11, NR_rt_sigaction = 13,
 	NR_rt_sigprocmask = 14, NR_rt_sigreturn = 15, NR_ioctl = 16, NR_pread64 = 17, NR_pwrite64 = 18, NR_mremap = 25,
-	NR_nanosleep = 35, NR_setitimer = 38, NR_getpid = 39, NR_sendmsg = 46, NR_recvmsg = 47, NR_exit = 60,
+	NR_nanosleep = 35, NR_setitimer = 38, NR_getpid = 39, NR_getppid = 110, NR_sendmsg = 46, NR_recvmsg = 47, NR_exit = 60,
 	NR_wait4 = 61, NR_kill = 62, NR_fcntl = 72, NR_ftruncate = 77, NR_ptrace = 101, NR_prctl = 157, NR_gettid = 186,
 	NR_tkill = 200, NR_futex = 202, NR_clock_gettime = 228, NR_exit_group = 231, NR_tgkill = 234, NR_openat = 257,
 	NR_get_robust_list = 274, NR_rt_tgsigqueueinfo = 297, NR_process_vm_readv = 310, NR_process_vm_writev = 311,
@@ -74,6 +74,7 @@ SYS int64_t sys_clone3(struct clone_args *args) { return raw2(NR_clone3, args, s
 
 /* itself */
 SYS int64_t sys_getpid(void) { return raw0(NR_getpid); }
+SYS int64_t sys_getppid(void) { return raw0(NR_getppid); }
 SYS int64_t sys_gettid(void) { return raw0(NR_gettid); }
 SYS int64_t sys_prctl(int op, uint64_t a) { return raw5(NR_prctl, op, a, 0, 0, 0); }
 SYS int64_t sys_sigaction(int sig, const struct sigaction *act) { return raw4(NR_rt_sigaction, sig, act, 0, 8); }

@@ -3,8 +3,9 @@
 // Usage: node scripts/build.mjs [--package DIR]   with --package, the whole package as it would be installed goes to DIR (for tests)
 import { build } from 'esbuild';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -66,9 +67,22 @@ await createRequire(import.meta.url)(join(out, 'stillframe.cjs')).loadAllCommand
 const config = await Config.load({ root: target, pluginAdditions: { core: [] }, ignoreManifest: true, userPlugins: false, devPlugins: false });
 writeFileSync(manifest, `${JSON.stringify(config.plugins.get('stillframe').manifest)}\n`);
 
-// What V8 compiled in a first run, for bin/start.js.
-for (const [name, run] of [['criu', "run(['--help'])"], ['crit', "run(['--help'])"], ['stillframe', `start(${JSON.stringify(target)}, ['version'])`]]) {
-  if (!PROGRAMS.includes(name)) continue;
-  const code = `require(${JSON.stringify(join(target, 'bin/start.js'))})('${name}', { cacheTo: ${JSON.stringify(join(out, `${name}.cjs.cache`))} }).${run}`;
-  execFileSync(process.execPath, ['-e', code], { stdio: ['ignore', 'ignore', 'inherit'] });
+// What V8 compiled in a first run, for bin/start.js. Where this machine permits, that run dumps a sleeping child (which sleeps on)
+// and then fails to restore it (its pid is taken), so that all of a dump and the plan of a restore are in the cache.
+const verbs = [['dump', '-R', '-t', 'PID', '-D', 'DIR', '-v0'], ['restore', '-D', 'DIR', '-v0']];
+const WARM_UP = {
+  criu: [...verbs, ['--help']].map((argv) => `await bundle.main(${JSON.stringify(argv)}.map(fill));`).join(' '),
+  crit: "bundle.run(['--help']);",
+  stillframe: [['version'], ...verbs].map((argv) => `await bundle.start(${JSON.stringify(target)}, ${JSON.stringify(argv)}.map(fill));`).join(' '),
+};
+for (const name of PROGRAMS) {
+  const dir = mkdtempSync(join(tmpdir(), 'sf-warm-'));
+  const code = `
+    const child = require('node:child_process').spawn('sleep', ['60'], { stdio: 'ignore' });
+    const fill = (word) => (word === 'PID' ? String(child.pid) : word === 'DIR' ? ${JSON.stringify(dir)} : word);
+    const bundle = require(${JSON.stringify(join(target, 'bin/start.js'))})('${name}', { cacheTo: ${JSON.stringify(join(out, `${name}.cjs.cache`))} });
+    process.on('exit', () => { process.exitCode = 0; child.kill('SIGKILL'); });
+    (async () => { ${WARM_UP[name]} process.exit(0); })();`;
+  execFileSync(process.execPath, ['-e', code], { stdio: ['ignore', 'ignore', 'ignore'] });
+  rmSync(dir, { recursive: true });
 }

@@ -33,6 +33,9 @@ function sentence({ doing, where, why, remedy }: ErrorParts): string {
   return remedy === undefined ? head : `${head}. ${remedy}`;
 }
 
+/** What `sentence` says after what was being done. */
+const detail = (parts: ErrorParts): string => sentence(parts).slice(parts.doing.length + 2);
+
 /** Several refusals at once: a dump or a check reports *all* its reasons in one list, not the first. */
 export class RefusedError extends StillframeError {
   readonly reasons: readonly ErrorParts[];
@@ -40,7 +43,7 @@ export class RefusedError extends StillframeError {
   constructor(doing: string, reasons: readonly ErrorParts[]) {
     super({
       doing,
-      why: reasons.length === 1 ? sentence(reasons[0]!) : `${reasons.length} reasons:\n${reasons.map((r) => `  ${sentence(r)}`).join('\n')}`,
+      why: reasons.length === 1 ? detail(reasons[0]!) : `${reasons.length} reasons:\n${reasons.map((r) => `  ${detail(r)}`).join('\n')}`,
     });
     this.name = 'RefusedError';
     this.reasons = reasons;

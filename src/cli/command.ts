@@ -67,6 +67,11 @@ export abstract class BaseCommand extends Command {
     return super.finally(error);
   }
 
+  /** 64-bit numbers as JSON numbers; beyond 2^53 as strings, so that nothing is rounded. */
+  protected override toSuccessJson(result: unknown): unknown {
+    return JSON.parse(JSON.stringify(result, (_, value: unknown) => (typeof value === 'bigint' ? (value <= BigInt(Number.MAX_SAFE_INTEGER) && value >= BigInt(Number.MIN_SAFE_INTEGER) ? Number(value) : String(value)) : value)));
+  }
+
   protected override toErrorJson(error: unknown): unknown {
     if (!(error instanceof StillframeError)) return { error: { message: error instanceof Error ? error.message : String(error) } };
     const { doing, where, why, remedy } = error.parts;

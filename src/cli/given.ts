@@ -44,13 +44,13 @@ export class Given {
     return names.find((name) => name === last?.row.name);
   }
 
-  /** -v: `-v3` sets, a bare `-v` adds one, `-vvv` adds three. Starts at 2. */
+  /** -v: `-v3` sets, a bare `-v` adds one, `-vvv` adds three. Starts at 2. `-verbosity=N`, with one dash, is what scripts got by with in criu. */
   get verbosity(): number {
     let level: number = DEFAULT_LEVEL;
     for (const { value } of this.uses('verbosity')) {
       if (value === undefined) level += 1;
       else if (value.startsWith('v')) level += value.length + 1;
-      else level = Number(value);
+      else level = Number(value.replace(/^erbosity=/, ''));
     }
     return level;
   }
@@ -83,7 +83,7 @@ const WANTED: Readonly<Partial<Record<OptionRow['kind'], { readonly is: RegExp; 
   port: { is: /^0*[1-9]\d{0,4}$/, wanted: 'a port: 1 to 65535' },
   fd: { is: /^\d{1,9}$/, wanted: 'a descriptor number' },
   size: { is: SIZE, wanted: 'a size: bytes, or with K, M or G behind' },
-  count: { is: /^(v+|\d{1,3})$/, wanted: 'a level from 0 to 4' },
+  count: { is: /^(v+|(erbosity=)?\d{1,3})$/, wanted: 'a level from 0 to 4' },
   path: { is: /[^]/, wanted: 'a path' },
 };
 

@@ -20,7 +20,8 @@ export interface Command {
 const IN: Option = { short: 'i', long: 'in', value: 'IN', help: 'file to read (standard input unless given)' };
 const OUT: Option = { short: 'o', long: 'out', value: 'OUT', help: 'file to write (standard output unless given)' };
 
-export const EXPLORERS = ['ps', 'fds', 'mems', 'rss'] as const;
+/** crit 4.2's, and go-criu's `sk`. */
+export const EXPLORERS = ['ps', 'fds', 'mems', 'rss', 'sk'] as const;
 
 export const COMMANDS: readonly Command[] = [
   {

@@ -1,9 +1,10 @@
-/** `crit x DIR ps|fds|mems|rss`: what a set holds, as lines of text laid out as crit lays them out. */
+/** `crit x DIR ps|fds|mems|rss|sk`: what a set holds, as lines of text, the first four laid out as crit lays them out. */
 import type { ImageSet } from '../image/set.ts';
 import { needImage, readImage } from '../image/set.ts';
 import { fd_types, type core_entry, type fdinfo_entry, type file_entry, type fs_entry, type mm_entry, type pagemap_entry, type pstree_entry, type task_kobj_ids_entry, type vma_entry } from '../image/schema/index.ts';
 import { pagesOf } from '../image/tree.ts';
 import { toQuotedPrintable } from './bytes.ts';
+import { nameOf, showAddress } from './present.ts';
 
 /** Bits of vma_entry.status (criu/include/image.h). */
 const Status = { REGULAR: 1 << 0, STACK: 1 << 1, VSYSCALL: 1 << 2, VDSO: 1 << 3, FILE_PRIVATE: 1 << 6, FILE_SHARED: 1 << 7, ANON_SHARED: 1 << 8, SYSVIPC: 1 << 10, SOCKET: 1 << 11 } as const;
@@ -35,7 +36,11 @@ export function explorePs(set: ImageSet): string {
 class Files {
   readonly #byId = new Map<number, file_entry>();
   constructor(set: ImageSet) {
-    for (const { message } of readImage(set, 'FILES')?.entries ?? []) this.#byId.set((message as file_entry).id, message as file_entry);
+    for (const { message } of readImage(set, 'FILES')?.entries ?? []) {
+      const file = message as file_entry;
+      // where two types share an id, the one crit finds
+      if (!this.#byId.has(file.id)) this.#byId.set(file.id, file);
+    }
     const old: [string, (id: number, message: object) => Partial<file_entry>][] = [
       ['REG_FILES', (_, reg) => ({ type: fd_types.REG, reg: reg as file_entry['reg'] })],
       ['PIPES', (_, pipe) => ({ type: fd_types.PIPE, pipe: pipe as file_entry['pipe'] })],
@@ -48,6 +53,8 @@ class Files {
       }
     }
   }
+
+  get(id: number): file_entry | undefined { return this.#byId.get(id); }
 
   name(type: number, id: number): string {
     const file = this.#byId.get(id);
@@ -151,4 +158,45 @@ export function exploreRss(set: ImageSet): string {
     }
   }
   return lines.join('');
+}
+
+/** The sockets of each task: what they are, their state, and their two ends. */
+export function exploreSk(set: ImageSet): string {
+  const files = new Files(set);
+  const lines: string[] = [];
+  for (const { pid } of tasksOf(set)) {
+    lines.push(`${pid}\n`);
+    const ids = one<task_kobj_ids_entry>(set, 'IDS', pid);
+    if (ids === undefined) continue;
+    for (const { message } of needImage(set, 'FDINFO', ids.files_id, `ids-${pid}.img`).entries) {
+      const fd = message as fdinfo_entry;
+      const text = socketText(files.get(fd.id), fd.type);
+      if (text !== undefined) lines.push(`\t${right(fd.fd, 7)}: ${text}\n`);
+    }
+  }
+  return lines.join('');
+}
+
+function socketText(file: file_entry | undefined, type: number): string | undefined {
+  const word = (field: string, value: number): string => nameOf('sk', field, value) ?? String(value);
+  switch (type) {
+    case fd_types.INETSK: {
+      if (file?.isk === undefined) return 'inet[?]';
+      const { family, proto, state, src_addr, src_port, dst_addr, dst_port } = file.isk;
+      const end = (address: readonly number[], port: number): string => {
+        const shown = showAddress(address) ?? '*';
+        return `${shown.includes(':') ? `[${shown}]` : shown}:${port}`;
+      };
+      const peer = dst_port === 0 ? '' : ` -> ${end(dst_addr, dst_port)}`;
+      return `${word('family', family)} ${word('proto', proto)} ${word('state', state)} ${end(src_addr, src_port)}${peer}`;
+    }
+    case fd_types.UNIXSK: {
+      if (file?.usk === undefined) return 'unix[?]';
+      const { ino, peer, type: kind, state, name } = file.usk;
+      return `UNIX ${word('type', kind)} ${word('state', state)} ${ino}${peer === 0 ? '' : ` -> ${peer}`}${name.length === 0 ? '' : ` ${toQuotedPrintable(name)}`}`;
+    }
+    case fd_types.PACKETSK: return file?.psk === undefined ? 'packet[?]' : `PACKET ${word('type', file.psk.type)} protocol ${file.psk.protocol}`;
+    case fd_types.NETLINKSK: return file?.nlsk === undefined ? 'netlink[?]' : `NETLINK protocol ${file.nlsk.protocol} port ${file.nlsk.portid}`;
+    default: return undefined;
+  }
 }

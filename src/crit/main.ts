@@ -7,7 +7,7 @@ import type { ImageSet } from '../image/set.ts';
 import { bytesOf, textOf } from '../image/text.ts';
 import { parseArguments, UsageError, type Arguments, type EXPLORERS } from './args.ts';
 import { imageFromJson, imageToJson, magicName } from './convert.ts';
-import { exploreFds, exploreMems, explorePs, exploreRss } from './explore.ts';
+import { exploreFds, exploreMems, explorePs, exploreRss, exploreSk } from './explore.ts';
 import { JsonError, readJson, writeJson, type Json } from './json.ts';
 
 /** The crit that this one stands in for. */
@@ -130,7 +130,7 @@ function info(path: string): void {
   print(1, `${writeJson({ magic: magicName(image.kind), count }, INDENT)}\n`);
 }
 
-const explorers: Readonly<Record<(typeof EXPLORERS)[number], (set: ImageSet) => string>> = { ps: explorePs, fds: exploreFds, mems: exploreMems, rss: exploreRss };
+const explorers: Readonly<Record<(typeof EXPLORERS)[number], (set: ImageSet) => string>> = { ps: explorePs, fds: exploreFds, mems: exploreMems, rss: exploreRss, sk: exploreSk };
 
 function explore(directory: string, what: (typeof EXPLORERS)[number]): void {
   print(1, explorers[what](openSet(directory)));

@@ -61,7 +61,8 @@ export function readNumber(text: string, name: string, show: Show): bigint {
   return named === undefined ? integer(text) : BigInt(named);
 }
 
-function nameOf(dict: string, field: string, value: number | bigint): string | undefined {
+/** The name a table has for a field's value: `nameOf('sk', 'state', 10)` is `LISTEN`. */
+export function nameOf(dict: string, field: string, value: number | bigint): string | undefined {
   return Object.entries(DICTS[dict]?.[field] ?? {}).find(([, number]) => number === Number(value))?.[0];
 }
 

@@ -70,7 +70,24 @@ function order(found: readonly Found[], seized: ReadonlyMap<number, Seized>): Fr
       threads: [], mappings: [],
     });
   }
-  return [...tasks.values()];
+  return depthFirst([...tasks.values()]);
+}
+
+/** Each task right before its own children: the order of the process tree image. */
+function depthFirst(tasks: readonly FrozenTask[]): FrozenTask[] {
+  const children = new Map<FrozenTask | undefined, FrozenTask[]>();
+  for (const task of tasks) {
+    const siblings = children.get(task.parent);
+    if (siblings === undefined) children.set(task.parent, [task]);
+    else siblings.push(task);
+  }
+  const ordered: FrozenTask[] = [];
+  const stack = [...children.get(undefined) ?? []].reverse();
+  for (let task = stack.pop(); task !== undefined; task = stack.pop()) {
+    ordered.push(task);
+    stack.push(...[...children.get(task) ?? []].reverse());
+  }
+  return ordered;
 }
 
 export const isZombie = (stat: ProcStat): boolean => stat.state === 'Z' || stat.state === 'X';

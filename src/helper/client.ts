@@ -2,7 +2,7 @@
  * The supervisor's side of the helper: one typed, blocking method for each request of `helper/protocol.h`. While tasks are
  * frozen nothing here goes through the event loop. Policy is elsewhere; images are unknown here.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { StillframeError } from '../errors.ts';
 import { errnoName } from '../kernel/errno.ts';
@@ -65,6 +65,8 @@ export class Helper {
   readonly #wire: Wire;
   #exited: number | undefined;
   #closed = false;
+  /** The first task of a restore, until it is let go. */
+  #root: number | undefined;
   /** The fixed facts of this helper: sizes, its pid. */
   readonly hello: p.Hello;
 
@@ -94,12 +96,20 @@ export class Helper {
     }
   }
 
-  /** Ends the helper: it lets go (or kills, when taken over) what it still traces. Waits for its end. */
+  /** Ends the helper: it lets go (or kills, when taken over) what it still traces. A restore that was not let go is killed. Waits for its end. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#wire.close();
-    if (this.#exited === undefined) this.#exited = loadLibc().waitpid(this.pid, true);
+    this.#ended();
+  }
+
+  #ended(): void {
+    this.#exited ??= loadLibc().waitpid(this.pid, true);
+    if (this.#root === undefined) return;
+    // with CLONE_PARENT it is our child and outlives the helper; its own children die with it
+    if (parentOf(this.#root) === process.pid) process.kill(this.#root, 'SIGKILL');
+    this.#root = undefined;
   }
 
   /** Stops threads: all are asked, then waited for. What went wrong with one is in its `status`; nothing is thrown for it. */
@@ -137,7 +147,9 @@ export class Helper {
 
   /** Lets threads go on as they were. `signal`: 0, or SIGSTOP to leave them stopped. Answers 0 or -errno for each. */
   detach(tids: readonly number[], { signal = 0 }: { signal?: number } = {}): number[] {
-    return p.decodeWords(this.#ask('DETACH', p.encodeWords(tids.flatMap((tid) => [tid, signal]))).payload);
+    const answers = p.decodeWords(this.#ask('DETACH', p.encodeWords(tids.flatMap((tid) => [tid, signal]))).payload);
+    if (tids.some((tid, i) => tid === this.#root && answers[i] === 0)) this.#root = undefined;
+    return answers;
   }
 
   /** SIGKILL, then waits until each is gone or a zombie. Answers 0 or -errno for each. */
@@ -202,9 +214,12 @@ export class Helper {
     return { fd: reply.fd, executorSize: Number(reply.payload.readBigUInt64LE(0)) };
   }
 
-  /** Starts the first task of a restore on its block in the arena. `pid` 0: any. Returns its pid. */
+  /**
+   * Starts the first task of a restore on its block in the arena. `pid` 0: any. Returns its pid. It is the helper's child and dies
+   * with it until it is taken over; when the helper ends later, it becomes ours (after `adoptOrphans`) or init's.
+   */
   spawn(block: bigint, pid: number, cloneFlags = 0n): number {
-    return this.#ask('SPAWN', p.encodeQuads([block]), p.encodeWords([pid, 0]), p.encodeQuads([cloneFlags])).payload.readInt32LE(0);
+    return this.#root = this.#ask('SPAWN', p.encodeQuads([block]), p.encodeWords([pid, 0]), p.encodeQuads([cloneFlags])).payload.readInt32LE(0);
   }
 
   /**
@@ -243,9 +258,26 @@ export class Helper {
   }
 
   #death(name: p.ReqName, cause: WireClosed): StillframeError {
-    this.#exited ??= loadLibc().waitpid(this.pid, true);
+    this.#ended();
     return new StillframeError({ doing: DOING[name], where: `helper (pid ${this.pid})`, why: `it ended: ${describeExit(this.#exited)}`, cause });
   }
+}
+
+/** Parent of a process; undefined when it is gone. */
+function parentOf(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  } catch {
+    return undefined;
+  }
+}
+
+const PR_SET_CHILD_SUBREAPER = 36;
+
+/** Lets this process become the parent of restored tasks when the helper ends, so that it can wait for them. */
+export function adoptOrphans(): void {
+  loadLibc().prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
 function describeExit(status: number | undefined): string {

@@ -24,6 +24,8 @@ export interface Libc {
   close(fd: number): void;
   /** Status as waitpid gives it; undefined while it runs (or when it is not our child). */
   waitpid(pid: number, block: boolean): number | undefined;
+  /** `prctl(op, argument)` of this process: 0 or -1. */
+  prctl(op: number, argument: number): number;
   /** Address of a buffer's bytes; valid while the buffer is reachable. */
   address(bytes: Uint8Array): bigint;
   /** errno of the last call. */
@@ -79,6 +81,7 @@ function bind(): Libc {
       const status = new Int32Array(1);
       return waitpid(pid, status, block ? 0 : WNOHANG) === pid ? status[0] : undefined;
     },
+    prctl: lib.func('int prctl(int, ulong)'),
     address: (bytes) => koffi.address(bytes),
     errno: () => koffi.errno(),
     spawn: bindSpawn(koffi, lib, fail),

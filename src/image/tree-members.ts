@@ -6,6 +6,7 @@ import type { Entry, Image, NewEntry } from './codec.ts';
 import { joinPayloads, payload, slicePayload, type Payload } from './payload.ts';
 import type * as s from './schema/index.ts';
 import type { Desc, Message } from './schema/index.ts';
+import { addFile } from './tree.ts';
 import type { FrozenTree, GhostFile, IpcNamespace, MessageQueue, NetNamespace, PageMap } from './tree.ts';
 
 export interface Member {
@@ -149,7 +150,16 @@ export function pageMapEntries(map: PageMap): NewEntry[] {
 }
 
 export const MEMBERS: readonly Member[] = [
-  indexed('FILES', (t) => t.files, (m) => m.id),
+  {
+    kind: 'FILES',
+    read: (tree, image) => {
+      for (const file of all<s.file_entry>(image)) if (!addFile(tree, file)) throw new DuplicateError(file.id);
+    },
+    write: (tree) => {
+      const files = [...tree.files.values()].flatMap((file) => [file, ...tree.twins.filter((twin) => twin.id === file.id)]);
+      return files.length === 0 ? [] : [[undefined, plain(files)]];
+    },
+  },
   listPerId('FDINFO', (t) => t.fdinfo),
   list('REMAP_FPATH', (t) => t.remaps),
   {

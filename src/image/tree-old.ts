@@ -6,7 +6,7 @@
 import type { Entry } from './codec.ts';
 import { create } from './wire.ts';
 import * as s from './schema/index.ts';
-import type { FrozenTree } from './tree.ts';
+import { addFile, fileOf, type FrozenTree } from './tree.ts';
 
 export type OldImages = Map<string, { readonly kind: string; readonly id: number; readonly entries: readonly Entry[] }>;
 
@@ -31,7 +31,7 @@ export function readOldImages(tree: FrozenTree, images: OldImages): void {
   for (const [name, image] of images) {
     const target = FILE_KINDS[image.kind];
     if (target === undefined) later.set(name, image);
-    else for (const { message } of image.entries) addFile(tree, target, message as { id: number });
+    else for (const { message } of image.entries) addOldFile(tree, target, message as { id: number });
   }
   for (const [name, { kind, id, entries }] of later) {
     const messages = entries.map((entry) => entry.message);
@@ -40,14 +40,15 @@ export function readOldImages(tree: FrozenTree, images: OldImages): void {
   }
 }
 
-function addFile(tree: FrozenTree, [type, field]: readonly [number, keyof s.file_entry], message: { id: number }): void {
+function addOldFile(tree: FrozenTree, [type, field]: readonly [number, keyof s.file_entry], message: { id: number }): void {
   // files.img, where there is one, has the last word
-  if (!tree.files.has(message.id)) tree.files.set(message.id, { ...create(s.file_entry, { type, id: message.id }), [field]: message });
+  addFile(tree, { ...create(s.file_entry, { type, id: message.id }), [field]: message });
 }
 
 function addPart(tree: FrozenTree, kind: string, message: object): boolean {
   const { id } = message as { id: number };
-  const file = tree.files.get(id);
+  const type = kind === 'EVENTPOLL_TFD' ? s.fd_types.EVENTPOLL : kind === 'INOTIFY_WD' ? s.fd_types.INOTIFY : s.fd_types.FANOTIFY;
+  const file = fileOf(tree, type, id);
   if (kind === 'EVENTPOLL_TFD') file?.epfd?.tfd.push(message as s.eventpoll_tfd_entry);
   else if (kind === 'INOTIFY_WD') file?.ify?.wd.push(message as s.inotify_wd_entry);
   else file?.ffy?.mark.push(message as s.fanotify_mark_entry);

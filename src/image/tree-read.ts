@@ -51,19 +51,18 @@ export function readInventory(set: ImageSet): inventory_entry {
   return inventory;
 }
 
-/** Its threads, the leader first. CRIU lists the one thread of a dead task as 0. */
-function threadsOf(item: pstree_entry): number[] {
-  return [...new Set([item.pid, ...item.threads.filter((tid) => tid !== 0)])];
-}
-
-/** The process tree image, alone: a task a record. Returns which task each thread belongs to. */
+/** The process tree image and the core images of its tasks. Returns which task each thread belongs to. */
 function readTasks(set: ImageSet, tree: FrozenTree): Map<number, Task> {
   const owners = new Map<number, Task>();
   const image = needImage(set, 'PSTREE');
   image.entries.forEach((entry, record) => {
     const item = entry.message as pstree_entry;
-    const task: Task = { pid: item.pid, item, core: undefined as unknown as core_entry, threads: new Map() };
-    for (const tid of threadsOf(item)) {
+    const core = needImage(set, 'CORE', item.pid, `task ${item.pid} of pstree.img`).entries[0]!.message as core_entry;
+    const task: Task = { pid: item.pid, item, core, threads: new Map([[item.pid, core]]) };
+    if (core.tc === undefined) {
+      throw new StillframeError({ doing: 'read image', where: `${set.label}/core-${task.pid}.img`, why: 'it has no task part (field tc), which the core image of a task leader has' });
+    }
+    for (const tid of threadsOf(task)) {
       if (owners.has(tid)) {
         throw new StillframeError({ doing: 'read image', where: `${set.label}/pstree.img, record ${record}`, why: `the number ${tid} is already that of a task or thread before it` });
       }
@@ -74,12 +73,18 @@ function readTasks(set: ImageSet, tree: FrozenTree): Map<number, Task> {
   return owners;
 }
 
+/** A task's threads, the leader first. For the only one of a dead task CRIU lists whatever number was in its memory. */
+function threadsOf(task: Task): number[] {
+  return isDead(task) ? [task.pid] : [...new Set([task.pid, ...task.item.threads])];
+}
+
 function readFile(set: ImageSet, tree: FrozenTree, owners: Map<number, Task>, old: OldImages, name: string, kind: Kind, id: bigint): void {
   const decode = (): Image => decodeImage(set.open(name)!, kind);
   const task = owners.get(Number(id));
   if (TASK_KINDS.has(kind.name) || kind.name === 'CORE') {
     if (task === undefined || (kind.name !== 'CORE' && task.pid !== Number(id))) tree.rest.push({ name, why: 'kind' });
-    else readTaskFile(task, decode(), kind.name, Number(id));
+    // the leader's core image has been read with the process tree
+    else if (kind.name !== 'CORE' || task.pid !== Number(id)) readTaskFile(task, decode(), kind.name, Number(id));
     return;
   }
   const member = members.get(kind.name);
@@ -110,16 +115,11 @@ function readTaskFile(task: Task, image: Image, kind: string, id: number): void 
 
 /** Puts the threads in order and makes sure that nothing a task cannot be without is missing. */
 function finishTask(set: ImageSet, task: Task): void {
-  const threads = threadsOf(task.item).map((tid) => {
-    const core = task.threads.get(tid);
-    if (core === undefined) needImage(set, 'CORE', tid, `task ${task.pid} of pstree.img`);
-    return [tid, core!] as const;
+  const threads = threadsOf(task).map((tid) => {
+    const core = task.threads.get(tid) ?? (needImage(set, 'CORE', tid, `task ${task.pid} of pstree.img`).entries[0]!.message as core_entry);
+    return [tid, core] as const;
   });
   task.threads = new Map(threads);
-  task.core = threads[0]![1];
-  if (task.core.tc === undefined) {
-    throw new StillframeError({ doing: 'read image', where: `${set.label}/core-${task.pid}.img`, why: 'it has no task part (field tc), which the core image of a task leader has' });
-  }
   if (isDead(task)) return;
   if (task.mm === undefined) needImage(set, 'MM', task.pid, `task ${task.pid} of pstree.img`);
   if (task.fs === undefined) needImage(set, 'FS', task.pid, `task ${task.pid} of pstree.img`);

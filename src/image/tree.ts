@@ -22,7 +22,7 @@ export interface PageMap {
 /** One task: everything kept in images named by its pid. */
 export interface Task {
   readonly pid: number;
-  /** Its record in the process tree image. Read `threads` below for the tids: CRIU writes the one of a dead task as 0. */
+  /** Its record in the process tree image. Read `threads` below for the tids: CRIU writes any number for the one of a dead task. */
   item: pstree_entry;
   /** core-PID: the leader. The same object is in `threads`. */
   core: core_entry;
@@ -76,8 +76,10 @@ export interface FrozenTree {
   tasks: Map<number, Task>;
   /** Descriptor tables by `files_id` (fdinfo-ID). */
   fdinfo: Map<number, fdinfo_entry[]>;
-  /** Open file descriptions by id, of every kind. */
+  /** Open file descriptions by id, of every kind. Look one up with `fileOf`: the id alone is not always enough. */
   files: Map<number, file_entry>;
+  /** Descriptions whose id one of another type in `files` has too: a tun device and the regular file it was opened as; old images. */
+  twins: file_entry[];
   remaps: remap_file_path_entry[];
   ghosts: Map<number, GhostFile>;
   locks: file_lock_entry[];
@@ -116,7 +118,7 @@ export interface FrozenTree {
 /** A tree with nothing in it, for a dump to fill. */
 export function emptyTree(inventory: inventory_entry): FrozenTree {
   return {
-    inventory, tasks: new Map(), fdinfo: new Map(), files: new Map(), remaps: [], ghosts: new Map(), locks: [], pipe_data: [],
+    inventory, tasks: new Map(), fdinfo: new Map(), files: new Map(), twins: [], remaps: [], ghosts: new Map(), locks: [], pipe_data: [],
     fifo_data: [], socket_queues: [], tcp_streams: new Map(), ttys: new Map(), tty_data: [], memfds: [], bpfmap_data: [],
     shmem: new Map(), binfmt_misc: [], timens: new Map(), utsns: new Map(), ipcns: new Map(), userns: new Map(), pidns: new Map(),
     mntns: new Map(), netns: new Map(), autofs: new Map(), rest: [],
@@ -131,6 +133,20 @@ export function rootTask(tree: FrozenTree): Task | undefined {
 
 export function childrenOf(tree: FrozenTree, pid: number): Task[] {
   return [...tree.tasks.values()].filter((task) => task.item.ppid === pid && task.pid !== pid);
+}
+
+/** The description that a descriptor or another description means. Types: `fd_types`. */
+export function fileOf(tree: FrozenTree, type: number, id: number): file_entry | undefined {
+  const file = tree.files.get(id);
+  return file === undefined || file.type === type ? file : tree.twins.find((twin) => twin.id === id && twin.type === type);
+}
+
+/** Adds a description. False when the same type has that id already. */
+export function addFile(tree: FrozenTree, file: file_entry): boolean {
+  if (!tree.files.has(file.id)) tree.files.set(file.id, file);
+  else if (fileOf(tree, file.type, file.id) === undefined) tree.twins.push(file);
+  else return false;
+  return true;
 }
 
 /** Values of task_core_entry.task_state. */

@@ -13,7 +13,7 @@ export interface ProcTimer {
 
 export const SIGEV_SIGNAL = 0, SIGEV_NONE = 1, SIGEV_THREAD = 2, SIGEV_THREAD_ID = 4;
 
-/** The timers, newest first, as the kernel lists them. @throws RangeError */
+/** The timers by ascending id (the kernel lists the newest first). @throws RangeError */
 export function parseTimers(text: string): ProcTimer[] {
   const timers: ProcTimer[] = [];
   for (const block of text.split(/^(?=ID: )/mu)) {
@@ -27,5 +27,5 @@ export function parseTimers(text: string): ProcTimer[] {
       target: Number(target), clock: Number(clock),
     });
   }
-  return timers;
+  return timers.sort((a, b) => a.id - b.id);
 }

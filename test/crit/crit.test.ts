@@ -107,7 +107,7 @@ printed('abbreviated, attached and misplaced options are understood', () => {
   assert.is(crit(['decode', '--pretty', '--out', file('b'), '-i', image]), 0);
   assert.is(readFileSync(file('a'), 'utf8'), readFileSync(file('b'), 'utf8'));
   assert.is(runs(['--version']).out, '4.2\n');
-  assert.match(runs(['x', '--help']).out, /usage: crit x \[-h\] dir \{ps,fds,mems,rss\}/);
+  assert.match(runs(['x', '--help']).out, /usage: crit x \[-h\] dir \{ps,fds,mems,rss,sk\}/);
 });
 const badJson: [string, string, RegExp][] = [
   ['no such kind', '{"magic": "NOPE", "entries": []}', /magic: "NOPE" is no image kind/],
@@ -149,6 +149,14 @@ for (const set of ['counter', 'family', 'tcp']) {
     });
   }
 }
+explore('sk names both ends of a connection', () => {
+  const { out } = runs(['x', join(fixtures, 'tcp'), 'sk']);
+  assert.match(out, /^14647\n/);
+  assert.match(out, /INET TCP LISTEN 127\.0\.0\.1:\d+\n/);
+  const [, a, b] = /INET TCP ESTABLISHED (\S+) -> (\S+)\n/.exec(out)!;
+  assert.ok(out.includes(`${b!} -> ${a!}`), out);
+  assert.match(runs(['x', join(fixtures, 'family'), 'sk']).out, /UNIX STREAM ESTABLISHED \d+ -> \d+/);
+});
 explore('a dead task has no descriptors and no memory', () => {
   for (const what of ['fds', 'mems', 'rss']) assert.match(runs(['x', join(fixtures, 'family'), what]).out, /\n14601\n14602\n/);
 });

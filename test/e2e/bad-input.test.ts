@@ -9,8 +9,8 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync, appendFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { TestProgram, alive, compiled, treeOf, until } from '../support/program.ts';
-import { kill, same } from '../support/round-trip.ts';
+import { TestProgram, alive, treeOf } from '../support/program.ts';
+import { same } from '../support/round-trip.ts';
 import { differences, snapshot } from '../support/snapshot.ts';
 import { OURS, dump, restore, run, type Ran } from '../support/tool.ts';
 
@@ -19,7 +19,7 @@ async function refused(args: readonly string[], says: RegExp, log?: string): Pro
   const ran = await run(OURS, args);
   const text = ran.output + (log !== undefined && existsSync(log) ? readFileSync(log, 'latin1') : '');
   assert.is(ran.status, 1, `exit code of ${args.join(' ')}:\n${text.slice(-1500)}`);
-  assert.match(text, says);
+  assert.ok(says.test(text), `${says} is said; it says:\n${text.slice(-1500)}`);
   assert.not.match(text, /a bug in Stillframe|TypeError|at async|node:internal/, 'no inner error is shown');
   return ran;
 }
@@ -68,7 +68,7 @@ dumping('a kernel thread', async () => {
   });
   if (thread === undefined) return; // none is to be seen from inside a pid namespace
   const dir = mkdtempSync(join(tmpdir(), 'sf-bad-'));
-  await refused(['dump', '-t', thread, '-D', dir], /kernel thread/i);
+  await refused(['dump', '-t', thread, '-D', dir], /kernel thread|thread of the kernel/i);
   rmSync(dir, { recursive: true });
 });
 
@@ -103,7 +103,7 @@ dumping('another user\'s task, as a plain user', async () => {
     if (readable) {
       const ran = await run('setpriv', ['--reuid=1234', '--regid=1234', '--clear-groups', OURS, 'dump', '-t', String(program.pid), '-D', dir]);
       assert.is.not(ran.status, 0);
-      assert.match(ran.output, /EPERM|EACCES|permission|permitted/i);
+      assert.ok(/EPERM|EACCES|permission|permitted|may not/i.test(ran.output), `it is about permission; it says:\n${ran.output}`);
       assert.not.match(ran.output, /a bug in Stillframe/);
     }
     rmSync(dir, { recursive: true });
@@ -144,31 +144,6 @@ for (const [what, args, says] of [
 ] as const) {
   dumping(what, async () => { await refused(args, says); });
 }
-
-dumping('a pipe that leads out of the tree', async () => {
-  const program = new TestProgram('idle');
-  await program.stop();
-  // a task whose standard output is a pipe to us
-  const { spawn } = await import('node:child_process');
-  const dir = mkdtempSync(join(tmpdir(), 'sf-bad-'));
-  const child = spawn(compiled('idle'), [], { cwd: dir, detached: true, stdio: ['ignore', 'pipe', 'ignore'] });
-  let output = '';
-  child.stdout.on('data', (bytes: Buffer) => { output += bytes.toString(); });
-  try {
-    await until('ready', () => /ready/.test(output));
-    const before = snapshot(child.pid!);
-    const images = join(dir, 'img');
-    mkdirSync(images);
-    await refused(['dump', '-t', String(child.pid), '-D', images, '-o', 'dump.log'], /fd 1 .*pipe:\[\d+\]/, join(images, 'dump.log'));
-    same('afterwards', differences(before, snapshot(child.pid!)));
-    writeFileSync(join(dir, 'go'), '');
-    await until('done', () => /done/.test(output));
-    assert.not.match(output, /FAIL/);
-  } finally {
-    kill([child.pid!]);
-    rmSync(dir, { recursive: true });
-  }
-});
 
 dumping('a kind that is not supported: all of them at once, each named', async () => {
   await unharmed(async (program) => {

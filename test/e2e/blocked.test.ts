@@ -3,7 +3,6 @@ import { suite } from 'uvu';
 import { roundTrip } from '../support/round-trip.ts';
 
 const blocked = suite('blocked');
-// what a thread waits in may change its queue of signals, nothing else
 blocked('dump and restore', async () => { await roundTrip('blocked'); });
 blocked('dump with -R, then restore', async () => { await roundTrip('blocked', { leaveRunning: true }); });
 blocked.run();

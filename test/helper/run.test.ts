@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { Op, Program } from '../../src/program/program.ts';
 import { StillframeError } from '../../src/errors.ts';
 import type { Helper } from '../../src/helper/client.ts';
-import { descriptors, fixture, landingOf, mapsText, signals, sleep, tids, withHelper, withTask, type Task } from './tasks.ts';
+import { fixture, landingOf, look, runsOn, signals, sleep, tids, withHelper, withTask, type Task } from './tasks.ts';
 
 const run = suite('Helper.run');
 const faults = suite('Helper.run, with every step failing');
@@ -16,20 +16,6 @@ const whoami = (): { program: Program; pid: ReturnType<Program['call']>; tid: Re
   const program = new Program('task');
   return { program, pid: program.call('getpid'), tid: program.call('gettid') };
 };
-
-/** What an outsider can see of a task; must be the same before and after. */
-const look = (pid: number): string => [mapsText(pid), descriptors(pid), signals(pid).replace(/(State|SigQ):.*/g, '')].join('\n');
-
-/** The program under test checks itself; it must go on doing so. */
-async function runsOn(task: Task): Promise<void> {
-  const rounds = (): number => Number(/ok (\d+) \d+\n$/.exec(task.output)?.[1] ?? 0);
-  const from = rounds();
-  for (const end = Date.now() + 10_000; rounds() < from + 2; await sleep(2)) {
-    if (task.output.includes('BROKEN') || !task.alive || Date.now() > end) {
-      assert.unreachable(`the program does not run on: ${task.output.slice(-200)} (alive: ${task.alive})`);
-    }
-  }
-}
 
 function freeze(helper: Helper, pid: number): number[] {
   const all = tids(pid);

@@ -2,6 +2,7 @@
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import * as assert from 'uvu/assert';
 import { Helper } from '../../src/helper/client.ts';
 import { findLanding, type LandingCandidate } from '../../src/helper/landing.ts';
 
@@ -60,6 +61,20 @@ export function descriptors(pid: number): string {
 /** Lines of /proc/PID/status that a dump must leave as they are. */
 export function signals(pid: number): string {
   return readFileSync(`/proc/${pid}/status`, 'latin1').split('\n').filter((line) => /^(Sig|Shd|State|TracerPid|Threads)/.test(line)).join('\n');
+}
+
+/** What an outsider can see of a task; must be the same before and after. */
+export const look = (pid: number): string => [mapsText(pid), descriptors(pid), signals(pid).replace(/(State|SigQ):.*/g, '')].join('\n');
+
+/** The program of fixtures/steady.c checks itself; it must go on doing so. */
+export async function runsOn(task: Task): Promise<void> {
+  const rounds = (): number => Number(/ok (\d+) \d+\n$/.exec(task.output)?.[1] ?? 0);
+  const from = rounds();
+  for (const end = Date.now() + 10_000; rounds() < from + 2; await sleep(2)) {
+    if (task.output.includes('BROKEN') || !task.alive || Date.now() > end) {
+      assert.unreachable(`the program does not run on: ${task.output.slice(-200)} (alive: ${task.alive})`);
+    }
+  }
 }
 
 export async function withHelper<T>(body: (helper: Helper) => T | Promise<T>, options: { faults?: boolean } = {}): Promise<T> {

@@ -10,10 +10,11 @@ import { encodeImage } from '../../src/image/codec.ts';
 import { fileName, kindNamed, kindOfFile } from '../../src/image/kinds.ts';
 import { openSet } from '../../src/image/node/directory.ts';
 import { MemorySet, type ImageSet } from '../../src/image/set.ts';
+import { fd_types } from '../../src/image/schema/index.ts';
 import { payload } from '../../src/image/payload.ts';
 import { readTree } from '../../src/image/tree-read.ts';
 import { writeTree } from '../../src/image/tree-write.ts';
-import { childrenOf, emptyTree, fdTableId, isDead, pageFlags, pagesOf, rootTask } from '../../src/image/tree.ts';
+import { childrenOf, emptyTree, fdTableId, fileOf, isDead, pageFlags, pagesOf, rootTask } from '../../src/image/tree.ts';
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}/`, import.meta.url));
 
@@ -105,6 +106,26 @@ reading('a file a kind of descriptor, as older versions wrote, becomes files.img
   for (const file of files.filter((f) => f.epfd)) assert.is(old.files.get(file.id)!.epfd!.tfd.length, file.epfd!.tfd.length);
 });
 const big = (_key: string, value: unknown): unknown => (typeof value === 'bigint' ? String(value) : value);
+reading('two types of description may share an id, one type may not', () => {
+  const set = copyOf(openSet(fixture('counter')));
+  const tree = readTree(set);
+  const first = tree.files.get(1)!;
+  const tun = { type: fd_types.TUNF, id: 1, tunf: { id: 1 } };
+  const rewritten = (...more: object[]): Uint8Array => encodeImage('x', kindNamed('FILES')!, [...tree.files.values(), ...more].map((message) => ({ message })));
+  set.write('files.img', rewritten(tun));
+  const both = readTree(set);
+  assert.is(fileOf(both, first.type, 1)!.type, first.type);
+  assert.is(fileOf(both, fd_types.TUNF, 1)!.tunf!.id, 1);
+  assert.is(fileOf(both, fd_types.PIPE, 1), undefined);
+  set.write('files.img', rewritten(first));
+  assert.throws(() => readTree(set), /files.img: two records have the id 1/);
+});
+reading('the thread number of a dead task means nothing', () => {
+  const set = copyOf(openSet(fixture('family')));
+  const tasks = [...readTree(set).tasks.values()];
+  set.write('pstree.img', encodeImage('x', kindNamed('PSTREE')!, tasks.map((task) => ({ message: isDead(task) ? { ...task.item, threads: [497558096] } : task.item }))));
+  assert.equal([...readTree(set).tasks.get(14601)!.threads.keys()], [14601]);
+});
 reading('any file cut at any byte: an error that names it, or a list that lost whole records', () => {
   const set = copyOf(openSet(fixture('counter')));
   let refused = 0, shorter = 0;

@@ -9,7 +9,7 @@
  * One line a test, four columns: dumped by / restored by. `.` did not apply. Last the four counts. Exit code 1 when a
  * combination with ours fails where CRIU alone passes. Logs: build/interop/.
  */
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../support/program.ts';
 import { ROWS } from '../support/rows.ts';
@@ -22,6 +22,7 @@ if (THEIRS === undefined) {
   console.error('CRIU=/path/criu is needed: a CRIU 4.2 to work with.');
   process.exit(2);
 }
+rmSync(LOGS, { recursive: true, force: true });
 mkdirSync(LOGS, { recursive: true });
 
 const WAYS = [

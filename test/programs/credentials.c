@@ -96,7 +96,6 @@ int main(int argc, char **argv)
 		must(syscall(SYS_capset, &header, data));
 		setfsuid(2003), setfsgid(1001);
 		must(prctl(PR_SET_DUMPABLE, 1));
-		must(prctl(PR_SET_PDEATHSIG, SIGUSR1));
 	} else if (!strcmp(variant, "limits")) {
 		limit(RLIMIT_CORE, 0, 0), limit(RLIMIT_NOFILE, 200, 500), limit(RLIMIT_STACK, 3 << 20, 64 << 20), limit(RLIMIT_FSIZE, 1 << 30, 1u << 31);
 		limit(RLIMIT_CPU, 1000, 2000), limit(RLIMIT_DATA, 1ul << 40, 1ul << 41), limit(RLIMIT_SIGPENDING, 100, 200), limit(RLIMIT_MSGQUEUE, 1000, 2000);

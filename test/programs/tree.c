@@ -8,7 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-struct seen { pid_t pid, parent, group, session; };
+struct seen { pid_t pid, parent, group, session; int death_signal; };
 static struct seen *before, *after;
 static volatile int *started, *finished, *expected;
 static pid_t leader;
@@ -17,7 +17,8 @@ static int members;
 
 static void look(struct seen *seen)
 {
-	*seen = (struct seen){ getpid(), getppid(), getpgrp(), getsid(0) };
+	*seen = (struct seen){ getpid(), getppid(), getpgrp(), getsid(0), 0 };
+	prctl(PR_GET_PDEATHSIG, &seen->death_signal);
 }
 
 static void live(int index)
@@ -41,6 +42,7 @@ static pid_t member(const char *name, void (*setup)(void))
 	if (pid)
 		return pid;
 	prctl(PR_SET_NAME, name);
+	prctl(PR_SET_PDEATHSIG, index == 0 ? SIGUSR2 : 0);
 	if (setup)
 		setup();
 	live(index);
@@ -126,8 +128,8 @@ int main(int argc, char **argv)
 		if (!names[i])
 			continue;
 		check(!memcmp(&before[i], &after[i], sizeof(before[i])), "ids in the family",
-		      "%s: pid %d parent %d group %d session %d, were %d %d %d %d", names[i], after[i].pid, after[i].parent, after[i].group,
-		      after[i].session, before[i].pid, before[i].parent, before[i].group, before[i].session);
+		      "%s: pid %d parent %d group %d session %d death signal %d, were %d %d %d %d %d", names[i], after[i].pid, after[i].parent,
+		      after[i].group, after[i].session, after[i].death_signal, before[i].pid, before[i].parent, before[i].group, before[i].session, before[i].death_signal);
 	}
 	for (int i = 0; i < 6; i++) {
 		status = -1;

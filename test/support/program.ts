@@ -3,7 +3,7 @@
  * A program prints to a regular file: a pipe to the test would be a pipe that leads out of the tree.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { closeSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -72,6 +72,7 @@ export class TestProgram {
 
   constructor(readonly name: string, { args = [], env = {}, uid }: StartOptions = {}) {
     this.dir = mkdtempSync(join(tmpdir(), `sf-${name}-`));
+    chmodSync(this.dir, 0o755); // some become another user
     const out = openSync(join(this.dir, 'out'), 'a+');
     let file = compiled(name);
     if (uid !== undefined) {

@@ -44,6 +44,7 @@ export async function roundTrip(name: string, options: RoundTripOptions = {}): P
   let good = false;
   try {
     await program.waitFor(/^ready$/m);
+    await new Promise((resolve) => setTimeout(resolve, 20)); // the file shows the line before the position has moved
     for (let i = 0; i < times; i++) {
       const pids = treeOf(program.pid);
       const before = snapshot(program.pid, { acrossRestore: true });

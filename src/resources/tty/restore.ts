@@ -75,6 +75,7 @@ function encodeTermios(termios: termios_entry): Buffer {
   const bytes = Buffer.alloc(36);
   [termios.c_iflag, termios.c_oflag, termios.c_cflag, termios.c_lflag].forEach((word, i) => bytes.writeUInt32LE(word >>> 0, 4 * i));
   bytes.writeUInt8(termios.c_line & 255, 16);
-  termios.c_cc.slice(0, NCCS).forEach((byte, i) => bytes.writeUInt8(byte & 255, 17 + i));
+  // the image's words hold four control characters each (see dump.ts)
+  Buffer.from(Uint32Array.from(termios.c_cc).buffer).copy(bytes, 17, 0, NCCS);
   return bytes;
 }
