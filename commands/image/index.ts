@@ -17,4 +17,5 @@ export const IMAGE_LOADERS: Loaders = {
   'image:sockets': () => import('./sockets.ts'),
   'image:stats': () => import('./stats.ts'),
   'image:strings': () => import('./strings.ts'),
+  'image:view': () => import('./view.ts'),
 };
