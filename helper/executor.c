@@ -226,6 +226,7 @@ EXEC static __attribute__((noinline)) int64_t run_step(struct sf_block *b, const
 		*aborted = result == -ECANCELED;
 		return result;
 	case SF_OP_WRITE_OUT: return write_out((int)a[0], (const uint8_t *)a[1], a[2], a[3]);
+	case SF_OP_ADD: return (int64_t)(a[0] + a[1]);
 	default:
 		*failed = true;
 		return -EINVAL;
@@ -291,7 +292,7 @@ INLINE bool good_step(const struct sf_block *b, const struct sf_step *s)
 		if (kind == SF_ARG_DATA && s->a[i] > b->data_size) return false;
 		if (kind == SF_ARG_BLOCK && s->a[i] > b->size) return false;
 	}
-	return s->op >= SF_OP_SYSCALL && s->op <= SF_OP_WRITE_OUT;
+	return s->op >= SF_OP_SYSCALL && s->op <= SF_OP_ADD;
 }
 
 EXEC int64_t sf_executor_check(const struct sf_block *b, uint64_t there)

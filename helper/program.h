@@ -45,6 +45,7 @@ enum sf_op {
 	SF_OP_EXPECT = 10, /* fails with -a3 unless a0 <cond a1> a2 */
 	SF_OP_PARK = 11,   /* last step of a restored thread: count into shared.parked and wait to be taken over */
 	SF_OP_WRITE_OUT = 12, /* write exactly a2 bytes at address a1 to descriptor a0 (at offset a3, or ~0: its position) */
+	SF_OP_ADD = 13,    /* result := a0 + a1 (64 bits, wraps) */
 };
 
 enum sf_cond { SF_EQ = 0, SF_NE = 1, SF_LT = 2, SF_LE = 3, SF_GT = 4, SF_GE = 5, SF_ANY_BIT = 6, SF_NO_BIT = 7 };

@@ -5,6 +5,7 @@ import {
   inventory_entry, lsmtype, plugins_entry, pstree_entry, seccomp_entry, timens_entry, timespec,
 } from '../image/schema/index.ts';
 import { emptyTree, type FrozenTree, type PageMap, type Task } from '../image/tree.ts';
+import { ownEntry } from './own.ts';
 import { memoryEntry } from '../resources/memory/dump.ts';
 import { leaderEntry, OWN_CGROUPS, threadEntry, zombieEntry } from '../resources/threads/dump.ts';
 import type { Collected, CollectedTask, Outside } from './collect.ts';
@@ -37,6 +38,7 @@ export function compose(collected: Collected, outside: Outside, pages: PagesOf, 
   }
   writeFiles(collected.files, context);
   collected.named.write();
+  tree.own = ownEntry(collected, outside);
   tree.seccomp = create(seccomp_entry, {});
   const time = ([tv_sec, tv_nsec]: readonly [bigint, bigint]): timespec => create(timespec, { tv_sec, tv_nsec });
   tree.timens.set(0, create(timens_entry, { monotonic: time(outside.monotonic), boottime: time(outside.boottime) }));

@@ -42,6 +42,7 @@ export function collectFiles(tables: ReadonlyMap<number, readonly Descriptor[]>,
     if (refusal !== undefined) context.refusals.add(describeDescriptor(first), refusal.why, refusal.remedy);
     else if (kind !== undefined) files.push({ id: context.newFileId(), kind, descriptors, owner: { uid: 0, euid: 0, signum: 0, pid_type: 0, pid: 0 } });
   }
+  for (const kind of new Set(files.map((file) => file.kind))) kind.collect?.(files.filter((file) => file.kind === kind), files, context);
   return { files, tables };
 }
 

@@ -6,9 +6,13 @@ import type { BigIntStats } from 'node:fs';
 import type { file_entry } from '../image/schema/index.ts';
 import type { Program, RanBlock, ResultRef } from '../program/program.ts';
 import type { FdInfo } from '../proc/fdinfo.ts';
+import { epolls } from '../resources/epoll/dump.ts';
+import { eventfds } from '../resources/eventfd/dump.ts';
 import { memoryFiles } from '../resources/shared-memory/dump.ts';
 import { pipes } from '../resources/pipe/dump.ts';
 import { regularFiles } from '../resources/regular/dump.ts';
+import { signalfds } from '../resources/signalfd/dump.ts';
+import { timerfds } from '../resources/timerfd/dump.ts';
 import { terminals } from '../resources/tty/dump.ts';
 import type { DumpContext } from './context.ts';
 import type { FrozenTask } from './frozen.ts';
@@ -42,6 +46,8 @@ export interface FileKind {
   claims(descriptor: Descriptor, context: DumpContext): boolean;
   /** What stands in the way of dumping it. */
   refuse(descriptor: Descriptor, context: DumpContext): { readonly why: string; readonly remedy?: string } | undefined;
+  /** Looks at all its open files, once every open file of the tree is known; may refuse. In the frozen window, nothing is changed yet. */
+  collect?(own: readonly OpenFile[], all: readonly OpenFile[], context: DumpContext): void;
   /**
    * Adds steps of the helper about an open file it holds as `held`, while the tree is frozen; what is returned reads the answers.
    * Nothing may be consumed or changed: the program may run on.
@@ -51,7 +57,9 @@ export interface FileKind {
   entry(file: OpenFile, context: DumpContext): Omit<file_entry, 'type' | 'id'>;
 }
 
-export const FILE_KINDS: readonly FileKind[] = [memoryFiles, regularFiles, pipes, terminals];
+export const FILE_KINDS: readonly FileKind[] = [
+  memoryFiles, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls,
+];
 
 export function describeDescriptor({ task, fd, link }: Descriptor): string {
   return `task ${task.pid} (${task.stat.comm}), fd ${fd} (${link})`;

@@ -31,3 +31,14 @@ export function parseFdInfo(text: string): FdInfo {
   if (pos === undefined || flags === undefined) throw new RangeError(`not a fdinfo file: ${JSON.stringify(text)}`);
   return { pos, flags: (flags & ~O_CLOEXEC) >>> 0, closeOnExec: (flags & O_CLOEXEC) !== 0, mountId, inode, more };
 }
+
+/** The value of a line that a kind adds, trimmed. @throws RangeError when there is none */
+export function fdInfoField(info: FdInfo, name: string): string {
+  const value = findFdInfoField(info, name);
+  if (value === undefined) throw new RangeError(`fdinfo has no line '${name}'`);
+  return value;
+}
+
+export function findFdInfoField({ more }: FdInfo, name: string): string | undefined {
+  return more.find((line) => line.startsWith(`${name}:`))?.slice(name.length + 1).trim();
+}

@@ -14,7 +14,7 @@ const NO_RESULT = 0xffffffff;
 const DEFAULT_STACK = 16384;
 
 export const Op = {
-  SYSCALL: 1, SPAWN: 2, THREAD: 3, BARRIER: 4, STORE: 5, LOAD: 6, COPY: 7, JUMP: 8, FILL: 9, EXPECT: 10, PARK: 11, WRITE_OUT: 12,
+  SYSCALL: 1, SPAWN: 2, THREAD: 3, BARRIER: 4, STORE: 5, LOAD: 6, COPY: 7, JUMP: 8, FILL: 9, EXPECT: 10, PARK: 11, WRITE_OUT: 12, ADD: 13,
 } as const;
 export const Cond = { EQ: 0, NE: 1, LT: 2, LE: 3, GT: 4, GE: 5, ANY_BIT: 6, NO_BIT: 7 } as const;
 export const State = { IDLE: 0, RUNNING: 1, DONE: 2, FAILED: 3, PARKED: 4, ABORTED: 5 } as const;
@@ -140,6 +140,11 @@ export class Program {
 
   load(address: Arg, width: 1 | 2 | 4 | 8): ResultRef {
     return this.#step(Op.LOAD, 0, [address, width], {});
+  }
+
+  /** The sum of two values, wrapping at 64 bits. */
+  add(a: Arg, b: Arg): ResultRef {
+    return this.#step(Op.ADD, 0, [a, b], { expect: 'any' });
   }
 
   /** Jumps to the step with index `to()` (asked at encoding) when `a cond b`. */

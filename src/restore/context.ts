@@ -29,8 +29,6 @@ export class RestoreContext {
   /** For stats-restore: pages read, and of these pages compared with inherited ones. */
   readonly pageCounts = { restored: 0n, compared: 0n };
   readonly reasons: ErrorParts[] = [];
-  /** Descriptions whose signal owner is set by some task's program. */
-  readonly owned = new Set<number>();
   /** Filled in once the helper is there. */
   helperPid: number | undefined;
   arenaAddress: bigint | undefined;
@@ -39,6 +37,8 @@ export class RestoreContext {
   terminalFd: number | undefined;
   /** Our terminal opened for the tree, when it is on one: what the foreground group is set on. */
   foregroundFd: HelperFd | undefined;
+  /** Terminals of the tree that control one of its sessions, by the session's id. */
+  readonly controlling = new Map<number, { readonly fd: HelperFd; readonly pgrp: number }>();
   /** Number of the helper's pidfd in every task: one that no task of the tree uses. */
   readonly pidfd: number;
 

@@ -1,21 +1,64 @@
-/** A descriptor table: every description is fetched from the helper and put under its number. */
-import type { fdinfo_entry, file_entry, fown_entry } from '../image/schema/index.ts';
+/**
+ * Descriptor tables. Most descriptions are opened by the helper before any task exists and fetched from it; some only a task of the tree can
+ * open (pidfds of the tree, files of its /proc), which the task that has them first does, and the others fetch them from that task.
+ */
+import type { fdinfo_entry, file_entry } from '../image/schema/index.ts';
 import type { Task } from '../image/tree.ts';
-import { F, FD_CLOEXEC, O } from '../kernel/files.ts';
 import { CLONE } from '../kernel/process.ts';
-import type { Program } from '../program/program.ts';
 import type { RestoreContext } from './context.ts';
-import { describeFile, kindOf } from './kinds.ts';
+import { describeFile, kindOf, type FileKind, type Stage } from './kinds.ts';
 
 export function tableOf(context: RestoreContext, task: Task): readonly fdinfo_entry[] {
   return (task.ids === undefined ? undefined : context.tree.fdinfo.get(task.ids.files_id)) ?? [];
 }
 
+/** The descriptor under which a description is first: in the first table of the tree that has it, with the lowest number there. */
+export interface Place { readonly pid: number; readonly fd: number }
+
+const places = new WeakMap<RestoreContext, ReadonlyMap<number, Place>>();
+
+/** By description id; what no table refers to is not in it. */
+export function firstPlaces(context: RestoreContext): ReadonlyMap<number, Place> {
+  const known = places.get(context);
+  if (known !== undefined) return known;
+  const found = new Map<number, Place>();
+  const seen = new Set<number>();
+  for (const task of context.tree.tasks.values()) {
+    if (task.ids === undefined || seen.has(task.ids.files_id)) continue;
+    seen.add(task.ids.files_id);
+    for (const { id, fd } of [...tableOf(context, task)].sort((a, b) => a.fd - b.fd)) if (!found.has(id)) found.set(id, { pid: task.pid, fd });
+  }
+  places.set(context, found);
+  return found;
+}
+
 /** Description ids that some task's table refers to. */
 export function referenced(context: RestoreContext): Set<number> {
-  const ids = new Set<number>();
-  for (const task of context.tree.tasks.values()) for (const { id } of tableOf(context, task)) ids.add(id);
-  return ids;
+  return new Set(firstPlaces(context).keys());
+}
+
+/** When a task of the tree has to open a description itself; undefined: the helper can. */
+export function stageOf(context: RestoreContext, id: number): Stage | undefined {
+  const file = context.tree.files.get(id);
+  return file === undefined ? undefined : kindOf(file.type)?.opensIn?.(file, context);
+}
+
+/** Which stages there are, and whether somebody waits in one for what another task opens. */
+export function stagesOf(context: RestoreContext): Record<Stage, { any: boolean; shared: boolean }> {
+  const stages = { processes: { any: false, shared: false }, threads: { any: false, shared: false } };
+  const first = firstPlaces(context);
+  const seen = new Set<number>();
+  for (const task of context.tree.tasks.values()) {
+    if (task.ids === undefined || seen.has(task.ids.files_id)) continue;
+    seen.add(task.ids.files_id);
+    for (const { id } of tableOf(context, task)) {
+      const stage = stageOf(context, id);
+      if (stage === undefined) continue;
+      stages[stage].any = true;
+      if (first.get(id)!.pid !== task.pid) stages[stage].shared = true;
+    }
+  }
+  return stages;
 }
 
 /** Checks all descriptions that tables refer to, by kind. */
@@ -37,65 +80,19 @@ export function checkDescriptors(context: RestoreContext): void {
   for (const [type, files] of byType) kindOf(type)?.check(files, context);
 }
 
-/** Adds the steps that open all descriptions to the local program. */
+/** Adds the steps that open all descriptions to the local program, kind by kind in the order of their list. */
 export function openDescriptions(context: RestoreContext): void {
   const files = [...referenced(context)].sort((a, b) => a - b).map((id) => context.tree.files.get(id)).filter((file) => file !== undefined);
-  const kinds = new Map<ReturnType<typeof kindOf>, file_entry[]>();
+  const kinds = new Map<FileKind, file_entry[]>();
   for (const file of files) {
     const kind = kindOf(file.type);
+    if (kind === undefined || kind.opensIn?.(file, context) !== undefined) continue;
     const list = kinds.get(kind);
     if (list === undefined) kinds.set(kind, [file]);
     else list.push(file);
   }
-  for (const [kind, list] of kinds) kind?.open(list, context);
-}
-
-/** Fills the table of a task. Nothing but the helper's pidfd is open in it before. */
-export function addDescriptors(p: Program, context: RestoreContext, task: Task): void {
-  const table = [...tableOf(context, task)].sort((a, b) => a.fd - b.fd);
-  const placed = new Set<number>([context.pidfd]);
-  const first = new Map<number, number>();
-  let lowest = 0;
-  for (const { id, fd, flags } of table) {
-    while (placed.has(lowest)) lowest++;
-    const cloexec = (flags & FD_CLOEXEC) !== 0;
-    p.resource(`fd ${fd} (${describeFile(id, context.tree)})`);
-    const remedy = { EBADF: 'The descriptor number is above the limit of open files (nofile): raise it', EMFILE: 'The limit of open files (nofile) is too low here: raise it' };
-    const same = first.get(id);
-    if (same !== undefined) {
-      p.call('dup3', [same, fd, cloexec ? O.CLOEXEC : 0], { keep: false, remedy });
-    } else {
-      p.call('pidfd_getfd', [context.pidfd, context.files.get(id)!.arg, 0], { keep: false, expect: { equals: lowest }, remedy });
-      if (lowest === fd) {
-        if (!cloexec) p.call('fcntl', [fd, F.SETFD, 0], { keep: false });
-      } else {
-        p.call('dup3', [lowest, fd, cloexec ? O.CLOEXEC : 0], { keep: false, remedy });
-        p.call('close', [lowest], { keep: false });
-      }
-      first.set(id, fd);
-    }
-    placed.add(fd);
-  }
-  for (const [id, fd] of first) addOwner(p, context, id, fd);
-}
-
-/** Who gets the signals of a description (F_SETOWN), done once, by whoever has it first. */
-function addOwner(p: Program, context: RestoreContext, id: number, fd: number): void {
-  const file = context.tree.files.get(id)!;
-  const fown = ownerOf(file);
-  if (fown === undefined || fown.pid === 0 || context.owned.has(id)) return;
-  context.owned.add(id);
-  p.resource(`fd ${fd} (${describeFile(id, context.tree)}), signal owner`);
-  const owner = p.data(Buffer.from(Int32Array.of(fown.pid_type, fown.pid).buffer));
-  const foreign = fown.uid !== 0 || fown.euid !== 0;
-  if (foreign) p.call('setresuid', [fown.uid, fown.euid, -1], { keep: false });
-  p.call('fcntl', [fd, F.SETOWN_EX, owner], { keep: false, remedy: { ESRCH: `Process ${fown.pid}, which got its signals, is not part of the tree` } });
-  if (foreign) p.call('setresuid', [0, 0, -1], { keep: false });
-  if (fown.signum !== 0) p.call('fcntl', [fd, F.SETSIG, fown.signum], { keep: false });
-}
-
-function ownerOf(file: file_entry): fown_entry | undefined {
-  return file.reg?.fown ?? file.pipe?.fown ?? file.tty?.fown;
+  const last = [...kinds].sort(([a], [b]) => Number(a.opensLast ?? false) - Number(b.opensLast ?? false));
+  for (const [kind, list] of last) kind.open(list, context);
 }
 
 /** clone flags by which a child shares its parent's tables. */

@@ -2,11 +2,20 @@
 import type { file_entry } from '../image/schema/index.ts';
 import { fd_types } from '../image/schema/index.ts';
 import type { FrozenTree } from '../image/tree.ts';
+import type { Task } from '../image/tree.ts';
+import type { Program, ResultRef } from '../program/program.ts';
 import type { RestoreContext } from './context.ts';
+import { epolls } from '../resources/epoll/restore.ts';
+import { eventfds } from '../resources/eventfd/restore.ts';
 import { regularFiles } from '../resources/regular/restore.ts';
 import { pipes } from '../resources/pipe/restore.ts';
 import { memoryFiles } from '../resources/shared-memory/restore.ts';
+import { signalfds } from '../resources/signalfd/restore.ts';
+import { timerfds } from '../resources/timerfd/restore.ts';
 import { terminals } from '../resources/tty/restore.ts';
+
+/** When a task can open what only a task can: once all processes of the tree exist, or all their threads. */
+export type Stage = 'processes' | 'threads';
 
 export interface FileKind {
   /** Which `file_entry.type` it handles. */
@@ -17,9 +26,19 @@ export interface FileKind {
   check(files: readonly file_entry[], context: RestoreContext): void;
   /** Adds the steps to `context.local` that open these descriptions, and puts each into `context.files`. */
   open(files: readonly file_entry[], context: RestoreContext): void;
+  /** Its descriptions are opened after those of other kinds: it would see those being opened. */
+  readonly opensLast?: boolean;
+  /** When the helper cannot open this description, and the task that has it first must: when. */
+  opensIn?(file: file_entry, context: RestoreContext): Stage | undefined;
+  /** Adds the steps by which that task opens it. The result is the lowest free number, and the only one they leave open. */
+  openIn?(p: Program, file: file_entry, context: RestoreContext, task: Task): ResultRef;
+  /** Adds what the task that has it first (as `fd`) does when all descriptors, processes and threads are there. */
+  finish?(p: Program, file: file_entry, fd: number, context: RestoreContext, task: Task): void;
 }
 
-export const FILE_KINDS: readonly FileKind[] = [regularFiles, pipes, memoryFiles, terminals];
+export const FILE_KINDS: readonly FileKind[] = [
+  regularFiles, pipes, memoryFiles, terminals, eventfds, signalfds, timerfds, epolls,
+];
 
 const TYPE_NAMES = new Map<number, string>(Object.entries(fd_types).map(([name, type]) => [type, name]));
 

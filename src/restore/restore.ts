@@ -3,10 +3,9 @@
  * was made until then is taken back.
  */
 import { RefusedError } from '../errors.ts';
-import { Helper } from '../helper/client.ts';
+import { Helper, type FaultPlan } from '../helper/client.ts';
 import { openSet, type DirectorySet } from '../image/node/directory.ts';
-import { writeImage, type ImageSet } from '../image/set.ts';
-import { readTree } from '../image/tree-read.ts';
+import { writeImage } from '../image/set.ts';
 import type { Log } from '../log.ts';
 import type { RestoreStats } from '../stats.ts';
 import { readHost } from './host-linux.ts';
@@ -14,12 +13,17 @@ import type { RestoreOptions, RestoreOutcome } from './options.ts';
 import type { SourceSet } from './page-runs.ts';
 import { planRestore, type RestorePlan } from './plan.ts';
 import { RestoreRun } from './run.ts';
+import { readSets } from './sets.ts';
 import { validate } from './validate.ts';
 
 /** Points into a restore, for tests. */
 export interface RestoreHooks {
   /** Sees (and may spoil) the plan before anything of it runs. */
   readonly planned?: (plan: RestorePlan) => void;
+  /** A fault of the helper. */
+  readonly fault?: FaultPlan;
+  /** How many points the planned fault passed, when the restore went well. */
+  readonly faultPoints?: (points: number) => void;
 }
 
 /**
@@ -34,11 +38,13 @@ export function restore(options: RestoreOptions, log: Log, hooks: RestoreHooks =
   try {
     const set = readSets(directory, options.imagesDir);
     log.debug(`Read ${set.tree.tasks.size} tasks from ${options.imagesDir}`);
-    helper = Helper.start();
+    helper = Helper.start({ faults: hooks.fault !== undefined });
     const plan = makePlan(set, options, helper, log);
     hooks.planned?.(plan);
+    if (hooks.fault !== undefined) helper.fault(hooks.fault);
     const run = new RestoreRun(plan, helper, options, log);
     const times = run.run();
+    if (hooks.fault !== undefined) hooks.faultPoints?.(helper.fault({ ...hooks.fault, nth: 0 }));
     const stats: RestoreStats = {
       pages_compared: plan.context.pageCounts.compared, pages_skipped_cow: 0n, forking_time: times.forking,
       restore_time: Math.round((performance.now() - started) * 1000), pages_restored: plan.context.pageCounts.restored,
@@ -55,15 +61,9 @@ export function restore(options: RestoreOptions, log: Log, hooks: RestoreHooks =
   }
 }
 
-/** The set and the sets it builds on. */
-export function readSets(set: ImageSet, name: string): SourceSet {
-  const parent = set.parent();
-  return { tree: readTree(set), name, ...(parent === undefined ? {} : { parent: readSets(parent, parent.label) }) };
-}
-
 function makePlan(set: SourceSet, options: RestoreOptions, helper: Helper, log: Log): RestorePlan {
   const { given } = options;
-  const plan = planRestore(set, { shellJob: options.shellJob, parentIsCaller: !options.detach }, readHost(helper.hello));
+  const plan = planRestore(set, { shellJob: options.shellJob, parentIsCaller: !options.detach || options.sibling }, readHost(helper.hello));
   for (const warning of plan.warnings) log.warn('restore', warning);
   const reasons = validate(set, {
     skipModeCheck: given.has('skip-file-rwx-check'), sizeOnly: given.get('file-validation')?.at(-1) === 'filesize',

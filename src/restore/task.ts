@@ -14,13 +14,15 @@ import { addLayout } from '../resources/memory/layout.ts';
 import { TaskMemory } from '../resources/memory/restore.ts';
 import { encodeExtendedState, encodeRegisters } from '../resources/registers/restore.ts';
 import { addActions, addDrainChildSignals, ALL_SIGNALS } from '../resources/signals/restore.ts';
+import { addControllingTerminal, addForegroundGroup } from '../resources/tty/pair.ts';
 import { addThreadState, commOf } from '../resources/threads/restore.ts';
 import { addTimers } from '../resources/timers/restore.ts';
 import { BlockPlan, type RemoteCall } from './block.ts';
 import type { RestoreContext } from './context.ts';
-import { addDescriptors, sharing } from './descriptors.ts';
+import { sharing, stagesOf } from './descriptors.ts';
 import type { Jobs } from './jobs.ts';
 import type { Range } from './page-runs.ts';
+import { DescriptorTable } from './table.ts';
 
 /** `task_state` of the image. */
 export const TaskState = { ALIVE: 1, DEAD: 2, STOPPED: 3, ZOMBIE: 6 } as const;
@@ -30,6 +32,12 @@ const BARRIER_GROUPS = 0;
 const BARRIER_TABLES = 1;
 /** All descriptors are fetched: only met when tasks share a table, before its owner closes the way to the helper. */
 const BARRIER_FETCHED = 2;
+/** What only tasks can open is open, so that others may fetch it: only met when somebody does. */
+const BARRIER_OPENED = 3;
+/** All threads exist: only met when somebody opens something that is about one. */
+const BARRIER_THREADS = 4;
+/** The same as BARRIER_OPENED, of what was opened once threads existed. */
+const BARRIER_OPENED_LATE = 5;
 /** Where struct rseq has rseq_cs. */
 const RSEQ_CS_AT = 8n;
 const ESRCH = 3, ECHILD = 10;
@@ -46,11 +54,13 @@ export class TreeCompiler {
     const alive = [...context.tree.tasks.values()].filter(isAlive);
     this.#tablesShared = new Set(alive.map(({ ids }) => ids?.files_id)).size < alive.length;
     this.#alive = alive.length;
+    this.#stages = stagesOf(context);
   }
+  readonly #stages: ReturnType<typeof stagesOf>;
   readonly #alive: number;
 
   /** How many arrive at each barrier, in order. */
-  get parties(): number[] { return [this.context.tree.tasks.size, this.#alive, this.#alive]; }
+  get parties(): number[] { return [this.context.tree.tasks.size, ...Array.from({ length: BARRIER_OPENED_LATE }, () => this.#alive)]; }
 
   /** Compiles a task and all below it; parents first. Result: the task's block. */
   compile(task: Task, parent: Task | undefined): BlockPlan {
@@ -103,15 +113,25 @@ export class TreeCompiler {
     this.#group(p, task);
     this.#awaitZombies(p, children.filter((c) => !isAlive(c)));
     if ((shares & CLONE.VM) === 0) this.#memory.get(task.pid)?.finish(p);
-    if ((shares & CLONE.FILES) === 0) addDescriptors(p, context, task);
+    const table = (shares & CLONE.FILES) === 0 ? new DescriptorTable(p, context, task) : undefined;
+    table?.takeOpened();
+    table?.openOwn('processes');
+    if (this.#stages.processes.shared) p.barrier(BARRIER_OPENED);
+    if (this.#stages.processes.shared) table?.takeShared('processes');
     if (this.#tablesShared) p.barrier(BARRIER_TABLES);
     this.#foreground(p, task, parent);
+    addForegroundGroup(p, this.context, task.pid);
     if ((shares & CLONE.FS) === 0) addFilesystem(p, context, task);
-    if (this.#tablesShared) p.barrier(BARRIER_FETCHED);
-    if ((shares & CLONE.FILES) === 0) p.resource('way to the helper').call('close', [context.pidfd], { keep: false });
     if ((shares & CLONE.SIGHAND) === 0) addActions(p, task.core.tc?.sigactions ?? []);
     this.#addTaskState(p, task);
     this.#addThreads(p, task);
+    if (this.#stages.threads.any) p.barrier(BARRIER_THREADS);
+    table?.openOwn('threads');
+    if (this.#stages.threads.shared) p.barrier(BARRIER_OPENED_LATE);
+    if (this.#stages.threads.shared) table?.takeShared('threads');
+    table?.finish();
+    if (this.#tablesShared) p.barrier(BARRIER_FETCHED);
+    if ((shares & CLONE.FILES) === 0) p.resource('way to the helper').call('close', [context.pidfd], { keep: false });
     addTimers(p, task.core.tc?.timers);
     addLimits(p, context, task.core.tc?.rlimits?.rlimits ?? [], `task ${task.pid}`);
     this.#park(block, task, task.pid, shares);
@@ -142,7 +162,9 @@ export class TreeCompiler {
   }
 
   #found(p: Program, task: Task): void {
-    if (this.jobs.founds(task.pid)) p.resource('session').call('setsid', [], { keep: false, expect: { equals: task.pid } });
+    if (!this.jobs.founds(task.pid)) return;
+    p.resource('session').call('setsid', [], { keep: false, expect: { equals: task.pid } });
+    addControllingTerminal(p, this.context, task.pid);
   }
 
   /** Leaders first, then, when all processes exist, the others join. */

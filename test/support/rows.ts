@@ -27,5 +27,7 @@ export const ROWS: readonly Row[] = [
   { name: 'affinity, I/O priority, timer slack', program: 'credentials', args: ['own'], notCriu: 'has no place for them in its images' },
   { name: 'files', program: 'files' },
   { name: 'deleted files', program: 'files', args: ['deleted'] },
+  { name: 'anonymous descriptors', program: 'anonymous', args: ['criu'] },
+  { name: 'anonymous descriptors, all', program: 'anonymous', notCriu: 'loses semaphores, timers that stand still, members without a number' },
   { name: 'interrupted calls', program: 'blocked', notCriu: 'lets timed calls end with EINTR' },
 ];

@@ -65,6 +65,13 @@ export type sf_task_entry = Message<typeof sf_task_entry>;
 export const sf_sockopt_entry = message('sf_sockopt_entry', { level: req.uint32(1), name: req.uint32(2), value: req.bytes(3) });
 export type sf_sockopt_entry = Message<typeof sf_sockopt_entry>;
 
+/**
+ * A member of an epoll that the format cannot tell: `tfd` was closed or is another file by now, or another task made it a member. `index` is
+ * its place in eventpoll_file_entry.tfd, `file` the member's id in the files image.
+ */
+export const sf_epoll_entry = message('sf_epoll_entry', { index: req.uint32(1), tfd: req.uint32(2), file: req.uint32(3) });
+export type sf_epoll_entry = Message<typeof sf_epoll_entry>;
+
 /** One open file description, by its id in the files image. */
 export const sf_file_entry = message('sf_file_entry', {
   id: req.uint32(1),
@@ -73,6 +80,9 @@ export const sf_file_entry = message('sf_file_entry', {
   rw_hint: opt.uint64(3),
   /** A POSIX message queue: its name below /dev/mqueue. */
   mqueue: opt.string(4),
+  /** An eventfd made with EFD_SEMAPHORE. */
+  semaphore: opt.bool(20),
+  epoll: rep.msg(21, () => sf_epoll_entry),
 });
 export type sf_file_entry = Message<typeof sf_file_entry>;
 

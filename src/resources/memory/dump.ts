@@ -3,7 +3,8 @@
  * What cannot be dumped is refused by name. Page contents are ../../dump/pages.ts's.
  */
 import { create } from '../../image/wire.ts';
-import { mm_entry, vma_entry } from '../../image/schema/index.ts';
+import { mm_entry, sf_vma_flags_entry, sf_vma_name_entry, vma_entry } from '../../image/schema/index.ts';
+import { textOf } from '../../image/text.ts';
 import type { Mapping } from '../../proc/smaps.ts';
 import type { ProcStat } from '../../proc/stat.ts';
 import type { ProcessFacts } from '../process/dump.ts';
@@ -123,6 +124,23 @@ export function dumpsWhole({ entry }: DumpedMapping): boolean {
 export function canBeLazy({ entry }: DumpedMapping): boolean {
   const flags = MAP.ANONYMOUS | MAP.PRIVATE;
   return (entry.flags & flags) === flags && (entry.flags & (MAP.LOCKED | MAP.HUGETLB)) === 0 && (entry.status & (VMA.VDSO | VMA.VVAR | VMA.VSYSCALL)) === 0;
+}
+
+/** Names given to anonymous mappings (PR_SET_VMA_ANON_NAME), for our own image. */
+export function namesOf(mappings: readonly DumpedMapping[]): sf_vma_name_entry[] {
+  return mappings.flatMap(({ mapping: { start, end, name } }) => {
+    const given = /^\[anon(?:_shmem)?:(.*)\]$/su.exec(name)?.[1];
+    return given === undefined ? [] : [create(sf_vma_name_entry, { start, end, name: textOf(Buffer.from(given, 'latin1')) })];
+  });
+}
+
+/** Marks the image format loses, for our own image. */
+export function ownFlagsOf(mappings: readonly DumpedMapping[]): sf_vma_flags_entry[] {
+  return mappings.flatMap(({ mapping: { start, end, flags, name } }) => {
+    const sealed = flags.includes('sl') && !name.startsWith('[v') ? true : undefined;
+    const lock_on_fault = flags.includes('lf') ? true : undefined;
+    return sealed === undefined && lock_on_fault === undefined ? [] : [create(sf_vma_flags_entry, { start, end, sealed, lock_on_fault })];
+  });
 }
 
 /** The most words of an auxiliary vector that the format has room for, without its end mark. */

@@ -6,7 +6,7 @@ import { readProcRecord, tryReadProcText } from '../../proc/read.ts';
 import type { Program, RanBlock } from '../../program/program.ts';
 
 /** <linux/prctl.h> */
-const PR_GET_PDEATHSIG = 2, PR_GET_DUMPABLE = 3, PR_GET_CHILD_SUBREAPER = 37, PR_GET_TID_ADDRESS = 40, PR_GET_THP_DISABLE = 42;
+const PR_GET_PDEATHSIG = 2, PR_GET_DUMPABLE = 3, PR_GET_CHILD_SUBREAPER = 37, PR_GET_TIMERSLACK = 30, PR_GET_TID_ADDRESS = 40, PR_GET_THP_DISABLE = 42;
 /** MEMBARRIER_CMD_GET_REGISTRATIONS of <linux/membarrier.h> (Linux 6.3). */
 const MEMBARRIER_CMD_GET_REGISTRATIONS = 1 << 9;
 
@@ -39,6 +39,8 @@ export function askProcess(program: Program): (ran: RanBlock) => ProcessFacts {
 export interface ThreadFacts {
   readonly clearTidAddress: bigint;
   readonly pdeathSignal: number;
+  /** Nanoseconds. */
+  readonly timerSlack: bigint;
 }
 
 /** Steps of each thread. */
@@ -47,7 +49,8 @@ export function askThread(program: Program): (ran: RanBlock) => ThreadFacts {
   const pdeath = program.reserve(8);
   program.call('prctl', [PR_GET_TID_ADDRESS, tidAddress], { keep: false, resource: 'clear_child_tid' });
   program.call('prctl', [PR_GET_PDEATHSIG, pdeath], { keep: false, resource: 'parent death signal' });
-  return (ran) => ({ clearTidAddress: ran.data(tidAddress).readBigUInt64LE(0), pdeathSignal: ran.data(pdeath).readInt32LE(0) });
+  const slack = program.call('prctl', [PR_GET_TIMERSLACK], { resource: 'timer slack' });
+  return (ran) => ({ clearTidAddress: ran.data(tidAddress).readBigUInt64LE(0), pdeathSignal: ran.data(pdeath).readInt32LE(0), timerSlack: ran.result(slack) });
 }
 
 /** What /proc says. */
@@ -57,6 +60,8 @@ export interface ProcessSettings {
   readonly loginuid: number | undefined;
   readonly oomScoreAdj: number;
   readonly personality: number;
+  /** Which kinds of mapping a core dump has (core(5)). */
+  readonly coredumpFilter: number;
 }
 
 export function processSettings(pid: number): ProcessSettings {
@@ -67,6 +72,7 @@ export function processSettings(pid: number): ProcessSettings {
     }),
     loginuid: loginuid === undefined ? undefined : Number(loginuid) >>> 0,
     oomScoreAdj: Number(readProcRecord(`/proc/${pid}/oom_score_adj`)),
+    coredumpFilter: parseInt(readProcRecord(`/proc/${pid}/coredump_filter`), 16),
     personality: parseInt(readProcRecord(`/proc/${pid}/personality`), 16),
   };
 }

@@ -37,19 +37,24 @@ export function restartSyscall(regs: Registers): Registers {
   const again = { ...regs, ax: regs.orig_ax, ip: regs.ip - SYSCALL_SIZE };
   switch (-BigInt.asIntN(64, regs.ax)) {
     case ERESTARTSYS: case ERESTARTNOINTR: case ERESTARTNOHAND: return again;
-    case ERESTART_RESTARTBLOCK: return sleepsInPlace(regs) ? again : { ...regs, ax: BigInt.asUintN(64, -EINTR) };
+    case ERESTART_RESTARTBLOCK: return entersAgain(regs) ? again : { ...regs, ax: BigInt.asUintN(64, -EINTR) };
     default: return regs;
   }
 }
 
 /**
- * A relative sleep whose remainder goes where its request is read from (what sleep(3) does): the kernel has already written there what is
- * left at the moment of the freeze, so entering the call again sleeps for exactly that.
+ * Calls with a timeout that the kernel would go on with through restart_syscall(2), which needs what only this kernel knows.
+ *   A sleep whose remainder goes where its request is read from (sleep(3)): what is left at the freeze was written there already, so
+ *   entering it again sleeps for exactly that.
+ *   A sleep with a remainder elsewhere: its caller is told EINTR, and goes on with the remainder.
+ *   A sleep without, poll, futex: nobody knows what is left. They are entered again with their whole timeout: waiting for longer is always
+ *   allowed to them, while EINTR without a signal is not.
  */
-function sleepsInPlace(regs: Registers): boolean {
+function entersAgain(regs: Registers): boolean {
   switch (Number(regs.orig_ax)) {
-    case SYSCALLS.nanosleep: return regs.di === regs.si;
-    case SYSCALLS.clock_nanosleep: return regs.si === 0n && regs.dx === regs.r10;
+    case SYSCALLS.nanosleep: return regs.si === 0n || regs.di === regs.si;
+    case SYSCALLS.clock_nanosleep: return regs.r10 === 0n || regs.dx === regs.r10;
+    case SYSCALLS.poll: case SYSCALLS.futex: return true;
     default: return false;
   }
 }

@@ -11,7 +11,7 @@ const IOPRIO_WHO_PROCESS = 1;
 const SCHED_ATTR_SIZE = 56;
 
 /** Bytes of a CPU mask: 8192 CPUs, the most a kernel is built for. */
-const MASK_SIZE = 1024;
+export const MASK_SIZE = 1024;
 
 export interface SchedFacts {
   /** The policy, SCHED_RESET_ON_FORK included. */

@@ -1,0 +1,35 @@
+/** Our own image: what tasks are and hold that CRIU's images have no place for. A tree with nothing of the kind has none. */
+import { create } from '../image/wire.ts';
+import { sf_task_entry, sf_thread_entry, stillframe_entry } from '../image/schema/index.ts';
+import { namesOf, ownFlagsOf } from '../resources/memory/dump.ts';
+import { STILLFRAME_VERSION } from '../version.ts';
+import type { Collected, CollectedTask, Outside } from './collect.ts';
+
+const VERSION = 1;
+/** What every thread has that was never told otherwise, nanoseconds (kernel: init_task). */
+const USUAL_TIMER_SLACK = 50_000n;
+const USUAL_COREDUMP_FILTER = 0x33;
+
+export function ownEntry({ living }: Collected, outside: Outside): stillframe_entry | undefined {
+  const tasks = living.map((one) => taskEntry(one, outside)).filter((entry) => entry !== undefined);
+  return tasks.length === 0 ? undefined : create(stillframe_entry, { version: VERSION, writer: STILLFRAME_VERSION, tasks });
+}
+
+function taskEntry({ task, answers, threads, mappings, settings }: CollectedTask, outside: Outside): sf_task_entry | undefined {
+  const own = task.tids.map((tid) => {
+    const slack = (tid === task.pid ? answers : threads.get(tid))?.facts.timerSlack ?? USUAL_TIMER_SLACK;
+    const { affinity, ...rest } = outside.scheduling.get(tid)!.own;
+    return create(sf_thread_entry, {
+      tid, ...rest,
+      // a mask that is also ours says nothing
+      affinity: affinity !== undefined && Buffer.compare(affinity, outside.ownAffinity) !== 0 ? affinity : undefined,
+      timer_slack_ns: slack === USUAL_TIMER_SLACK || slack === 0n ? undefined : slack,
+    });
+  }).filter((entry) => Object.keys(entry).length > 1);
+  const entry = create(sf_task_entry, {
+    pid: task.pid, threads: own, vma_names: namesOf(mappings), vma_flags: ownFlagsOf(mappings),
+    coredump_filter: settings.coredumpFilter === USUAL_COREDUMP_FILTER ? undefined : settings.coredumpFilter,
+  });
+  const empty = own.length === 0 && entry.vma_names.length === 0 && entry.vma_flags.length === 0 && entry.coredump_filter === undefined;
+  return empty ? undefined : entry;
+}

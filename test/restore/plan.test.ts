@@ -1,0 +1,90 @@
+/** Plans of committed image sets that CRIU 4.2 wrote: no process is involved. */
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { join } from 'node:path';
+import { RefusedError } from '../../src/errors.ts';
+import { openSet } from '../../src/image/node/directory.ts';
+import { SYSCALLS } from '../../src/kernel/syscalls.ts';
+import { Op } from '../../src/program/program.ts';
+import { planRestore } from '../../src/restore/plan.ts';
+import { planToJSON, renderPlan } from '../../src/restore/render.ts';
+import { readSets } from '../../src/restore/sets.ts';
+import type { SourceSet } from '../../src/restore/page-runs.ts';
+import { ROOT } from '../support/program.ts';
+
+function fixture(name: string): SourceSet {
+  const set = openSet(join(ROOT, 'test/fixtures', name));
+  try {
+    return readSets(set, name);
+  } finally {
+    set.close();
+  }
+}
+
+const plans = suite('planRestore');
+
+plans('one task: what it does, in order', () => {
+  const plan = planRestore(fixture('counter'));
+  assert.is(plan.blocks.length, 1);
+  const [block] = plan.blocks;
+  const calls = block!.program.steps.filter(({ op }) => op === Op.SYSCALL).map(({ nr }) => nr);
+  const order = [SYSCALLS.rt_sigprocmask, SYSCALLS.setsid, SYSCALLS.munmap, SYSCALLS.arch_prctl, SYSCALLS.mmap, SYSCALLS.mprotect, SYSCALLS.fchdir, SYSCALLS.rt_sigaction, SYSCALLS.prlimit64, SYSCALLS.setresuid, SYSCALLS.capset];
+  const places = order.map((nr) => calls.indexOf(nr));
+  assert.ok(places.every((at, i) => at >= 0 && (i === 0 || at > places[i - 1]!)), `places of the calls: ${places}`);
+  assert.is(calls.lastIndexOf(SYSCALLS.mmap) < calls.indexOf(SYSCALLS.capset), true);
+  assert.is(block!.program.steps.at(-1)!.op, Op.PARK);
+  assert.is(plan.context.pageCounts.restored, 26n, 'pages, without the two of the vDSO');
+  assert.is(block!.takeover!.calls.at(-1)!.name, 'munmap');
+});
+
+plans('can be printed, and given as JSON', () => {
+  const plan = planRestore(fixture('counter'));
+  const text = renderPlan(plan);
+  for (const part of ['task 14552: ', 'fd 1 (regular /tmp/fx/w/counter/out.log)', 'file 4 (device /dev/null)', 'openat(-100, "/dev/null"', 'mapping 0x', 'registers (ip 0x']) {
+    assert.ok(text.includes(part), `the text has '${part}'`);
+  }
+  const json = JSON.parse(JSON.stringify(planToJSON(plan))) as ReturnType<typeof planToJSON>;
+  assert.is(json.root, 14552);
+  assert.equal(json.programs.map(({ subject }) => subject), ['helper', 'task 14552']);
+  assert.ok(json.programs[1]!.steps.some(({ op, resource }) => op === 'dup3' || resource.startsWith('fd 2 ')));
+});
+
+plans('what cannot be restored is refused with all reasons, before anything', () => {
+  for (const name of ['family', 'tcp']) {
+    try {
+      planRestore(fixture(name));
+      assert.unreachable(`${name} has files of kinds that are not supported`);
+    } catch (error) {
+      if (!(error instanceof RefusedError)) throw error;
+      assert.ok(error.reasons.length > 0);
+      assert.ok(error.reasons.every(({ where, why }) => where !== undefined && why !== ''), error.message);
+    }
+  }
+});
+
+plans('references that lead nowhere', () => {
+  const set = fixture('counter');
+  const task = [...set.tree.tasks.values()][0]!;
+  set.tree.files.delete(1);
+  set.tree.files.delete(8);
+  set.tree.files.delete(5);
+  task.pagemap!.entries.push({ ...task.pagemap!.entries[0]!, vaddr: 0x1000n });
+  task.pagemap!.entries.sort((a, b) => Number(a.vaddr - b.vaddr));
+  try {
+    planRestore(set);
+    assert.unreachable('it was planned');
+  } catch (error) {
+    if (!(error instanceof RefusedError)) throw error;
+    for (const part of ['exe link', 'working directory', 'fd 1', '0x1000-0x2000 are in no mapping']) assert.ok(error.message.includes(part), `${part} in: ${error.message}`);
+  }
+});
+
+plans('a shell job needs -j, and then gets the session and group of whoever restores', () => {
+  const set = fixture('counter');
+  for (const task of set.tree.tasks.values()) task.item.sid = task.item.pgid = 77;
+  assert.throws(() => planRestore(set), /session \(77\).*-j/s);
+  const plan = planRestore(set, { shellJob: true });
+  assert.is(plan.blocks[0]!.program.steps.some(({ nr, op }) => op === Op.SYSCALL && nr === SYSCALLS.setsid), false);
+});
+
+plans.run();
