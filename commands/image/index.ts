@@ -5,6 +5,7 @@ export const IMAGE_LOADERS: Loaders = {
   'image:check': () => import('./check.ts'),
   'image:core': () => import('./core.ts'),
   'image:decode': () => import('./decode.ts'),
+  'image:diff': () => import('./diff.ts'),
   'image:encode': () => import('./encode.ts'),
   'image:env': () => import('./env.ts'),
   'image:fds': () => import('./fds.ts'),
