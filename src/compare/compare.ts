@@ -3,6 +3,7 @@ import { isDead, type Task } from '../image/tree.ts';
 import type { core_entry } from '../image/schema/index.ts';
 import { describeFile } from '../inspect/describe.ts';
 import { fdRows, socketRows } from '../inspect/files.ts';
+import { AddressSpace } from '../inspect/memory.ts';
 import type { OpenSet } from '../inspect/open.ts';
 import { archName } from '../inspect/tasks.ts';
 import { compareMemory, type MemoryChange } from './memory.ts';
@@ -40,6 +41,7 @@ export interface CompareOptions {
 }
 
 export async function compareSets(a: OpenSet, b: OpenSet, { pid, memory }: CompareOptions): Promise<Comparison> {
+  if (a.tree.tasks.size === 0 && b.chain.includes(a)) return comparePreDump(a, b, pid);
   const label = (task: Task): string => `${task.pid} ${task.core.tc?.comm ?? ''}`;
   const wanted = (task: Task): boolean => pid === undefined || task.pid === pid;
   const [before, after] = [[...a.tree.tasks.values()].filter(wanted), [...b.tree.tasks.values()].filter(wanted)];
@@ -56,6 +58,22 @@ export async function compareSets(a: OpenSet, b: OpenSet, { pid, memory }: Compa
   const socketText = (set: OpenSet): string[] => socketRows(set).map((row) => [row.family, row.protocol || row.type, row.local, row.peer === '' ? '' : `-> ${row.peer}`, row.state].filter(Boolean).join(' '));
   const sockets = pid === undefined ? listed(socketText(a), socketText(b)) : { added: [], removed: [] };
   return { a: a.name, b: b.name, tasks, sockets, equal: changed.length === 0 && [tasks, sockets].every((list) => list.added.length + list.removed.length === 0) };
+}
+
+/** A pre-dump has pages and nothing else: its memory is seen with the tasks of the set that builds on it. */
+async function comparePreDump(a: OpenSet, b: OpenSet, pid: number | undefined): Promise<Comparison> {
+  const changed: TaskChange[] = [];
+  let same = 0;
+  for (const task of b.tree.tasks.values()) {
+    if (task.mm === undefined || (pid !== undefined && task.pid !== pid)) continue;
+    const after = b.memory(task.pid);
+    const memory = await compareMemory(new AddressSpace(a, task, after.mappings), after);
+    const none: Listed = { added: [], removed: [] };
+    const change: TaskChange = { pid: task.pid, command: task.core.tc?.comm ?? '', fields: [], threads: { ...none, changed: [] }, files: { ...none, changed: [] }, mappings: none, memory };
+    if (isSame(change)) same++;
+    else changed.push(change);
+  }
+  return { a: a.name, b: b.name, tasks: { added: [], removed: [], changed, same }, sockets: { added: [], removed: [] }, equal: changed.length === 0 };
 }
 
 /** What is in one list and not in the other, counting how often. */

@@ -20,7 +20,7 @@ export interface MemoryChange {
   more: number;
 }
 
-const PIECE = 4 << 20;
+const PIECE = 1 << 20;
 const CORE_PAGE = 4096;
 const MAX_RANGES = 10_000;
 
@@ -56,7 +56,7 @@ export async function compareMemory(a: AddressSpace, b: AddressSpace): Promise<M
     } else {
       const end = x.end < y.end ? x.end : y.end;
       if (samePlace(a, x, b, y)) change.same += Number(end - x.start) / page;
-      else await compareRange(a, b, x.start, end, page, change);
+      else await compareRange(a, x, b, y, x.start, end, page, change);
       left.cut(end);
       right.cut(end);
     }
@@ -83,20 +83,34 @@ class Cursor {
   }
 }
 
-async function compareRange(a: AddressSpace, b: AddressSpace, from: bigint, to: bigint, page: number, change: MemoryChange): Promise<void> {
+async function compareRange(a: AddressSpace, one: Stored, b: AddressSpace, two: Stored, from: bigint, to: bigint, page: number, change: MemoryChange): Promise<void> {
   const { pages } = theCore();
-  for (let at = from; at < to;) {
+  const read = (at: bigint): Promise<[Uint8Array, Uint8Array]> => {
     const length = Number(to - at < BigInt(PIECE) ? to - at : BigInt(PIECE));
-    const [x, y] = await Promise.all([a.read(at, length), b.read(at, length)]);
-    const differing = pages.differing(x.bytes, y.bytes);
+    const both = Promise.all([a.bytesOf(one, at, length), b.bytesOf(two, at, length)]);
+    both.catch(() => undefined); // whoever awaits it gets the error
+    return both;
+  };
+  // the next pieces are read while these are compared
+  let next = read(from);
+  for (let at = from; at < to;) {
+    const [x, y] = await next;
+    const { length } = x;
+    if (at + BigInt(length) < to) next = read(at + BigInt(length));
+    const differing = pages.differing(x, y);
+    if (differing.count === 0) {
+      change.same += length / page;
+      at += BigInt(length);
+      continue;
+    }
     for (let i = 0; i < length / page; i++) {
       let differs = false;
-      if (differing.count > 0) for (let j = i * page / CORE_PAGE; j < (i + 1) * page / CORE_PAGE; j++) differs ||= bit(differing.bits, j);
+      for (let j = i * page / CORE_PAGE; j < (i + 1) * page / CORE_PAGE; j++) differs ||= bit(differing.bits, j);
       if (!differs) {
         change.same++;
         continue;
       }
-      const bytes = pages.differingBytes(x.bytes.subarray(i * page, (i + 1) * page), y.bytes.subarray(i * page, (i + 1) * page));
+      const bytes = pages.differingBytes(x.subarray(i * page, (i + 1) * page), y.subarray(i * page, (i + 1) * page));
       change.changedPages++;
       change.changedBytes += bytes;
       add(change, at + BigInt(i * page), at + BigInt((i + 1) * page), 'changed', bytes);

@@ -26,4 +26,5 @@ export { argumentsOf, environmentOf, taskRows, type TaskRow, type ThreadRow } fr
 export { fdRows, mountRows, socketRows, type FdRow, type MountRow, type SocketListRow } from './files.ts';
 export { mappingRows, sumsOf, type MappingRow, type MemorySums } from './usage.ts';
 export { summaryOf, type Summary } from './summary.ts';
+export { compareSets, type Comparison, type TaskChange } from '../compare/compare.ts';
 export { findIn, parsePattern, stringsIn, type Match, type Pattern } from './search.ts';
