@@ -143,18 +143,22 @@ function accessOf(mode: number): number {
   }
 }
 
-type Run = (tid: number, program: Program, options: RunOptions) => RanBlock;
+type Run = (tids: readonly number[], program: Program, options: RunOptions) => RanBlock[];
 
 /** Lets every thread run its program. After this the tree was touched, though nothing of it shows. */
-export function askThreads({ living }: Collected, { helper }: DumpContext, run: Run = (tid, program, options) => helper.run(tid, program, options)): void {
+export function askThreads({ living }: Collected, { helper }: DumpContext, run: Run = (tids, program, options) => helper.runEach(tids, program, options)): void {
   for (const one of living) {
     const { task } = one;
     const landing = findLanding(helper, task.pid, task.mappings.map(({ start, end, exec, name }) => ({ start, end, name, executable: exec })));
     const doneSignal = pickDoneSignal(signalSets(task));
     const options = { landing, doneSignal, timeoutMs: RUN_TIMEOUT_MS };
-    const answer = <T>(tid: number, { program, read }: Questions<T>): T => read(run(tid, program, options).check(`dump: thread ${tid} of ${describeTask(task)}`));
-    one.answers = answer(task.pid, leaderProgram(one.timers));
-    for (const tid of task.tids.slice(1)) one.threads.set(tid, answer(tid, threadProgram()));
+    const ask = <T>(tids: readonly number[], { program, read }: Questions<T>): T[] => {
+      if (tids.length === 0) return [];
+      return run(tids, program, options).map((ran, i) => read(ran.check(`dump: thread ${tids[i]} of ${describeTask(task)}`)));
+    };
+    [one.answers] = ask([task.pid], leaderProgram(one.timers));
+    const others = task.tids.slice(1);
+    ask(others, threadProgram()).forEach((answers, i) => one.threads.set(others[i]!, answers));
   }
 }
 

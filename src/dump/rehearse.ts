@@ -17,7 +17,7 @@ import type { HostFacts } from './probe.ts';
 import { seizeTree } from './seize.ts';
 
 /** More bring nothing that the wall time would be worth. */
-const TIMES = 6;
+const TIMES = 5;
 
 export function rehearse(options: DumpOptions, helper: Helper, own: OwnNamespaces, host: HostFacts): void {
   for (let i = 0; i < TIMES; i++) {
@@ -33,7 +33,7 @@ function once(options: DumpOptions, helper: Helper, own: OwnNamespaces, host: Ho
   const context = new DumpContext(options, SILENT, helper, newTree(own), host.shmemDevice);
   context.tasks = seizeTree({ seize: (tids) => tids.map((tid) => ({ tid, status: 0, waitStatus: 0, stopSignal: 0, zombie: false })) }, helper.pid, 0);
   const collected = collect(context, own, (tids) => tids.map(noState));
-  askThreads(collected, context, (_tid, program) => helper.local(program));
+  askThreads(collected, context, (tids, program) => tids.map(() => helper.local(program)));
   askFiles(collected.files, context);
   askHelper(collected, context);
   const counts = { scanned: 0n, written: 0n, lazy: 0n, sharedScanned: 0n, sharedWritten: 0n, copyMs: 0 };
