@@ -35,7 +35,7 @@ function once(options: DumpOptions, helper: Helper, own: OwnNamespaces, host: Ho
   const collected = collect(context, own, (tids) => tids.map(noState));
   askThreads(collected, context, (tids, program) => tids.map(() => helper.local(program)));
   askFiles(collected.files, context);
-  askHelper(collected, context);
+  askHelper(collected, context, host.affinity.length);
   const counts = { scanned: 0n, written: 0n, lazy: 0n, sharedScanned: 0n, sharedWritten: 0n, copyMs: 0 };
   for (const { task, mappings } of collected.living) copyPages(task.pid, choosePages(task.pid, mappings, host.guards, context), () => '/dev/null', context, counts);
   copyMemoryFiles(() => '/dev/null', context, counts);
