@@ -1,6 +1,7 @@
 /*
  * The helper's loop: one request, one reply, until the supervisor is gone. Mechanism only; what a request is for it does
- * not know. Started as `stillframe-helper FD [--faults]`, FD being its end of the socket pair.
+ * not know. Started as `stillframe-helper FD [--faults|--parent]`, FD being its end of the socket pair. With --parent the
+ * supervisor is its child (src/helper/under.ts), and that one's end without a word is a failure: exit code 1.
  */
 #include "executor.h"
 #include "helper.h"
@@ -107,21 +108,27 @@ static int number(const char *text)
 	return n;
 }
 
-static bool is_faults(const char *text) { return memcmp(text, "--faults", 9) == 0; }
+static bool is_word(const char *text, const char *word)
+{
+	while (*text != 0 && *text == *word) text++, word++;
+	return *text == *word;
+}
 
 __attribute__((noreturn, used)) static void start(const int64_t *stack)
 {
 	int64_t argc = stack[0];
 	char *const *argv = (char *const *)(stack + 1);
-	if (argc < 2 || argc > 3 || (wire_socket = number(argv[1])) < 0 || (argc == 3 && !is_faults(argv[2]))) sys_exit_group(2);
-	faults_enabled = argc == 3;
+	if (argc < 2 || argc > 3 || (wire_socket = number(argv[1])) < 0) sys_exit_group(2);
+	faults_enabled = argc == 3 && is_word(argv[2], "--faults");
+	bool parent = argc == 3 && is_word(argv[2], "--parent");
+	if (argc == 3 && !faults_enabled && !parent) sys_exit_group(2);
 	if (sys_fcntl(wire_socket, 2 /* F_SETFD */, 1 /* FD_CLOEXEC */) < 0 || settle().error != 0) sys_exit_group(3);
 	struct buffer payload = {0, 0, 0};
 	struct reply reply = {{0, 0, 0}, -1};
 	for (;;) {
 		struct fail f = serve_one(&payload, &reply);
 		/* the kernel detaches what is still traced, and kills what was taken over */
-		if (f.error != 0) sys_exit_group(f.error == -EPIPE ? 0 : 1);
+		if (f.error != 0) sys_exit_group(f.error == -EPIPE && !parent ? 0 : 1);
 	}
 }
 

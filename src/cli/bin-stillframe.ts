@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Config, handle, run, flush, type Hook, type Interfaces } from '@oclif/core';
 import { COMMANDS, loadAllCommands } from '../../commands/index.ts';
 import { closest } from './closest.ts';
+import { endBelowHelper } from './verbs.ts';
 
 export { COMMANDS, loadAllCommands };
 
@@ -23,6 +24,7 @@ export async function start(root: string, argv: readonly string[]): Promise<void
   } catch (error) {
     await handle(error as Error);
   }
+  await endBelowHelper();
 }
 
 /** A command of our own needs none of oclif's plugins (help, plugins, autocomplete): without them a start is 20 ms shorter. */

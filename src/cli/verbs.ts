@@ -108,6 +108,7 @@ export async function runDump(ready: Ready): Promise<DumpOutcome> {
 }
 
 export async function runRestore(ready: Ready): Promise<RestoreOutcome> {
+  await goBelowHelper(ready);
   const options = await restoreOptions(ready);
   const { restore } = await import('../restore/restore.ts');
   return restore(options, ready.log);
@@ -120,6 +121,33 @@ export async function runCheckVerb({ given, log }: Ready): Promise<CheckReport> 
     extra: given.flag('extra') || given.flag('all'),
     experimental: given.flag('experimental') || given.flag('all'),
   }, log);
+}
+
+/** -S: what the helper clones becomes a child of our caller only if the helper itself is one. Does not return when it has to change places. */
+async function goBelowHelper({ given, log }: Ready): Promise<void> {
+  if (!given.flag('restore-sibling')) return;
+  const { goUnderHelper, isUnderHelper } = await import('../helper/under.ts');
+  if (isUnderHelper()) return;
+  const { helperPath } = await import('../helper/client.ts');
+  log.flush();
+  goUnderHelper(helperPath());
+}
+
+/** Set when this process was started below its helper (src/helper/under.ts); asked here so that nothing is loaded for it otherwise. */
+const belowHelper = process.env['STILLFRAME_UNDER_HELPER'] !== undefined;
+
+/** Ends this process. With -S it is the helper above that gives our caller the exit code. */
+export async function exit(code: number): Promise<never> {
+  if (belowHelper) {
+    const { endHelper } = await import('../helper/under.ts');
+    endHelper(code);
+  }
+  process.exit(code);
+}
+
+/** The same for a program that otherwise ends by itself, with `process.exitCode`. */
+export async function endBelowHelper(): Promise<void> {
+  if (belowHelper) await exit(Number(process.exitCode ?? 0));
 }
 
 /** What `stillframe plan` prints: the same plan that restore runs, compiled for a machine like that of the dump. */
