@@ -210,12 +210,16 @@ export class TreeCompiler {
     if (tc === undefined) return;
     p.resource('personality').call('personality', [tc.personality], { keep: false });
     if (tc.child_subreaper === true) p.resource('child subreaper').call('prctl', [PR.SET_CHILD_SUBREAPER, 1, 0, 0, 0], { keep: false });
-    if (task.mm?.thp_disabled === true) p.resource('huge pages').call('prctl', [PR.SET_THP_DISABLE, 1, 0, 0, 0], { keep: false });
+    const thpFlags = this.context.tree.own?.tasks.find(({ pid }) => pid === task.pid)?.thp_flags ?? 0;
+    if (task.mm?.thp_disabled === true) p.resource('huge pages').call('prctl', [PR.SET_THP_DISABLE, 1, thpFlags & ~1, 0, 0], { keep: false });
     for (let bit = 0; bit < 32; bit++) {
       const command = 1 << bit;
       if (((tc.membarrier_registration_mask ?? 0) & command) !== 0) p.resource('membarrier').call('membarrier', [command, 0, 0], { keep: false });
     }
     this.#addOomScore(p, task.pid, tc.oom_score_adj);
+    const own = this.context.tree.own?.tasks.find(({ pid }) => pid === task.pid);
+    if (own?.coredump_filter !== undefined) addProcFile(p, 'coredump_filter', `0x${own.coredump_filter.toString(16)}`);
+    if (own?.mdwe !== undefined && own.mdwe !== 0) p.resource('memory deny write-execute').call('prctl', [PR.SET_MDWE, own.mdwe, 0, 0, 0], { keep: false });
   }
 
   #addOomScore(p: Program, pid: number, score: number | undefined): void {
@@ -225,11 +229,7 @@ export class TreeCompiler {
       warnings.push(`task ${pid}: its oom_score_adj was ${score}; it stays at ${host.oomScoreAdj}, as lowering it needs CAP_SYS_RESOURCE`);
       return;
     }
-    p.resource('oom_score_adj');
-    const fd = p.call('openat', [AT_FDCWD, p.cstring('/proc/self/oom_score_adj'), O.WRONLY | O.CLOEXEC, 0]);
-    const text = Buffer.from(String(score));
-    p.call('write', [fd, p.data(text, 1), text.length], { keep: false, expect: { equals: text.length } });
-    p.call('close', [fd], { keep: false });
+    addProcFile(p, 'oom_score_adj', String(score));
   }
 
   #addThreads(p: Program, task: Task): void {
@@ -252,7 +252,7 @@ export class TreeCompiler {
     const p = block.program;
     const core = task.threads.get(tid)!;
     const leader = tid === task.pid;
-    addThreadState(p, core, leader);
+    addThreadState(p, this.context, core, tid, leader);
     if (core.thread_core?.creds !== undefined) addCredentials(p, this.context, core.thread_core.creds);
     p.resource('end');
     this.#dieWithParent(p);
@@ -298,6 +298,14 @@ export class TreeCompiler {
   }
 }
 
+
+/** Writes a file of /proc/self. */
+function addProcFile(p: Program, name: string, value: string): void {
+  p.resource(name);
+  const fd = p.call('openat', [AT_FDCWD, p.cstring(`/proc/self/${name}`), O.WRONLY | O.CLOEXEC, 0]);
+  p.call('write', [fd, p.data(Buffer.from(value), 1), value.length], { keep: false, expect: { equals: value.length } });
+  p.call('close', [fd], { keep: false });
+}
 
 function spawnRemedy(pid: number): Record<string, string> {
   return {

@@ -2,7 +2,7 @@
  * What can be said against a restore from this machine, before anything is made: files that are gone or changed, pages files
  * that are too short, numbers that other processes have.
  */
-import { closeSync, lstatSync, openSync, readFileSync, readSync, statSync, type BigIntStats } from 'node:fs';
+import { closeSync, existsSync, lstatSync, openSync, readFileSync, readSync, statSync, type BigIntStats } from 'node:fs';
 import type { ErrorParts } from '../errors.ts';
 import type { reg_file_entry } from '../image/schema/index.ts';
 import { bytesOf } from '../image/text.ts';
@@ -47,6 +47,7 @@ function checkNumbers(tree: FrozenTree): ErrorParts[] {
 }
 
 function ownerOf(tid: number): { pid: number; comm: string } | undefined {
+  if (!existsSync(`/proc/${tid}`)) return undefined;
   try {
     const status = readFileSync(`/proc/${tid}/status`, 'utf8');
     return { pid: Number(/^Tgid:\s*(\d+)/m.exec(status)?.[1] ?? tid), comm: /^Name:\s*(.*)$/m.exec(status)?.[1] ?? '?' };
