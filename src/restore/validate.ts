@@ -9,6 +9,7 @@ import { bytesOf } from '../image/text.ts';
 import { fileNames, pageFlags, pagesOf, PE_PRESENT, type FrozenTree, type PageMap } from '../image/tree.ts';
 import { S } from '../kernel/files.ts';
 import { remapOf } from '../resources/ghost/restore.ts';
+import { procOwner } from '../resources/proc-file/restore.ts';
 import { buildId, buildIdWords } from '../resources/regular/build-id.ts';
 import { VMA } from '../resources/memory/status.ts';
 import type { SourceSet } from './page-runs.ts';
@@ -102,7 +103,7 @@ function checkFiles(tree: FrozenTree, options: ValidateOptions): ErrorParts[] {
   const seen = new Set<string>();
   for (const [id, where] of used) {
     const reg = tree.files.get(id)?.reg;
-    if (reg === undefined || reg.ext === true || remapOf(tree, id) !== undefined || seen.has(reg.name)) continue;
+    if (reg === undefined || reg.ext === true || remapOf(tree, id) !== undefined || procOwner(tree, reg.name) !== undefined || seen.has(reg.name)) continue;
     seen.add(reg.name);
     const reason = checkFile(reg, options);
     if (reason !== undefined) reasons.push({ doing, where, ...reason });
