@@ -14,6 +14,7 @@ import { writeFiles } from './descriptors.ts';
 import type { FrozenTask } from './frozen.ts';
 import { ownIds, type OwnNamespaces } from './ids.ts';
 import type { ChosenPages } from './pages.ts';
+import type { HostFacts } from './probe.ts';
 
 /** CRTOOLS_IMAGES_V1_1. */
 const IMG_VERSION = 2;
@@ -32,7 +33,7 @@ const randomUuid = (): string => readFileSync('/proc/sys/kernel/random/uuid', 'l
 /** Pages by pid: what was chosen and where it was copied. */
 export type PagesOf = ReadonlyMap<number, { readonly chosen: ChosenPages; readonly map: PageMap }>;
 
-export function compose(collected: Collected, outside: Outside, pages: PagesOf, features: bigint, context: DumpContext): void {
+export function compose(collected: Collected, outside: Outside, pages: PagesOf, features: bigint, host: HostFacts, context: DumpContext): void {
   const { tree } = context;
   const living = new Map(collected.living.map((one) => [one.task.pid, one]));
   for (const task of context.tasks) {
@@ -41,7 +42,7 @@ export function compose(collected: Collected, outside: Outside, pages: PagesOf, 
   }
   writeFiles(collected.files, context);
   collected.named.write();
-  tree.own = ownEntry(collected, outside);
+  tree.own = ownEntry(collected, outside, host.affinity);
   tree.seccomp = create(seccomp_entry, {});
   const time = ([tv_sec, tv_nsec]: readonly [bigint, bigint]): timespec => create(timespec, { tv_sec, tv_nsec });
   tree.timens.set(0, create(timens_entry, { monotonic: time(outside.monotonic), boottime: time(outside.boottime) }));
