@@ -24,12 +24,26 @@ struct run {
 static uint64_t stub_address(const struct run *r, const uint8_t *symbol) { return r->landing + (uint64_t)(symbol - sf_landing); }
 static bool is_errno(uint64_t value) { return value >= (uint64_t)-4095; }
 
+/* Word by word: for kernels that let nobody write read-only memory through /proc/PID/mem (proc_mem.force_override). */
+static MUST_CHECK struct fail poke_task(const struct run *r, uint32_t where, uint64_t address, const uint8_t *from, uint64_t size)
+{
+	for (uint64_t done = 0; done < size; done += 8) {
+		uint64_t word = 0, part = size - done < 8 ? size - done : 8;
+		if (part < 8) TRY(read_task(r->tid, r->mem, address + done, &word, 8));
+		memcpy(&word, from + done, part);
+		TRY(check(where, r->tid, sys_ptrace(PTRACE_POKEDATA, (int)r->tid, address + done, word)));
+	}
+	return OK;
+}
+
 static MUST_CHECK struct fail write_task(const struct run *r, uint32_t where, uint64_t address, const void *from, uint64_t size)
 {
 	const uint8_t *p = from;
 	while (size > 0) {
-		int64_t n = sys_pwrite(r->mem, p, size, address);
+		struct fail planned = faults_enabled ? fault_point(SF_AT_WRITE, r->tid) : OK;
+		int64_t n = planned.error != 0 ? planned.error : sys_pwrite(r->mem, p, size, address);
 		if (n == -EINTR) continue;
+		if (n == -EIO || n == -EACCES || n == -EPERM || n == -EFAULT) return poke_task(r, where, address, p, size);
 		if (n <= 0) return failed(where, r->tid, n < 0 ? n : -EFAULT);
 		p += n;
 		address += (uint64_t)n;

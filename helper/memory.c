@@ -56,7 +56,7 @@ struct fail buffer_append(struct buffer *b, const void *bytes, uint64_t size)
 
 void *buffer_extend(struct buffer *b, uint64_t size)
 {
-	if (buffer_reserve(b, b->size + size).error != 0) return 0;
+	if (buffer_reserve(b, b->size + size + 1).error != 0) return 0; /* also an empty array has an address */
 	uint8_t *at = b->data + b->size;
 	memset(at, 0, size);
 	b->size += size;

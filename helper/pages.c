@@ -13,7 +13,7 @@
 #define PM_SOFT_DIRTY (1ull << 55)
 #define PM_PFN ((1ull << 55) - 1)
 
-struct scan { const struct sf_scan *q; struct buffer *out; int pagemap; uint64_t zero_pfn; bool old_kernel; };
+struct scan { const struct sf_scan *q; struct buffer *out; int pagemap; uint64_t zero_pfn; bool old_kernel; struct buffer maps; };
 
 static uint64_t room(const struct scan *s)
 {
@@ -85,6 +85,46 @@ static MUST_CHECK struct fail scan_entries(struct scan *s, uint64_t start, uint6
 	return OK;
 }
 
+static bool hex(const uint8_t **at, const uint8_t *end, uint64_t *value)
+{
+	const uint8_t *p = *at;
+	for (*value = 0; p < end; p++) {
+		int digit = *p >= '0' && *p <= '9' ? *p - '0' : *p >= 'a' && *p <= 'f' ? *p - 'a' + 10 : -1;
+		if (digit < 0) break;
+		*value = *value << 4 | (uint64_t)digit;
+	}
+	bool some = p > *at;
+	*at = p;
+	return some;
+}
+
+/* Only where something is mapped: an address space has more empty pages than anybody can look at. */
+static MUST_CHECK struct fail scan_mapped(struct scan *s, uint64_t start, uint64_t end)
+{
+	const uint8_t *p = s->maps.data, *stop = p + s->maps.size;
+	for (uint64_t from, to; p < stop; p++) {
+		if (!hex(&p, stop, &from) || p++ >= stop || !hex(&p, stop, &to)) return failed(SF_AT_SCAN, s->q->pid, -EBADMSG);
+		uint64_t low = from > start ? from : start, high = to < end ? to : end;
+		if (low < high) TRY(scan_entries(s, low, high));
+		while (p < stop && *p != '\n') p++;
+	}
+	return OK;
+}
+
+static MUST_CHECK struct fail read_maps(uint32_t pid, struct buffer *maps)
+{
+	autofd fd = -1;
+	TRY(proc_open(pid, "maps", O_RDONLY, &fd));
+	for (;;) {
+		TRY(buffer_reserve(maps, maps->size + 65536));
+		int64_t n = sys_read(fd, maps->data + maps->size, 65536);
+		if (n == -EINTR) continue;
+		TRY(check(SF_AT_SCAN, pid, n));
+		if (n == 0) return OK;
+		maps->size += (uint64_t)n;
+	}
+}
+
 /* The frame number of the zero page, as seen in a page of our own that was only read; 0 when frame numbers are hidden. */
 static uint64_t find_zero_pfn(void)
 {
@@ -99,6 +139,24 @@ static uint64_t find_zero_pfn(void)
 	return entry & PM_PFN;
 }
 
+static MUST_CHECK struct fail prepare_old(struct scan *s)
+{
+	s->old_kernel = true;
+	s->zero_pfn = find_zero_pfn();
+	return read_maps(s->q->pid, &s->maps);
+}
+
+static MUST_CHECK struct fail scan_range(struct scan *s, uint64_t start, uint64_t end)
+{
+	if (s->old_kernel) return scan_mapped(s, start, end);
+	struct fail f = scan_ioctl(s, start, end);
+	if (f.error != -ENOTTY) return f;
+	TRY(prepare_old(s));
+	return scan_mapped(s, start, end);
+}
+
+static void scan_cleanup(struct scan *s) { buffer_free(&s->maps); }
+
 /* struct sf_scan, then struct sf_range[] (none: start..end) */
 struct fail req_scan(struct request *rq, struct reply *rp)
 {
@@ -111,19 +169,13 @@ struct fail req_scan(struct request *rq, struct reply *rp)
 	const struct sf_range *ranges = n > 0 ? (const struct sf_range *)(rq->payload + sizeof q) : &whole;
 	autofd pagemap = -1;
 	TRY(proc_open(q.pid, "pagemap", O_RDONLY, &pagemap));
-	struct scan s = {&q, &rp->out, pagemap, 0, (q.flags & SF_SCAN_OLD_KERNEL) != 0};
-	if (s.old_kernel) s.zero_pfn = find_zero_pfn();
+	__attribute__((cleanup(scan_cleanup))) struct scan s = {&q, &rp->out, pagemap, 0, false, {0, 0, 0}};
+	if ((q.flags & SF_SCAN_OLD_KERNEL) != 0) TRY(prepare_old(&s));
 	for (uint32_t i = 0; i < (n > 0 ? n : 1); i++) {
 		uint64_t start = ranges[i].address, end = start + ranges[i].size;
 		if (((start | end) & (PAGE_SIZE - 1)) != 0 || end < start) return failed(SF_AT_DECODE, i, -EINVAL);
 		POINT(SF_AT_SCAN, q.pid);
-		struct fail f = s.old_kernel ? scan_entries(&s, start, end) : scan_ioctl(&s, start, end);
-		if (f.error == -ENOTTY && !s.old_kernel) {
-			s.old_kernel = true;
-			s.zero_pfn = find_zero_pfn();
-			f = scan_entries(&s, start, end);
-		}
-		TRY(f);
+		TRY(scan_range(&s, start, end));
 	}
 	return OK;
 }

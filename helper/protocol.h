@@ -84,7 +84,7 @@ struct sf_seized {
 	int32_t wait_status;/* as waitpid gave it: PTRACE_EVENT_STOP with SIGTRAP, or with the stop signal for a stopped task */
 	uint32_t stop_signal; /* 0, or the signal that had stopped the task before */
 	uint32_t zombie;    /* 1: it was already a zombie or exited while it was being seized */
-	uint32_t reserved;
+	uint32_t seccomp_suspended; /* 1: a seccomp filter of it does not judge what the executor does */
 };
 
 struct sf_thread_state {

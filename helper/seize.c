@@ -42,6 +42,7 @@ struct fail wait_tracee(uint32_t tid, uint32_t where, int *status)
 static void seize_one(uint32_t tid, uint64_t options, bool taken, struct sf_seized *s)
 {
 	int64_t n = sys_ptrace(PTRACE_SEIZE, (int)tid, 0, options | PTRACE_O_SUSPEND_SECCOMP);
+	s->seccomp_suspended = n == 0;
 	if (n == -EPERM || n == -EINVAL) n = sys_ptrace(PTRACE_SEIZE, (int)tid, 0, options);
 	if (n == 0) {
 		struct fail f = tracee_add(tid, taken);
@@ -107,6 +108,16 @@ struct fail req_seize(struct request *rq, struct reply *rp)
 	return OK;
 }
 
+/* A dead tracee stays until its tracer has waited for it. True: it is gone. */
+static bool reap_dead(uint32_t tid)
+{
+	int status;
+	int64_t n = sys_wait4((int)tid, &status, WALL | WNOHANG);
+	bool dead = (n == (int64_t)tid && !W_STOPPED(status)) || n == -ECHILD;
+	if (dead) tracee_remove(tid);
+	return dead;
+}
+
 static int32_t detach_one(const struct sf_detach *d)
 {
 	struct tracee *t = tracee_find(d->tid);
@@ -116,6 +127,7 @@ static int32_t detach_one(const struct sf_detach *d)
 	if (n == 0 && t->taken != 0) n = sys_ptrace(PTRACE_SETOPTIONS, (int)d->tid, 0, 0);
 	int64_t gone = sys_ptrace(PTRACE_DETACH, (int)d->tid, 0, 0);
 	if (gone == 0) tracee_remove(d->tid);
+	else reap_dead(d->tid);
 	return (int32_t)(n != 0 ? n : gone);
 }
 
@@ -133,16 +145,11 @@ struct fail req_detach(struct request *rq, struct reply *rp)
 	return OK;
 }
 
-/* A dead tracee stays until its tracer has waited for it. */
 static void reap_tracees(void)
 {
 	struct tracee *t;
 	for (uint32_t i = 0; (t = tracee_at(i)) != 0;) {
-		int status;
-		uint32_t tid = t->tid;
-		int64_t n = sys_wait4((int)tid, &status, WALL | WNOHANG);
-		if ((n == (int64_t)tid && !W_STOPPED(status)) || n == -ECHILD) tracee_remove(tid);
-		else i++;
+		if (!reap_dead(t->tid)) i++;
 	}
 }
 
@@ -170,7 +177,8 @@ struct fail req_kill(struct request *rq, struct reply *rp)
 	if (out == 0) return failed(SF_AT_MEMORY, 0, -ENOMEM);
 	for (uint32_t i = 0; i < n; i++) {
 		POINT(SF_AT_KILL, pids[i]);
-		out[i] = pids[i] == 0 ? -EINVAL : (int32_t)sys_kill((int)pids[i], SIGKILL);
+		/* 0 and negative numbers would be groups, 1 is init */
+		out[i] = pids[i] < 2 || pids[i] > 0x7fffffff ? -EINVAL : (int32_t)sys_kill((int)pids[i], SIGKILL);
 	}
 	uint64_t until = now_ms() + SEIZE_TIMEOUT;
 	for (uint32_t i = 0; i < n; i++) {

@@ -102,6 +102,8 @@ function long(text: string, rows: readonly OptionRow[], next: () => string | und
 }
 
 function shorts(letters: string, rows: readonly OptionRow[], next: () => string | undefined): Written[] {
+  // criu takes the rest of `-verbosity=4` as the value of -v; its own test runner writes it so.
+  if (letters === 'verbosity' || letters.startsWith('verbosity=')) return [long(letters, rows, next)];
   const written: Written[] = [];
   for (let i = 0; i < letters.length; i++) {
     const letter = letters[i]!;

@@ -31,7 +31,7 @@ export function rehearse(options: DumpOptions, helper: Helper, own: OwnNamespace
 
 function once(options: DumpOptions, helper: Helper, own: OwnNamespaces, host: HostFacts): void {
   const context = new DumpContext(options, SILENT, helper, newTree(own), host.shmemDevice);
-  context.tasks = seizeTree({ seize: (tids) => tids.map((tid) => ({ tid, status: 0, waitStatus: 0, stopSignal: 0, zombie: false })) }, helper.pid, 0);
+  context.tasks = seizeTree({ seize: (tids) => tids.map((tid) => ({ tid, status: 0, waitStatus: 0, stopSignal: 0, zombie: false, seccompSuspended: true })) }, helper.pid, 0);
   const collected = collect(context, own, (tids) => tids.map(noState));
   askThreads(collected, context, (_tid, program) => helper.local(program));
   askFiles(collected.files, context);

@@ -85,6 +85,8 @@ export interface Seized {
   /** 0, or the signal that had stopped the task before. */
   readonly stopSignal: number;
   readonly zombie: boolean;
+  /** A seccomp filter of the thread does not judge what the executor does. False: do not run anything in a filtered thread. */
+  readonly seccompSuspended: boolean;
 }
 
 export interface ThreadState {
@@ -152,7 +154,7 @@ const SEIZED = 24;
 export function decodeSeized(b: Buffer): Seized[] {
   return each(b, SEIZED, (at) => ({
     tid: b.readUInt32LE(at), status: b.readInt32LE(at + 4), waitStatus: b.readInt32LE(at + 8),
-    stopSignal: b.readUInt32LE(at + 12), zombie: b.readUInt32LE(at + 16) !== 0,
+    stopSignal: b.readUInt32LE(at + 12), zombie: b.readUInt32LE(at + 16) !== 0, seccompSuspended: b.readUInt32LE(at + 20) !== 0,
   }));
 }
 

@@ -19,6 +19,11 @@ export function encodedDevice(device: bigint): number {
   return ((low & 0xff) | (major(device) << 8) | ((low & ~0xff) << 12)) | 0;
 }
 
+/** st_rdev of the slave end of pseudo-terminal `index`. */
+export function slaveDevice(index: number): bigint {
+  return BigInt((index & 0xff) | (DEVICE.PTY_SLAVE << 8)) | (BigInt(index & ~0xff) << 12n);
+}
+
 /** Majors. */
 export const DEVICE = { MEM: 1, TTY: 4, TTYAUX: 5, PTY_MASTER: 128, PTY_SLAVE: 136, PTY_MAJORS: 8 } as const;
 /** Minors of DEVICE.MEM that hold no state: null, zero, full, random, urandom. */

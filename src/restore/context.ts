@@ -37,6 +37,8 @@ export class RestoreContext {
   terminalFd: number | undefined;
   /** Our terminal opened for the tree, when it is on one: what the foreground group is set on. */
   foregroundFd: HelperFd | undefined;
+  /** Terminals of the tree that control one of its sessions, by the session's id. */
+  readonly controlling = new Map<number, { readonly fd: HelperFd; readonly pgrp: number }>();
   /** Number of the helper's pidfd in every task: one that no task of the tree uses. */
   readonly pidfd: number;
 

@@ -88,6 +88,7 @@ export class RestoreRun {
     for (const block of blocks) {
       try {
         this.#write(encodeBlock(block, layout.shared), block.address!);
+        this.log.forTask(block.pid).debug(`${block.program.subject}: ${block.program.steps.length} steps to do`);
       } catch (cause) {
         if (cause instanceof StillframeError) throw cause;
         throw new StillframeError({ doing, where: block.program.subject, why: `its program cannot be encoded: ${cause instanceof Error ? cause.message : String(cause)}`, cause });
@@ -114,7 +115,10 @@ export class RestoreRun {
     let since = performance.now();
     for (;;) {
       const { end, pid, waitStatus, parked } = this.helper.await(this.#arena!.shared, parking.length, SLICE_MS, addresses);
-      if (end === AwaitEnd.ALL_PARKED) return;
+      if (end === AwaitEnd.ALL_PARKED) {
+        for (const block of this.plan.blocks) this.log.forTask(block.pid).debug(`${block.program.subject}: all done, waits to be let go`);
+        return;
+      }
       if (end === AwaitEnd.ONE_FAILED) throw this.#failure();
       if (end === AwaitEnd.ONE_DIED) throw this.#death(pid, waitStatus);
       const progress = this.#progress() + parked;
@@ -144,7 +148,10 @@ export class RestoreRun {
   #failure(): StillframeError {
     for (const block of this.plan.blocks) {
       const { state, at, result } = this.#stateOf(block);
-      if (state === State.FAILED) return block.program.failure(doing, at, result);
+      if (state !== State.FAILED) continue;
+      const error = block.program.failure(doing, at, result);
+      this.log.forTask(block.pid).info(`step ${at} failed: ${error.message}`);
+      return error;
     }
     return new StillframeError({ doing, why: 'a program gave up and no step of it failed' });
   }

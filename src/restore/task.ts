@@ -14,6 +14,7 @@ import { addLayout } from '../resources/memory/layout.ts';
 import { TaskMemory } from '../resources/memory/restore.ts';
 import { encodeExtendedState, encodeRegisters } from '../resources/registers/restore.ts';
 import { addActions, addDrainChildSignals, ALL_SIGNALS } from '../resources/signals/restore.ts';
+import { addControllingTerminal, addForegroundGroup } from '../resources/tty/pair.ts';
 import { addThreadState, commOf } from '../resources/threads/restore.ts';
 import { addTimers } from '../resources/timers/restore.ts';
 import { BlockPlan, type RemoteCall } from './block.ts';
@@ -119,6 +120,7 @@ export class TreeCompiler {
     if (this.#stages.processes.shared) table?.takeShared('processes');
     if (this.#tablesShared) p.barrier(BARRIER_TABLES);
     this.#foreground(p, task, parent);
+    addForegroundGroup(p, this.context, task.pid);
     if ((shares & CLONE.FS) === 0) addFilesystem(p, context, task);
     if ((shares & CLONE.SIGHAND) === 0) addActions(p, task.core.tc?.sigactions ?? []);
     this.#addTaskState(p, task);
@@ -160,7 +162,9 @@ export class TreeCompiler {
   }
 
   #found(p: Program, task: Task): void {
-    if (this.jobs.founds(task.pid)) p.resource('session').call('setsid', [], { keep: false, expect: { equals: task.pid } });
+    if (!this.jobs.founds(task.pid)) return;
+    p.resource('session').call('setsid', [], { keep: false, expect: { equals: task.pid } });
+    addControllingTerminal(p, this.context, task.pid);
   }
 
   /** Leaders first, then, when all processes exist, the others join. */

@@ -31,6 +31,7 @@ const ROWS: readonly (readonly [string, string])[] = [
   ['-v dump', 'verbosity | dump'],
   ['-v 4 dump', 'verbosity | 4 dump'],
   ['--verbosity=4 dump', 'verbosity=4 | dump'],
+  ['-verbosity=0 dump', 'verbosity=0 | dump'],
   ['--verbosity 4 dump', 'verbosity | 4 dump'],
   ['--tree=5 --images-dir img dump', 'tree=5 images-dir=img | dump'],
   ['-jRDimg dump', 'shell-job leave-running images-dir=img | dump'],

@@ -56,9 +56,19 @@ parents('stillframe restore -S', async () => {
   process.kill(pid, 'SIGKILL');
   assert.is(libc.waitpid(pid, true), 9);
 });
+parents('--log-pid: what concerns a task is in FILE.PID', async () => {
+  const pid = await dumped();
+  assert.is(installed.run('criu', ['restore', '-D', images, '-d', '-S', '-o', 'r.log', '-v4', '--log-pid']).code, 0);
+  assert.match(readFileSync(join(images, `r.log.${pid}`), 'utf8'), new RegExp(`^\\(00\\.\\d{6}\\) task ${pid}: all done`, 'm'));
+  assert.not.match(readFileSync(join(images, 'r.log'), 'utf8'), /all done/);
+  process.kill(pid, 'SIGKILL');
+  libc.waitpid(pid, true);
+});
 parents('-s: left stopped', async () => {
   const pid = await dumped();
   assert.is(installed.run('criu', ['restore', '-D', images, '-d', '-S', '-s']).code, 0);
+  // The stop signal is on its way when the tracer lets go.
+  for (let i = 0; stateOf(pid) !== 'T' && i < 100; i++) await new Promise((resolve) => setTimeout(resolve, 10));
   assert.is(stateOf(pid), 'T');
   process.kill(pid, 'SIGKILL');
   assert.is(libc.waitpid(pid, true), 9);

@@ -163,6 +163,25 @@ run('detach with SIGSTOP leaves it stopped', () => withTask(steady, [], async (t
   await runsOn(task);
 }));
 
+faults('where /proc/PID/mem may not be written, ptrace does it', () => withTask(steady, [], async (task) => {
+  await task.says('ok 2');
+  const before = look(task.pid);
+  await withHelper((helper) => {
+    const all = freeze(helper, task.pid);
+    const landing = landingOf(helper, task.pid);
+    for (const nth of [1, 2, 3, 4]) { // stub, executor, block, the stub's bytes back to zero
+      helper.fault({ request: 'RUN', where: 'WRITE', nth, errno: 5 });
+      const { program, tid } = whoami();
+      assert.is(helper.run(task.pid, program, { landing, doneSignal: SIGURG }).check('test').result(tid), BigInt(task.pid));
+      assert.is(helper.fault({ request: 'RUN', nth: 0, errno: 1 }), 4);
+      assert.ok(helper.peek(task.pid, landing, 512).every((byte) => byte === 0));
+    }
+    helper.detach(all);
+  }, { faults: true });
+  await runsOn(task);
+  assert.is(look(task.pid), before);
+}));
+
 /** Freezes a task and finds a landing, also when a thread of it is still walking home from the last time. */
 async function freezeHome(helper: Helper, pid: number): Promise<bigint> {
   for (let left = 500; ; left--) {

@@ -59,6 +59,16 @@ seize('pending signals are told with their siginfo, the queue of the process wit
   });
 }));
 
+seize('a thread that was killed while it was stopped is handed to its parent by detach', () => withTask('sleep', ['100'], async (task) => {
+  await withHelper(async (helper) => {
+    assert.ok(helper.seize([task.pid])[0]!.seccompSuspended);
+    task.kill('SIGKILL');
+    await sleep(20);
+    assert.is(helper.detach([task.pid])[0], -3);
+    assert.is(await task.exited, 'SIGKILL');
+  });
+}));
+
 seize('the end of the supervisor lets everything go', () => withTask('sleep', ['100'], async (task) => {
   await withHelper((helper) => { helper.seize([task.pid]); });
   assert.is(tracer(task.pid), '0');

@@ -1,27 +1,23 @@
 /**
- * Terminals. For now those that stay outside of the tree (`-j`): the slave of a pseudo-terminal whose master somebody else has, and /dev/tty.
- * Settings are kept; bytes in the line's queues are not (they stay with the terminal).
+ * Terminals: both ends of pseudo-terminals of the tree, hung up or not, /dev/tty, and (`-j`) the slave of one whose master somebody else has.
+ * Settings are kept, and what waits in a line of which the tree has both ends (./queue.ts).
  */
 import type { BigIntStats } from 'node:fs';
 import { create } from '../../image/wire.ts';
-import { fd_types, file_entry, fown_entry, termios_entry, tty_file_entry, tty_info_entry, tty_pty_entry, TtyType, winsize_entry } from '../../image/schema/index.ts';
-import { DEVICE, encodedDevice, major, minor } from '../../kernel/devices.ts';
+import { fd_types, file_entry, fown_entry, tty_file_entry, tty_info_entry, tty_pty_entry, TtyType, winsize_entry } from '../../image/schema/index.ts';
+import { DEVICE, encodedDevice, major, minor, slaveDevice } from '../../kernel/devices.ts';
 import { ERRNO } from '../../kernel/errno.ts';
-import { O, S } from '../../kernel/files.ts';
+import { FIONREAD, O, S } from '../../kernel/files.ts';
 import type { Program, RanBlock, ResultRef } from '../../program/program.ts';
 import type { DumpContext } from '../../dump/context.ts';
-import type { Descriptor, FileKind, OpenFile } from '../../dump/file-kinds.ts';
+import { describeDescriptor, type Descriptor, type FileKind, type OpenFile } from '../../dump/file-kinds.ts';
+import { findFdInfoField } from '../../proc/fdinfo.ts';
 import { namedEntry } from '../regular/dump.ts';
+import { copyQueues, type PtyEnds } from './queue.ts';
+import { decodeTermios, TERMIOS_SIZE } from './termios.ts';
 
 /** <asm-generic/ioctls.h> */
 const TCGETS = 0x5401, TIOCGWINSZ = 0x5413, TIOCGLCKTRMIOS = 0x5456, TIOCGPKT = 0x80045438, TIOCGPTLCK = 0x80045439, TIOCGEXCL = 0x80045440;
-/** struct termios of the kernel (<asm-generic/termbits.h>): four flag words, c_line, 19 control characters. */
-const TERMIOS_SIZE = 36, NCCS = 19;
-/**
- * The image's `c_cc` is 19 words of 32 bits, but holds bytes: CRIU copies the C library's 32 characters over the first words. So character 0
- * is in the lowest byte of the first word, and from the ninth word on there is nothing.
- */
-const IMAGE_NCC = 19, IMAGE_NCC_BYTES = 32;
 const WINSIZE_SIZE = 8;
 /** Ids of terminals: index << 1, and 1 for a master. /dev/tty has an index of its own above all pseudo-terminals. */
 const CTTY_INDEX = 1006;
@@ -38,20 +34,28 @@ function kindOf(stat: BigIntStats): TtyKind | undefined {
   return number === DEVICE.TTY ? 'other' : undefined;
 }
 
-const indexOf = ({ link, stat }: Descriptor): number => (kindOf(stat) === 'ctty' ? CTTY_INDEX : Number(/\/(\d+)(?: \(deleted\))?$/u.exec(link)?.[1] ?? NaN));
+/** Which pseudo-terminal: a master's descriptor says it in its fdinfo, a slave's in its name. NaN when neither does. */
+function indexOf({ link, stat, info }: Descriptor): number {
+  const kind = kindOf(stat);
+  if (kind === 'ctty') return CTTY_INDEX;
+  if (kind === 'master') return Number(findFdInfoField(info, 'tty-index') ?? NaN);
+  return Number(/\/(\d+)(?: \(deleted\))?$/u.exec(link)?.[1] ?? NaN);
+}
 
 export const terminals: FileKind = {
   type: fd_types.TTY,
   claims: ({ stat }) => kindOf(stat) !== undefined,
-  refuse: (descriptor, { options }) => {
+  refuse: (descriptor) => {
     const kind = kindOf(descriptor.stat);
-    if (kind === 'master') return { why: 'the master end of a terminal is not supported yet' };
     if (kind === 'other') return { why: 'consoles and virtual terminals are not supported yet' };
     if ((descriptor.info.flags & O.PATH) !== 0) return { why: 'a terminal held by O_PATH is not supported yet' };
     const index = indexOf(descriptor);
-    if (!(index >= 0) || (index > MAX_PTY_INDEX && kind === 'slave')) return { why: `the image format has no room for terminal ${index} (the last one is ${MAX_PTY_INDEX})` };
-    if (!options.shellJob) return { why: 'its terminal is outside of the tree', remedy: 'Say with -j (--shell-job) that the terminal may be another one after the restore' };
+    if (!(index >= 0) || (index > MAX_PTY_INDEX && kind !== 'ctty')) return { why: `the image format has no room for terminal ${index} (the last one is ${MAX_PTY_INDEX})` };
     return undefined;
+  },
+  collect: (own, _all, context) => {
+    refuseOutside(own, context);
+    pairs.set(context, pairEnds(own));
   },
   ask: askTerminal,
   entry: (file, context) => {
@@ -64,14 +68,44 @@ export const terminals: FileKind = {
   },
 };
 
-const infoId = (descriptor: Descriptor): number => indexOf(descriptor) << 1;
+/** Pseudo-terminals of which the tree has both ends, by index. */
+const pairs = new WeakMap<DumpContext, ReadonlyMap<number, PtyEnds>>();
+
+function pairEnds(own: readonly OpenFile[]): Map<number, PtyEnds> {
+  const found = new Map<number, PtyEnds>();
+  const readable = own.map(({ descriptors: [first] }) => first!).filter(({ info }) => (info.flags & O.ACCMODE) === O.RDWR);
+  for (const master of readable.filter(({ stat }) => kindOf(stat) === 'master')) {
+    const slave = readable.find((d) => kindOf(d.stat) === 'slave' && !isGone(d) && indexOf(d) === indexOf(master));
+    if (slave !== undefined) found.set(indexOf(master), { master, slave });
+  }
+  return found;
+}
+
+/** A hung up terminal's master is closed: it needs none outside. */
+const isGone = ({ link }: Descriptor): boolean => link.endsWith(' (deleted)');
+
+const OUTSIDE = { why: 'its terminal is outside of the tree', remedy: 'Say with -j (--shell-job) that the terminal may be another one after the restore' };
+
+/** Without -j a slave needs its master in the tree, and /dev/tty the leader of its session. */
+function refuseOutside(own: readonly OpenFile[], context: DumpContext): void {
+  if (context.options.shellJob) return;
+  const masters = new Set(own.map(({ descriptors: [first] }) => first!).filter(({ stat }) => kindOf(stat) === 'master').map(indexOf));
+  for (const { descriptors: [first] } of own) {
+    const kind = kindOf(first!.stat);
+    const inside = kind === 'slave' ? masters.has(indexOf(first!)) || isGone(first!) : kind !== 'ctty' || context.tasks.some(({ pid }) => pid === first!.task.stat.sid);
+    if (!inside) context.refusals.add(describeDescriptor(first!), OUTSIDE.why, OUTSIDE.remedy);
+  }
+}
+
+const infoId = (descriptor: Descriptor): number => (indexOf(descriptor) << 1) | (kindOf(descriptor.stat) === 'master' ? 1 : 0);
 
 /** Adds to the set what the terminal itself is like, once a terminal. */
 function askTerminal(program: Program, held: ResultRef, file: OpenFile, context: DumpContext): (ran: RanBlock) => void {
   const first = file.descriptors[0]!;
   const id = infoId(first);
   if (context.tree.ttys.has(id)) return () => {};
-  const pty = kindOf(first.stat) === 'slave';
+  const kind = kindOf(first.stat);
+  const pty = kind !== 'ctty';
   const info = create(tty_info_entry, {
     id, type: pty ? TtyType.PTY : TtyType.CTTY, locked: false, exclusive: false, packet_mode: false, ...controlling(first, context),
     rdev: Number(BigInt.asUintN(32, first.stat.rdev)), dev: Number(BigInt.asUintN(32, first.stat.dev)), uid: Number(first.stat.uid), gid: Number(first.stat.gid),
@@ -85,8 +119,10 @@ function askTerminal(program: Program, held: ResultRef, file: OpenFile, context:
     return [() => failed, (ran) => (failed = Number(ran.result(result)), failed === 0 && ran.data(at).readInt32LE(0) !== 0)];
   };
   const exclusive = word(TIOCGEXCL);
-  const packet = pty ? word(TIOCGPKT) : undefined;
-  const locked = pty ? word(TIOCGPTLCK) : undefined;
+  const packet = kind === 'master' ? word(TIOCGPKT) : undefined;
+  const locked = kind === 'master' ? word(TIOCGPTLCK) : undefined;
+  const ends = kind === 'master' ? pairs.get(context)?.get(indexOf(first)) : undefined;
+  const waiting = ends === undefined ? undefined : askWaiting(program, held, ends);
   const settings = program.reserve(TERMIOS_SIZE);
   const locks = program.reserve(TERMIOS_SIZE);
   const size = program.reserve(WINSIZE_SIZE);
@@ -100,24 +136,28 @@ function askTerminal(program: Program, held: ResultRef, file: OpenFile, context:
     info.locked = locked?.[1](ran) ?? false;
     // a terminal that was hung up answers EIO to everything: nothing more is known of it
     if (exclusive[0]() === -ERRNO.EIO || ran.result(gotSettings) !== 0n) return;
-    info.termios = termios(ran.data(settings));
-    info.termios_locked = termios(ran.data(locks));
+    info.termios = decodeTermios(ran.data(settings));
+    info.termios_locked = decodeTermios(ran.data(locks));
+    if (ends !== undefined && waiting?.(ran) === true) copyQueues(ends, { master: info, termios: info.termios }, context);
     const w = ran.data(size);
     info.winsize = create(winsize_entry, { ws_row: w.readUInt16LE(0), ws_col: w.readUInt16LE(2), ws_xpixel: w.readUInt16LE(4), ws_ypixel: w.readUInt16LE(6) });
   };
 }
 
-/** Session and foreground group, if it is the controlling terminal of who holds it. */
-function controlling({ task, stat }: Descriptor, { tasks }: DumpContext): { sid: number; pgrp: number } {
-  const holder = kindOf(stat) === 'ctty' ? task : tasks.find((t) => t.pid === task.pid && t.stat.tty === encodedDevice(stat.rdev));
-  return holder === undefined || holder.stat.tty === 0 ? { sid: 0, pgrp: 0 } : { sid: holder.stat.sid, pgrp: Math.max(0, holder.stat.tpgid) };
+/** Whether something waits at either end. */
+function askWaiting(program: Program, master: ResultRef, { slave }: PtyEnds): (ran: RanBlock) => boolean {
+  const counts = program.reserve(8);
+  const target = program.call('pidfd_open', [slave.task.pid, 0]);
+  const held = program.call('pidfd_getfd', [target, slave.fd, 0]);
+  program.call('ioctl', [master, FIONREAD, counts], { keep: false, expect: 'any' });
+  program.call('ioctl', [held, FIONREAD, counts.at(4)], { keep: false, expect: 'any' });
+  for (const fd of [held, target]) program.call('close', [fd], { keep: false });
+  return (ran) => ran.data(counts).readInt32LE(0) > 0 || ran.data(counts).readInt32LE(4) > 0;
 }
 
-function termios(t: Buffer): termios_entry {
-  const characters = Buffer.alloc(IMAGE_NCC_BYTES);
-  t.copy(characters, 0, 17, 17 + NCCS);
-  return create(termios_entry, {
-    c_iflag: t.readUInt32LE(0), c_oflag: t.readUInt32LE(4), c_cflag: t.readUInt32LE(8), c_lflag: t.readUInt32LE(12), c_line: t[16]!,
-    c_ispeed: 0, c_ospeed: 0, c_cc: Array.from({ length: IMAGE_NCC }, (_, i) => (i * 4 < IMAGE_NCC_BYTES ? characters.readUInt32LE(i * 4) : 0)),
-  });
+/** Session and foreground group of the terminal: what the tasks say whose controlling terminal it is. */
+function controlling(descriptor: Descriptor, { tasks }: DumpContext): { sid: number; pgrp: number } {
+  const device = kindOf(descriptor.stat) === 'ctty' ? descriptor.task.stat.tty : encodedDevice(slaveDevice(indexOf(descriptor)));
+  const holder = isGone(descriptor) || device === 0 ? undefined : tasks.find(({ stat, zombie }) => !zombie && stat.tty === device);
+  return holder === undefined ? { sid: 0, pgrp: 0 } : { sid: holder.stat.sid, pgrp: Math.max(0, holder.stat.tpgid) };
 }
