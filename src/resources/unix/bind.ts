@@ -78,7 +78,7 @@ function removeStale(p: Program, path: DataRef): void {
   const end = { at: 0 };
   p.jump(there, Cond.LT, 0, () => end.at);
   const mode = p.load(stat.at(ST_MODE_AT), 4);
-  // of all types of file only a socket has both these bits and not the third (a regular file lacks the second, a block device the first)
+  // S_IFSOCK is the largest of the types
   p.jump(mode, Cond.LT, S.IFSOCK, () => end.at);
   p.call('unlinkat', [AT_FDCWD, path, 0], { keep: false });
   end.at = p.here;
