@@ -14,6 +14,7 @@ import { writeFiles } from './descriptors.ts';
 import type { FrozenTask } from './frozen.ts';
 import { ownIds, type OwnNamespaces } from './ids.ts';
 import type { ChosenPages } from './pages.ts';
+import type { HostFacts } from './probe.ts';
 
 /** CRTOOLS_IMAGES_V1_1. */
 const IMG_VERSION = 2;
@@ -29,7 +30,7 @@ export function newTree(own: OwnNamespaces): FrozenTree {
 /** Pages by pid: what was chosen and where it was copied. */
 export type PagesOf = ReadonlyMap<number, { readonly chosen: ChosenPages; readonly map: PageMap }>;
 
-export function compose(collected: Collected, outside: Outside, pages: PagesOf, features: bigint, context: DumpContext): void {
+export function compose(collected: Collected, outside: Outside, pages: PagesOf, features: bigint, host: HostFacts, context: DumpContext): void {
   const { tree } = context;
   const living = new Map(collected.living.map((one) => [one.task.pid, one]));
   for (const task of context.tasks) {
@@ -38,7 +39,7 @@ export function compose(collected: Collected, outside: Outside, pages: PagesOf, 
   }
   writeFiles(collected.files, context);
   collected.named.write();
-  const own = ownEntry(collected, outside);
+  const own = ownEntry(collected, outside, host.affinity);
   // kinds may have said something about their files already
   if (own !== undefined) tree.own = { ...own, files: tree.own?.files ?? own.files };
   tree.seccomp = create(seccomp_entry, {});

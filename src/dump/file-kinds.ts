@@ -8,6 +8,10 @@ import type { Program, RanBlock, ResultRef } from '../program/program.ts';
 import type { FdInfo } from '../proc/fdinfo.ts';
 import { epolls } from '../resources/epoll/dump.ts';
 import { eventfds } from '../resources/eventfd/dump.ts';
+import { fanotifies } from '../resources/fanotify/dump.ts';
+import { fifos } from '../resources/fifo/dump.ts';
+import { inotifies } from '../resources/inotify/dump.ts';
+import { pidfds } from '../resources/pidfd/dump.ts';
 import { memoryFiles } from '../resources/shared-memory/dump.ts';
 import { pipes } from '../resources/pipe/dump.ts';
 import { regularFiles } from '../resources/regular/dump.ts';
@@ -63,7 +67,7 @@ export interface FileKind {
 }
 
 export const FILE_KINDS: readonly FileKind[] = [
-  memoryFiles, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, unixSockets,
+  memoryFiles, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, unixSockets,
 ];
 
 export function describeDescriptor({ task, fd, link, via }: Descriptor): string {

@@ -188,7 +188,8 @@ export class Program {
     const header = [BLOCK_MAGIC, at.size, at.results, this.#results, at.steps, this.steps.length, at.data, this.#dataSize, at.stackTop, 0];
     header.forEach((word, i) => block.writeUInt32LE(word, i * 4));
     block.writeBigUInt64LE(shared, 40);
-    this.steps.forEach((step, i) => encodeStep(block, at.steps + i * STEP_SIZE, step, i));
+    const view = new DataView(block.buffer, block.byteOffset, block.length);
+    for (let i = 0; i < this.steps.length; i++) encodeStep(view, at.steps + i * STEP_SIZE, this.steps[i]!, i);
     for (const { offset, bytes } of this.#chunks) block.set(bytes, at.data + offset);
     return block;
   }
@@ -212,41 +213,72 @@ export class Program {
 
 const align16 = (n: number): number => Math.ceil(n / 16) * 16;
 
-function encodeStep(block: Buffer, at: number, step: StepInfo, id: number): void {
-  block.writeUInt16LE(step.op, at);
-  const [accept, expect] = encodeExpect(step.expect);
-  block.writeUInt16LE(accept, at + 2);
-  block.writeUInt32LE(id, at + 4);
-  block.writeUInt32LE(step.nr, at + 8);
+const HIGH_WORD = 2 ** 32;
+
+/** Two words of an integer that a double holds exactly; negative ones in two's complement. */
+function setNumber(view: DataView, at: number, value: number): void {
+  view.setUint32(at, value >>> 0, true);
+  view.setUint32(at + 4, Math.floor(value / HIGH_WORD) >>> 0, true);
+}
+
+/** A plan has tens of thousands of steps: no BigInt where a number does, no copies. The block starts as zeros. */
+function encodeStep(view: DataView, at: number, step: StepInfo, id: number): void {
+  view.setUint16(at, step.op, true);
+  if (step.expect !== undefined) encodeExpect(view, at, step.expect);
+  view.setUint32(at + 4, id, true);
+  view.setUint32(at + 8, step.nr, true);
+  const { args } = step;
   let kinds = 0;
-  step.args.forEach((arg, i) => {
-    const [kind, value] = encodeArg(arg);
-    kinds |= kind << (4 * i);
-    block.writeBigUInt64LE(BigInt.asUintN(64, value), at + 32 + 8 * i);
-  });
-  block.writeUInt32LE(kinds, at + 12);
-  block.writeUInt32LE(step.result, at + 16);
-  block.writeBigInt64LE(expect, at + 24);
+  for (let i = 0; i < args.length; i++) kinds |= encodeArg(view, at + 32 + 8 * i, args[i]!) << (4 * i);
+  view.setUint32(at + 12, kinds, true);
+  view.setUint32(at + 16, step.result, true);
 }
 
-function encodeExpect(expect: Expect | undefined): [number, bigint] {
-  if (expect === undefined) return [Accept.OK, 0n];
-  if (expect === 'any') return [Accept.ANY, 0n];
-  if ('equals' in expect) return [Accept.EQ, BigInt.asIntN(64, BigInt(expect.equals))];
-  return [Accept.OR, BigInt(expect.orErrno)];
+function encodeExpect(view: DataView, at: number, expect: Expect): void {
+  if (expect === 'any') {
+    view.setUint16(at + 2, Accept.ANY, true);
+  } else if ('equals' in expect) {
+    view.setUint16(at + 2, Accept.EQ, true);
+    setInteger(view, at + 24, expect.equals);
+  } else {
+    view.setUint16(at + 2, Accept.OR, true);
+    setNumber(view, at + 24, expect.orErrno);
+  }
 }
 
-function encodeArg(arg: Arg): [number, bigint] {
-  if (typeof arg === 'number') return [Kind.IMM, BigInt(arg)];
-  if (typeof arg === 'bigint') return [Kind.IMM, arg];
-  if (arg === SELF_PID) return [Kind.SELF, 0n];
-  if (arg === SELF_TID) return [Kind.SELF, 1n];
-  if (arg instanceof DataRef) return [Kind.DATA, BigInt(arg.offset)];
+function setInteger(view: DataView, at: number, value: number | bigint): void {
+  if (typeof value === 'bigint') view.setBigInt64(at, value, true);
+  else setNumber(view, at, value);
+}
+
+/** Writes the value; returns what it means. */
+function encodeArg(view: DataView, at: number, arg: Arg): number {
+  if (typeof arg === 'number') {
+    setNumber(view, at, arg);
+    return Kind.IMM;
+  }
+  if (typeof arg === 'bigint') {
+    view.setBigInt64(at, arg, true);
+    return Kind.IMM;
+  }
+  if (arg === SELF_PID) return Kind.SELF;
+  if (arg === SELF_TID) {
+    setNumber(view, at, 1);
+    return Kind.SELF;
+  }
+  if (arg instanceof DataRef) {
+    setNumber(view, at, arg.offset);
+    return Kind.DATA;
+  }
   if (arg instanceof ResultRef) {
     if (arg.index === NO_RESULT) throw new RangeError('the result of a step that keeps none is used');
-    return [Kind.RESULT, BigInt(arg.index)];
+    setNumber(view, at, arg.index);
+    return Kind.RESULT;
   }
-  if (arg instanceof Deferred) return [Kind.IMM, BigInt(arg.value())];
+  if (arg instanceof Deferred) {
+    setInteger(view, at, arg.value());
+    return Kind.IMM;
+  }
   throw new TypeError('not a step argument');
 }
 

@@ -1,6 +1,6 @@
 /** What the compilers of a restore share: the tree, the machine, what the helper opens, what speaks against it. */
 import type { ErrorParts } from '../errors.ts';
-import type { file_entry } from '../image/schema/index.ts';
+import type { file_entry, sf_thread_entry } from '../image/schema/index.ts';
 import type { FrozenTree } from '../image/tree.ts';
 import { Deferred, Program } from '../program/program.ts';
 import type { Host } from './host.ts';
@@ -55,6 +55,13 @@ export class RestoreContext {
   }
 
   get tree(): FrozenTree { return this.set.tree; }
+
+  /** What our own image says of a thread. */
+  ownThread(tid: number): sf_thread_entry | undefined {
+    this.#ownThreads ??= new Map((this.tree.own?.tasks ?? []).flatMap(({ threads }) => threads.map((thread) => [thread.tid, thread] as const)));
+    return this.#ownThreads.get(tid);
+  }
+  #ownThreads: Map<number, sf_thread_entry> | undefined;
 
   /** Counts bytes of pages that a program reads. */
   count(restored: bigint, compared: bigint): void {

@@ -2,7 +2,11 @@
  * What the helper does by itself before any task exists: one LOCAL program that opens every file description, makes pipes,
  * ghost files and shared memory. Tasks fetch the descriptors from the helper (pidfd_getfd).
  */
+import { AT_FDCWD, O } from '../kernel/files.ts';
 import { Deferred, Program, type RanBlock, type ResultRef } from '../program/program.ts';
+
+/** Numbers that files have for a moment, so that their names below /proc/self/fd are known beforehand. Nothing else may be given them. */
+export const SPOTS = { watched: 998, reopen: 999 } as const;
 
 /** A descriptor that the local program opens. Its number is known once that program ran. */
 export class HelperFd {
@@ -36,7 +40,15 @@ interface Undo {
 export class LocalPlan {
   readonly program = new Program('helper');
   readonly opened: HelperFd[] = [];
+  /** What is under the SPOTS while no file is. */
+  readonly plug: ResultRef;
   #undos: Undo[] = [];
+
+  constructor() {
+    const p = this.program.resource('numbers of the restore');
+    this.plug = p.call('openat', [AT_FDCWD, p.cstring('/dev/null'), O.RDONLY | O.CLOEXEC, 0]);
+    for (const spot of Object.values(SPOTS)) p.call('dup3', [this.plug, spot, O.CLOEXEC], { keep: false });
+  }
 
   /** Remembers a descriptor that a step opened. */
   open(label: string, ref: ResultRef): HelperFd {

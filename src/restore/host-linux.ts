@@ -4,6 +4,7 @@ import { isatty } from 'node:tty';
 import { StillframeError } from '../errors.ts';
 import type { Hello } from '../helper/protocol.ts';
 import { RLIM_INFINITY, RLIMITS } from '../kernel/process.ts';
+import { parseMountInfo } from '../proc/mountinfo.ts';
 import { featureNames, layoutOf } from '../resources/registers/xstate.ts';
 import type { VdsoImage } from '../resources/vdso/symbols.ts';
 import type { Host, Rlimit } from './host.ts';
@@ -37,6 +38,7 @@ export function readHost(hello: Hello): Host {
     pgid,
     terminal: [0, 1, 2].find((fd) => isatty(fd)),
     foreground: tpgid === pgid,
+    mounts: parseMountInfo(readFileSync('/proc/self/mountinfo', 'latin1')),
   };
 }
 

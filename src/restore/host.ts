@@ -23,6 +23,8 @@ export interface Host {
   readonly pgid: number;
   /** Descriptor of the restoring process on which its terminal is; undefined when it has none. */
   readonly terminal: number | undefined;
+  /** What is mounted; undefined: not known, and taken to be what the images say. `device` in the kernel's layout. */
+  readonly mounts?: readonly { readonly device: number; readonly path: string }[];
   /** Whether the restoring process's group is that terminal's foreground group. */
   readonly foreground: boolean;
 }

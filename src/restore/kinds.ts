@@ -7,6 +7,10 @@ import type { Program, ResultRef } from '../program/program.ts';
 import type { RestoreContext } from './context.ts';
 import { epolls } from '../resources/epoll/restore.ts';
 import { eventfds } from '../resources/eventfd/restore.ts';
+import { fanotifies } from '../resources/fanotify/restore.ts';
+import { fifos } from '../resources/fifo/restore.ts';
+import { inotifies } from '../resources/inotify/restore.ts';
+import { pidfds } from '../resources/pidfd/restore.ts';
 import { regularFiles } from '../resources/regular/restore.ts';
 import { pipes } from '../resources/pipe/restore.ts';
 import { memoryFiles } from '../resources/shared-memory/restore.ts';
@@ -40,7 +44,7 @@ export interface FileKind {
 }
 
 export const FILE_KINDS: readonly FileKind[] = [
-  regularFiles, pipes, memoryFiles, terminals, eventfds, signalfds, timerfds, epolls, unixSockets,
+  regularFiles, pipes, memoryFiles, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, unixSockets,
 ];
 
 const TYPE_NAMES = new Map<number, string>(Object.entries(fd_types).map(([name, type]) => [type, name]));

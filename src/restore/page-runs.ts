@@ -90,6 +90,19 @@ export function cut(runs: readonly PageRun[], ranges: readonly Range[]): PageRun
   return out;
 }
 
+/** The parts of sorted runs that lie in each of sorted, disjoint ranges. */
+export function distribute(runs: readonly PageRun[], ranges: readonly Range[]): (readonly PageRun[])[] {
+  let i = 0;
+  return ranges.map((range) => {
+    while (i < runs.length && runs[i]!.end <= range.start) i++;
+    if (i >= runs.length || runs[i]!.start >= range.end) return NO_RUNS;
+    let end = i + 1;
+    while (end < runs.length && runs[end]!.start < range.end) end++;
+    return cut(runs.slice(i, end), [range]);
+  });
+}
+const NO_RUNS: readonly PageRun[] = [];
+
 /** Sorted disjoint ranges `a` without `b` (sorted). */
 export function subtract(a: readonly Range[], b: readonly Range[]): Range[] {
   const out: Range[] = [];

@@ -2,13 +2,14 @@
  * What can be said against a restore from this machine, before anything is made: files that are gone or changed, pages files
  * that are too short, numbers that other processes have.
  */
-import { closeSync, lstatSync, openSync, readFileSync, readSync, statSync, type BigIntStats } from 'node:fs';
+import { closeSync, existsSync, lstatSync, openSync, readFileSync, readSync, statSync, type BigIntStats } from 'node:fs';
 import type { ErrorParts } from '../errors.ts';
 import type { reg_file_entry } from '../image/schema/index.ts';
 import { bytesOf } from '../image/text.ts';
 import { fileNames, pageFlags, pagesOf, PE_PRESENT, type FrozenTree, type PageMap } from '../image/tree.ts';
 import { S } from '../kernel/files.ts';
 import { remapOf } from '../resources/ghost/restore.ts';
+import { procOwner } from '../resources/proc-file/restore.ts';
 import { buildId, buildIdWords } from '../resources/regular/build-id.ts';
 import { VMA } from '../resources/memory/status.ts';
 import type { SourceSet } from './page-runs.ts';
@@ -47,6 +48,7 @@ function checkNumbers(tree: FrozenTree): ErrorParts[] {
 }
 
 function ownerOf(tid: number): { pid: number; comm: string } | undefined {
+  if (!existsSync(`/proc/${tid}`)) return undefined;
   try {
     const status = readFileSync(`/proc/${tid}/status`, 'utf8');
     return { pid: Number(/^Tgid:\s*(\d+)/m.exec(status)?.[1] ?? tid), comm: /^Name:\s*(.*)$/m.exec(status)?.[1] ?? '?' };
@@ -101,7 +103,7 @@ function checkFiles(tree: FrozenTree, options: ValidateOptions): ErrorParts[] {
   const seen = new Set<string>();
   for (const [id, where] of used) {
     const reg = tree.files.get(id)?.reg;
-    if (reg === undefined || reg.ext === true || remapOf(tree, id) !== undefined || seen.has(reg.name)) continue;
+    if (reg === undefined || reg.ext === true || remapOf(tree, id) !== undefined || procOwner(tree, reg.name) !== undefined || seen.has(reg.name)) continue;
     seen.add(reg.name);
     const reason = checkFile(reg, options);
     if (reason !== undefined) reasons.push({ doing, where, ...reason });

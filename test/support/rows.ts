@@ -29,5 +29,10 @@ export const ROWS: readonly Row[] = [
   { name: 'deleted files', program: 'files', args: ['deleted'] },
   { name: 'anonymous descriptors', program: 'anonymous', args: ['criu'] },
   { name: 'anonymous descriptors, all', program: 'anonymous', notCriu: 'loses semaphores, timers that stand still, members without a number' },
+  { name: 'inotify', program: 'watches', args: ['inotify'], notCriu: 'loses IN_ONESHOT and IN_EXCL_UNLINK' },
+  { name: 'fanotify', program: 'watches', args: ['fanotify'] },
+  { name: 'pidfds and files below /proc', program: 'processes', args: ['criu'], mayDiffer: [/ SigCgt$/] },
+  { name: 'pidfds and files of threads', program: 'processes', mayDiffer: [/ SigCgt$/], notCriu: 'refuses them' },
+  { name: 'fifos', program: 'fifos' },
   { name: 'interrupted calls', program: 'blocked', notCriu: 'lets timed calls end with EINTR' },
 ];

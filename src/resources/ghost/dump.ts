@@ -22,7 +22,7 @@ const kept = new WeakMap<DumpContext, Map<string, number>>();
 
 export function refuseGhost({ stat }: Ghost, { options }: DumpContext): { why: string; remedy?: string } | undefined {
   const type = Number(stat.mode) & S.IFMT;
-  if (type !== S.IFREG && type !== S.IFDIR && type !== S.IFLNK) return { why: 'it was deleted, and a device cannot be carried along' };
+  if (type !== S.IFREG && type !== S.IFDIR && type !== S.IFLNK && type !== S.IFIFO) return { why: 'it was deleted, and a device cannot be carried along' };
   const size = stat.blocks * BLOCK;
   if (size <= options.ghostLimit) return undefined;
   return { why: `it was deleted and holds ${size} bytes, more than --ghost-limit (${options.ghostLimit})`, remedy: `Allow it with --ghost-limit ${size}` };

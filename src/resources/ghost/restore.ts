@@ -9,12 +9,12 @@ import { fileNames, type FrozenTree, type GhostFile } from '../../image/tree.ts'
 import { AT, AT_FDCWD, O, S } from '../../kernel/files.ts';
 import { Cond, Op, type ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
-import type { HelperFd } from '../../restore/helper-fd.ts';
+import { SPOTS, type HelperFd } from '../../restore/helper-fd.ts';
 
-const LINKED = 0, GHOST = 1;
+const LINKED = 0, GHOST = 1, PROCFS = 2;
 const EEXIST = 17;
 /** The helper's number for a description that is about to be opened anew, so that its name in /proc/self/fd is known beforehand. */
-const REOPEN = 999;
+const REOPEN = SPOTS.reopen;
 /** Where a ghost file's base descriptor is kept in `context.mapped`. */
 const baseKey = (id: number): string => `ghost:${id}`;
 
@@ -26,6 +26,12 @@ export function remapOf(tree: FrozenTree, fileId: number): Remap | undefined {
   return found === undefined ? undefined : { type: found.remap_type ?? GHOST, remapId: found.remap_id };
 }
 
+/** Whether its contents or another name of it are in the set. (A file below /proc of a dead process is found by its name.) */
+export function isDeleted(tree: FrozenTree, fileId: number): boolean {
+  const remap = remapOf(tree, fileId);
+  return remap !== undefined && remap.type !== PROCFS;
+}
+
 export function checkRemap(context: RestoreContext, reg: reg_file_entry): void {
   const remap = remapOf(context.tree, reg.id);
   if (remap === undefined) return;
@@ -34,10 +40,7 @@ export function checkRemap(context: RestoreContext, reg: reg_file_entry): void {
     if (context.tree.files.get(remap.remapId)?.reg === undefined) context.refuse(where, `the link it was kept under (file ${remap.remapId}) is not in files.img`);
     return;
   }
-  if (remap.type !== GHOST) {
-    context.refuse(where, 'it is a file below /proc of a process that was gone', 'Such files cannot be restored yet');
-    return;
-  }
+  if (remap.type === PROCFS) return;
   const ghost = context.tree.ghosts.get(remap.remapId);
   if (ghost === undefined) {
     context.refuse(where, `it was deleted and ${fileNames.ghost(remap.remapId)} is not in the set`, 'The set is incomplete: copy all of its files');
@@ -64,8 +67,16 @@ export function reopen(context: RestoreContext, base: HelperFd, flags: number): 
   const p = context.local.program;
   p.call('dup3', [base.ref, REOPEN, O.CLOEXEC], { keep: false });
   const ref = p.call('openat', [AT_FDCWD, p.cstring(`/proc/self/fd/${REOPEN}`), (flags & ~(O.CREAT | O.EXCL | O.TRUNC)) | O.CLOEXEC | O.NOCTTY, 0]);
-  p.call('close', [REOPEN], { keep: false });
+  p.call('dup3', [context.local.plug, REOPEN, O.CLOEXEC], { keep: false });
   return ref;
+}
+
+/** A deleted file of the set, made when nothing did yet: for watches on it. */
+export function ghostBase(context: RestoreContext, id: number): HelperFd {
+  const file = context.tree.remaps.find(({ remap_id, remap_type }) => remap_id === id && (remap_type ?? GHOST) === GHOST);
+  const reg = file === undefined ? undefined : context.tree.files.get(file.orig_id)?.reg;
+  if (reg === undefined) throw new RangeError(`no file is remapped to ghost file ${id}`);
+  return baseOf(context, id, reg);
 }
 
 function baseOf(context: RestoreContext, id: number, reg: reg_file_entry): HelperFd {

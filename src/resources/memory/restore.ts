@@ -10,7 +10,7 @@ import { PR } from '../../kernel/process.ts';
 import type { Program, ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import type { HelperFd } from '../../restore/helper-fd.ts';
-import { cut, join, pageRuns, subtract, total, type PageRun, type Range } from '../../restore/page-runs.ts';
+import { cut, distribute, join, pageRuns, subtract, total, type PageRun, type Range } from '../../restore/page-runs.ts';
 import { openForMapping } from '../regular/restore.ts';
 import { addVdso } from '../vdso/restore.ts';
 import { addCompares, addFills } from './fill.ts';
@@ -63,8 +63,9 @@ export class TaskMemory {
 
   /** Entries that are mappings of the task's own. */
   get #vmas(): readonly vma_entry[] {
-    return (this.task.mm?.vmas ?? []).filter((vma) => !isKind(vma, KERNEL_MADE));
+    return this.#own ??= (this.task.mm?.vmas ?? []).filter((vma) => !isKind(vma, KERNEL_MADE));
   }
+  #own: readonly vma_entry[] | undefined;
 
   /** Unmaps all that is not the task's own. `arena` is left alone. */
   unmap(p: Program, arena: Range): void {
@@ -80,7 +81,9 @@ export class TaskMemory {
   map(p: Program): void {
     const vdso = addVdso.find(this.task);
     if (!this.#keepsVdso && vdso !== undefined) addVdso.map(p, vdso);
-    for (const vma of this.#vmas) this.mappings.push(this.#mapping(p, vma, this.#inherited.get(vma)));
+    const vmas = this.#vmas;
+    const runs = distribute(this.runs, vmas);
+    vmas.forEach((vma, i) => this.mappings.push(this.#mapping(p, vma, isKind(vma, PRIVATE) ? runs[i]! : [], this.#inherited.get(vma))));
     this.#fill(p);
     p.resource('memory');
     for (const ref of this.#fetched.values()) p.call('close', [ref], { keep: false });
@@ -113,8 +116,7 @@ export class TaskMemory {
   #fileName(vma: vma_entry): string | undefined { return this.context.tree.files.get(Number(vma.shmid))?.reg?.name; }
   #exeName(id: number | undefined): string | undefined { return id === undefined ? undefined : this.context.tree.files.get(id)?.reg?.name; }
 
-  #mapping(p: Program, vma: vma_entry, inherited: vma_entry | undefined): Mapping {
-    const runs = isKind(vma, PRIVATE) ? cut(this.runs, [vma]) : [];
+  #mapping(p: Program, vma: vma_entry, runs: readonly PageRun[], inherited: vma_entry | undefined): Mapping {
     const wanted = runs.length > 0 ? vma.prot | PROT.READ | PROT.WRITE : vma.prot;
     p.resource(describeVma(vma));
     if (inherited !== undefined) {
@@ -165,7 +167,7 @@ export class TaskMemory {
     const fresh = this.mappings.filter((m) => !m.inherited).flatMap((m) => m.runs);
     addFills(p, fresh, fdOf);
     const inherited = this.mappings.filter((m) => m.inherited && isKind(m.vma, PRIVATE));
-    const stale = inherited.flatMap((m) => subtract(cut(this.parent!.runs, [m.vma]), m.runs));
+    const stale = subtract(cut(this.parent?.runs ?? [], inherited.map(({ vma }) => vma)), inherited.flatMap((m) => m.runs));
     for (const { start, end } of join(stale)) p.call('madvise', [start, end - start, MADV.DONTNEED], { keep: false });
     const compared = inherited.flatMap((m) => m.runs);
     addCompares(p, compared, fdOf);
@@ -176,6 +178,7 @@ export class TaskMemory {
   finish(p: Program): void {
     const own = this.context.tree.own?.tasks.find(({ pid }) => pid === this.task.pid);
     for (const { vma, working } of this.mappings) {
+      if (working === vma.prot && ((vma.madv ?? 0n) & ~HUGE_ADVICE) === 0n) continue;
       p.resource(describeVma(vma));
       if (working !== vma.prot) p.call('mprotect', [vma.start, vma.end - vma.start, vma.prot], { keep: false });
       this.#advise(p, vma, (vma.madv ?? 0n) & ~HUGE_ADVICE);
@@ -199,6 +202,7 @@ export class TaskMemory {
   }
 
   #advise(p: Program, vma: vma_entry, bits: bigint): void {
+    if (bits === 0n) return;
     for (let advice = 0; advice < 64; advice++) {
       if (((bits >> BigInt(advice)) & 1n) !== 0n) p.call('madvise', [vma.start, vma.end - vma.start, advice], { keep: false });
     }

@@ -2,6 +2,7 @@
 import { create } from '../../image/wire.ts';
 import { fd_types, fown_entry, pipe_data_entry, pipe_entry } from '../../image/schema/index.ts';
 import { payload } from '../../image/payload.ts';
+import type { PipeData } from '../../image/tree.ts';
 import { F, FIONREAD, O, S } from '../../kernel/files.ts';
 import { ERRNO } from '../../kernel/errno.ts';
 import { Program, type RanBlock, type ResultRef } from '../../program/program.ts';
@@ -11,31 +12,33 @@ import type { FileKind, OpenFile } from '../../dump/file-kinds.ts';
 const SPLICE_F_NONBLOCK = 2;
 
 /** Pipes whose bytes were asked for already, by the context of their dump. */
-const asked = new WeakMap<DumpContext, Set<bigint>>();
+const asked = new WeakMap<DumpContext, Set<string>>();
 
 export const pipes: FileKind = {
   type: fd_types.PIPE,
   claims: ({ stat, link }) => (Number(stat.mode) & S.IFMT) === S.IFIFO && link.startsWith('pipe:'),
   refuse: ({ info }) => ((info.flags & O.DIRECT) !== 0 ? { why: 'pipes in packet mode (O_DIRECT) are not supported yet' } : undefined),
-  ask: (program, held, file, context) => askBytes(program, held, file, context),
+  ask: (program, held, file, context) => askBytes(program, held, file, context, context.tree.pipe_data),
   entry: (file) => {
     const { info, stat } = file.descriptors[0]!;
     return { pipe: create(pipe_entry, { id: file.id, pipe_id: pipeId(stat.ino), flags: info.flags & ~O.DIRECT, fown: create(fown_entry, file.owner) }) };
   },
 };
 
-const pipeId = (inode: bigint): number => Number(BigInt.asUintN(32, inode));
+export const pipeId = (inode: bigint): number => Number(BigInt.asUintN(32, inode));
 
 /**
  * Asks for the bytes in flight through a reading end. Their number is asked for in the same program as the bytes themselves, so room is made
  * for as much as the pipe can hold; a pipe of the usual size needs no second request.
+ * @param into where they go: pipes and fifos have an image each
  */
-function askBytes(program: Program, held: ResultRef, file: OpenFile, context: DumpContext): (ran: RanBlock) => void {
+export function askBytes(program: Program, held: ResultRef, file: OpenFile, context: DumpContext, into: PipeData[]): (ran: RanBlock) => void {
   const { info, stat } = file.descriptors[0]!;
   let done = asked.get(context);
   if (done === undefined) asked.set(context, done = new Set());
-  if ((info.flags & O.ACCMODE) === O.WRONLY || (info.flags & O.PATH) !== 0 || done.has(stat.ino)) return () => {};
-  done.add(stat.ino);
+  const key = `${stat.dev}:${stat.ino}`;
+  if ((info.flags & O.ACCMODE) === O.WRONLY || (info.flags & O.PATH) !== 0 || done.has(key)) return () => {};
+  done.add(key);
   const count = program.reserve(8);
   const size = program.call('fcntl', [held, F.GETPIPE_SZ]);
   program.call('ioctl', [held, FIONREAD, count], { keep: false });
@@ -43,7 +46,7 @@ function askBytes(program: Program, held: ResultRef, file: OpenFile, context: Du
     const capacity = Number(ran.result(size));
     const bytes = ran.data(count).readUInt32LE(0);
     const data = bytes === 0 ? new Uint8Array(0) : copyBytes(context, file, capacity, bytes);
-    context.tree.pipe_data.push({ entry: create(pipe_data_entry, { pipe_id: pipeId(stat.ino), bytes: data.length, size: capacity }), data: payload(data) });
+    into.push({ entry: create(pipe_data_entry, { pipe_id: pipeId(stat.ino), bytes: data.length, size: capacity }), data: payload(data) });
   };
 }
 

@@ -1,6 +1,6 @@
 /** Pipes: both ends of one pipe_id are made together, then every further description is opened through /proc/self/fd. */
 import type { file_entry, pipe_entry } from '../../image/schema/index.ts';
-import type { FrozenTree } from '../../image/tree.ts';
+import type { PipeData } from '../../image/tree.ts';
 import { F, O } from '../../kernel/files.ts';
 import { Op, type ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
@@ -36,7 +36,7 @@ function openPipe(context: RestoreContext, pipeId: number, group: readonly pipe_
   const pair = p.reserve(8);
   p.call('pipe2', [pair, O.CLOEXEC], { keep: false });
   const [reader, writer] = [p.load(pair, 4), p.load(pair.at(4), 4)];
-  putData(context, context.tree, pipeId, writer);
+  putData(context, context.tree.pipe_data, pipeId, writer);
   const ends = [reader, writer].map((ref, i) => ({ ref, access: i === 0 ? O.RDONLY : O.WRONLY, taken: false }));
   for (const entry of group) {
     const resource = `file ${entry.id} (pipe:[${pipeId}]${endName(entry.flags)})`;
@@ -54,9 +54,10 @@ function openPipe(context: RestoreContext, pipeId: number, group: readonly pipe_
   for (const { ref, taken } of ends) if (!taken) p.call('close', [ref], { keep: false });
 }
 
-function putData(context: RestoreContext, tree: FrozenTree, pipeId: number, writer: ResultRef): void {
+/** Fills a pipe or fifo. @param queues data of pipes, or of fifos */
+export function putData(context: RestoreContext, queues: readonly PipeData[], pipeId: number, writer: ResultRef): void {
   const p = context.local.program;
-  const queued = tree.pipe_data.find(({ entry }) => entry.pipe_id === pipeId);
+  const queued = queues.find(({ entry }) => entry.pipe_id === pipeId);
   if (queued === undefined) return;
   const { size } = queued.entry;
   if (size !== undefined && size !== 0 && size !== DEFAULT_SIZE) {

@@ -31,14 +31,15 @@ const isDeleted = (stat: BigIntStats): boolean => stat.nlink === 0n;
 
 /** The name without the kernel's mark of a deleted file. */
 export function plainName({ link, stat }: Pick<NamedFile, 'link' | 'stat'>): string {
-  return isDeleted(stat) && link.endsWith(DELETED) ? link.slice(0, -DELETED.length) : link;
+  return (isDeleted(stat) || link.startsWith('/proc/')) && link.endsWith(DELETED) ? link.slice(0, -DELETED.length) : link;
 }
 
 /** What stands in the way of finding the file again by its name. */
 export function refuseNamed(file: NamedFile, context: DumpContext): { why: string; remedy?: string } | undefined {
   const { link, stat, door } = file;
   const system = context.fileSystem(stat.dev, door);
-  if (system === FS_MAGIC.PROC || system === FS_MAGIC.DEVPTS) return exists(link) ? undefined : { why: 'it belongs to a process that is gone' };
+  if (system === FS_MAGIC.PROC) return exists(link) || deadProcess(file) !== undefined ? undefined : { why: 'it is gone from /proc, though its process is not' };
+  if (system === FS_MAGIC.DEVPTS) return exists(link) ? undefined : { why: 'it belongs to a terminal that is gone' };
   if (isDeleted(stat)) return refuseGhost(file, context);
   let named: BigIntStats;
   try {
@@ -64,9 +65,19 @@ function exists(path: string): boolean {
   }
 }
 
+/** The process whose file below /proc it is, when that process has ended. */
+function deadProcess(file: NamedFile): number | undefined {
+  const pid = /^\/proc\/(\d+)(?:\/|$)/u.exec(plainName(file))?.[1];
+  return pid === undefined || exists(`/proc/${pid}`) ? undefined : Number(pid);
+}
+
 /** Fills the set with what a deleted file needs. In the frozen window. */
 export function keepContents(id: number, file: NamedFile, context: DumpContext): void {
   const system = context.fileSystem(file.stat.dev, file.door);
+  const dead = system === FS_MAGIC.PROC ? deadProcess(file) : undefined;
+  if (dead !== undefined && !context.tree.remaps.some((remap) => remap.remap_type === remap_type.PROCFS && remap.remap_id === dead)) {
+    context.tree.remaps.push(create(remap_file_path_entry, { orig_id: id, remap_id: dead, remap_type: remap_type.PROCFS }));
+  }
   if (!isDeleted(file.stat) || system === FS_MAGIC.PROC || system === FS_MAGIC.DEVPTS) return;
   const ghost = ghostOf(file, context);
   context.tree.remaps.push(create(remap_file_path_entry, { orig_id: id, remap_id: ghost, remap_type: remap_type.GHOST }));
@@ -161,7 +172,7 @@ export const regularFiles: FileKind = {
   },
 };
 
-function doorOf({ task, fd, link, stat }: { task: { pid: number }; fd: number; link: string; stat: BigIntStats }): NamedFile {
+export function doorOf({ task, fd, link, stat }: { task: { pid: number }; fd: number; link: string; stat: BigIntStats }): NamedFile {
   return { link, stat, door: `/proc/${task.pid}/fd/${fd}` };
 }
 

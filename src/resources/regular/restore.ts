@@ -7,7 +7,8 @@ import type { StepOptions } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import type { HelperFd } from '../../restore/helper-fd.ts';
 import type { FileKind } from '../../restore/kinds.ts';
-import { checkRemap, openDeleted, remapOf } from '../ghost/restore.ts';
+import { checkRemap, isDeleted, openDeleted } from '../ghost/restore.ts';
+import { openInTask, procOwner, withProcess } from '../proc-file/restore.ts';
 
 const REG = 1;
 /** Flags that only had a meaning when the program opened the file. */
@@ -39,9 +40,13 @@ export function describePath(reg: reg_file_entry, deleted: boolean): string {
  */
 export function openReg(context: RestoreContext, reg: reg_file_entry, flags: number, resource: string): HelperFd {
   const p = context.local.program.resource(resource);
-  if (remapOf(context.tree, reg.id) !== undefined) return openDeleted(context, reg, flags, resource);
-  const ref = p.call('openat', [AT_FDCWD, p.cstring(bytesOf(reg.name)), (flags & ~ONCE) | O.CLOEXEC, 0], { remedy: OPEN_REMEDY });
-  return context.local.open(resource, ref);
+  if (isDeleted(context.tree, reg.id)) return openDeleted(context, reg, flags, resource);
+  const open = (): HelperFd => context.local.open(resource, p.call('openat', [AT_FDCWD, p.cstring(bytesOf(reg.name)), (flags & ~ONCE) | O.CLOEXEC, 0], { remedy: OPEN_REMEDY }));
+  const owner = procOwner(context.tree, reg.name);
+  if (owner === undefined || !('dead' in owner)) return open();
+  let fd: HelperFd | undefined;
+  withProcess(context, owner.dead, () => { fd = open(); });
+  return fd!;
 }
 
 /** A file for a mapping or an exe link: opened once for each access mode it is wanted with. */
@@ -51,7 +56,7 @@ export function openForMapping(context: RestoreContext, fileId: number, access: 
   const key = `${fileId}:${access}`;
   const known = context.mapped.get(key);
   if (known !== undefined) return known;
-  const deleted = remapOf(context.tree, fileId) !== undefined;
+  const deleted = isDeleted(context.tree, fileId);
   const fd = openReg(context, reg, access, `mapped file ${describePath(reg, deleted)}`);
   context.mapped.set(key, fd);
   return fd;
@@ -60,7 +65,7 @@ export function openForMapping(context: RestoreContext, fileId: number, access: 
 export const regularFiles: FileKind = {
   types: [REG],
   describe(file, tree) {
-    return file.reg === undefined ? `regular file ${file.id}` : describePath(file.reg, remapOf(tree, file.id) !== undefined);
+    return file.reg === undefined ? `regular file ${file.id}` : describePath(file.reg, isDeleted(tree, file.id));
   },
   check(files, context) {
     for (const file of files) {
@@ -73,6 +78,11 @@ export const regularFiles: FileKind = {
       if (file.reg !== undefined) context.files.set(file.id, openDescription(context, file, file.reg));
     }
   },
+  opensIn({ id, reg }, { tree }) {
+    const owner = reg === undefined || isDeleted(tree, id) ? undefined : procOwner(tree, reg.name);
+    return owner !== undefined && 'stage' in owner ? owner.stage : undefined;
+  },
+  openIn: (p, { reg }) => openInTask(p, reg!),
 };
 
 function openDescription(context: RestoreContext, file: file_entry, reg: reg_file_entry): HelperFd {

@@ -4,13 +4,10 @@ import { bytesOf } from '../../image/text.ts';
 import { PR } from '../../kernel/process.ts';
 import { Program } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
+import { addScheduling } from '../scheduling/restore.ts';
 import { addAlternateStack, addQueue } from '../signals/restore.ts';
 
 const COMM_MAX = 15;
-const SCHED_OTHER = 0, SCHED_FIFO = 1, SCHED_RR = 2;
-const PRIO_PROCESS = 0;
-/** Or'ed to a policy: children start with the default one. */
-const SCHED_RESET_ON_FORK = 0x40000000;
 
 /** The image's name of a thread, at most 15 bytes. */
 export function commOf(core: core_entry): Uint8Array {
@@ -18,11 +15,11 @@ export function commOf(core: core_entry): Uint8Array {
 }
 
 /** All of a thread's own state except credentials, mask and registers. */
-export function addThreadState(p: Program, core: core_entry, leader: boolean): void {
+export function addThreadState(p: Program, context: RestoreContext, core: core_entry, tid: number, leader: boolean): void {
   const own = core.thread_core;
   p.resource('thread name').call('prctl', [PR.SET_NAME, p.cstring(commOf(core)), 0, 0, 0], { keep: false });
   if (own === undefined) return;
-  addScheduling(p, own);
+  addScheduling(p, own, context.ownThread(tid));
   p.resource('robust futex list').call('set_robust_list', [own.futex_rla, own.futex_rla_len === 0 ? 24 : own.futex_rla_len], { keep: false });
   if (core.thread_info !== undefined) {
     p.resource('clear_child_tid').call('set_tid_address', [core.thread_info.clear_tid_addr], { keep: false });
@@ -35,19 +32,6 @@ export function addThreadState(p: Program, core: core_entry, leader: boolean): v
   }
   addQueue(p, own.signals_p, 'thread');
   if (leader) addQueue(p, core.tc?.signals_s, 'task');
-}
-
-function addScheduling(p: Program, own: NonNullable<core_entry['thread_core']>): void {
-  const asked = own.sched_policy ?? SCHED_OTHER;
-  const policy = asked & ~SCHED_RESET_ON_FORK;
-  p.resource('scheduling');
-  if (asked !== SCHED_OTHER) {
-    const priority = policy === SCHED_FIFO || policy === SCHED_RR ? own.sched_prio ?? 1 : 0;
-    p.call('sched_setscheduler', [0, asked, p.data(Buffer.from(Int32Array.of(priority).buffer))], { keep: false, remedy: { EPERM: 'A real-time policy needs CAP_SYS_NICE' } });
-  }
-  if (policy !== SCHED_FIFO && policy !== SCHED_RR) {
-    p.call('setpriority', [PRIO_PROCESS, 0, own.sched_nice ?? 0], { keep: false, remedy: { EACCES: 'A lower nice value needs CAP_SYS_NICE', EPERM: 'A lower nice value needs CAP_SYS_NICE' } });
-  }
 }
 
 /** GDT entries 12 to 14, which only 32-bit code uses: those that are set. */

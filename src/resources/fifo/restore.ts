@@ -1,0 +1,51 @@
+/** Named pipes. Opening an end waits for the other one, so the helper holds a fifo open for both while it opens the ends of the image. */
+import { fd_types, type file_entry, type reg_file_entry } from '../../image/schema/index.ts';
+import type { FrozenTree } from '../../image/tree.ts';
+import { O } from '../../kernel/files.ts';
+import type { RestoreContext } from '../../restore/context.ts';
+import type { FileKind } from '../../restore/kinds.ts';
+import { checkRemap, isDeleted } from '../ghost/restore.ts';
+import { putData } from '../pipe/restore.ts';
+import { describePath, openReg } from '../regular/restore.ts';
+
+/** The record of its path; images before CRIU 3.9 gave it the fifo's own id. */
+function pathOf(tree: FrozenTree, { id, fifo }: file_entry): reg_file_entry | undefined {
+  return tree.files.get(fifo?.regf_id ?? id)?.reg;
+}
+
+export const fifos: FileKind = {
+  types: [fd_types.FIFO],
+  describe(file, tree) {
+    const reg = pathOf(tree, file);
+    return reg === undefined ? `fifo ${file.id}` : describePath(reg, isDeleted(tree, reg.id));
+  },
+  check(files, context) {
+    for (const file of files) {
+      const reg = pathOf(context.tree, file);
+      if (file.fifo === undefined || reg === undefined) context.refuse(`file ${file.id}`, 'files.img has no record of this fifo\'s path', 'The image is damaged: take another');
+      else checkRemap(context, reg);
+    }
+  },
+  open(files, context) {
+    const groups = new Map<number, file_entry[]>();
+    for (const file of files) {
+      const id = file.fifo?.pipe_id;
+      if (id === undefined) continue;
+      const group = groups.get(id);
+      if (group === undefined) groups.set(id, [file]);
+      else group.push(file);
+    }
+    for (const [id, group] of groups) openFifo(context, id, group);
+  },
+};
+
+function openFifo(context: RestoreContext, pipeId: number, group: readonly file_entry[]): void {
+  const p = context.local.program;
+  const both = openReg(context, pathOf(context.tree, group[0]!)!, O.RDWR, `fifo ${pipeId}, both ends`);
+  putData(context, context.tree.fifo_data, pipeId, both.ref);
+  for (const file of group) {
+    const reg = pathOf(context.tree, file)!;
+    context.files.set(file.id, openReg(context, reg, reg.flags, `file ${file.id} (${fifos.describe(file, context.tree)})`));
+  }
+  p.call('close', [both.ref], { keep: false });
+}
