@@ -1,5 +1,5 @@
 /** From what was collected to the model of the frozen tree. No task is touched here; with `-R` the tree runs again already. */
-import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { create } from '../image/wire.ts';
 import {
   inventory_entry, lsmtype, plugins_entry, pstree_entry, seccomp_entry, timens_entry, timespec,
@@ -23,9 +23,12 @@ const IMG_VERSION = 2;
 export function newTree(own: OwnNamespaces): FrozenTree {
   return emptyTree(create(inventory_entry, {
     img_version: IMG_VERSION, fdinfo_per_id: true, root_ids: ownIds(own), ns_per_id: true, root_cg_set: OWN_CGROUPS, lsmtype: lsmtype.NO_LSM,
-    network_lock_method: 0, plugins_entry: create(plugins_entry, {}), dump_criu_run_id: randomUUID(),
+    network_lock_method: 0, plugins_entry: create(plugins_entry, {}), dump_criu_run_id: randomUuid(),
   }));
 }
+
+/** From the kernel: node:crypto takes longer to load than a small tree to dump. */
+const randomUuid = (): string => readFileSync('/proc/sys/kernel/random/uuid', 'latin1').trim();
 
 /** Pages by pid: what was chosen and where it was copied. */
 export type PagesOf = ReadonlyMap<number, { readonly chosen: ChosenPages; readonly map: PageMap }>;
