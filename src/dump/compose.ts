@@ -42,7 +42,9 @@ export function compose(collected: Collected, outside: Outside, pages: PagesOf, 
   }
   writeFiles(collected.files, context);
   collected.named.write();
-  tree.own = ownEntry(collected, outside, host.affinity);
+  const own = ownEntry(collected, outside, host.affinity);
+  // kinds may have said something about their files already
+  if (own !== undefined) tree.own = { ...own, files: tree.own?.files ?? own.files };
   tree.seccomp = create(seccomp_entry, {});
   const time = ([tv_sec, tv_nsec]: readonly [bigint, bigint]): timespec => create(timespec, { tv_sec, tv_nsec });
   tree.timens.set(0, create(timens_entry, { monotonic: time(outside.monotonic), boottime: time(outside.boottime) }));
