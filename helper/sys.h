@@ -15,7 +15,7 @@
 /* <asm/unistd_64.h> */
 enum {
 	NR_read = 0, NR_close = 3, NR_poll = 7, NR_mmap = 9, NR_mprotect = 10, NR_munmap = 11, NR_rt_sigaction = 13,
-	NR_rt_sigprocmask = 14, NR_rt_sigreturn = 15, NR_ioctl = 16, NR_pread64 = 17, NR_pwrite64 = 18, NR_mremap = 25,
+	NR_rt_sigprocmask = 14, NR_rt_sigreturn = 15, NR_ioctl = 16, NR_pread64 = 17, NR_pwrite64 = 18, NR_mremap = 25, NR_madvise = 28,
 	NR_nanosleep = 35, NR_setitimer = 38, NR_getpid = 39, NR_getppid = 110, NR_sendmsg = 46, NR_recvmsg = 47, NR_exit = 60,
 	NR_wait4 = 61, NR_kill = 62, NR_fcntl = 72, NR_ftruncate = 77, NR_ptrace = 101, NR_prctl = 157, NR_gettid = 186,
 	NR_tkill = 200, NR_futex = 202, NR_clock_gettime = 228, NR_exit_group = 231, NR_tgkill = 234, NR_openat = 257,
@@ -45,6 +45,7 @@ SYS int64_t raw6(int64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uin
 SYS int64_t sys_mmap(void *at, size_t size, int prot, int flags, int fd, uint64_t off) { return raw6(NR_mmap, U(at), size, U(prot), U(flags), U(fd), off); }
 SYS int64_t sys_munmap(void *at, size_t size) { return raw2(NR_munmap, at, size); }
 SYS int64_t sys_mremap(void *at, size_t old, size_t size, int flags) { return raw4(NR_mremap, at, old, size, flags); }
+SYS int64_t sys_madvise(void *at, size_t size, int advice) { return raw3(NR_madvise, at, size, advice); }
 SYS int64_t sys_memfd_create(const char *name, unsigned flags) { return raw2(NR_memfd_create, name, flags); }
 
 /* files */

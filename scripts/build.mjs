@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { buildImage } from './build-image.mjs';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const { values } = parseArgs({ options: { package: { type: 'string', default: ROOT } } });
@@ -49,6 +50,7 @@ await build({
   }],
 });
 writeFileSync(join(out, 'package.json'), '{ "type": "commonjs" }\n');
+await buildImage(ROOT, out);
 
 for (const [from, mode] of [['wasm/stillframe.wasm', 0o644], ['helper/stillframe-helper', 0o755]]) {
   const path = join(ROOT, from);

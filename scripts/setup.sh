@@ -19,6 +19,8 @@ want wasm-ld lld
 case $goals in *" test "*)
 	want crit criu        # Debian's crit decodes every image set we write
 	want zstd zstd        # packs archives for tests to read
+	want gdb-multiarch gdb-multiarch # opens the core dumps we write
+	want chromium chromium # opens the views we write
 	want setsid util-linux ;;
 esac
 case $goals in *" test "* | *" core-test "* | *fuzz*)

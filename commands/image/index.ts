@@ -2,8 +2,11 @@
 import type { Loaders } from '../index.ts';
 
 export const IMAGE_LOADERS: Loaders = {
+  'image:anonymise': () => import('./anonymise.ts'),
   'image:check': () => import('./check.ts'),
+  'image:core': () => import('./core.ts'),
   'image:decode': () => import('./decode.ts'),
+  'image:diff': () => import('./diff.ts'),
   'image:encode': () => import('./encode.ts'),
   'image:env': () => import('./env.ts'),
   'image:fds': () => import('./fds.ts'),
@@ -16,4 +19,5 @@ export const IMAGE_LOADERS: Loaders = {
   'image:sockets': () => import('./sockets.ts'),
   'image:stats': () => import('./stats.ts'),
   'image:strings': () => import('./strings.ts'),
+  'image:view': () => import('./view.ts'),
 };

@@ -2,9 +2,9 @@
  * Replaces this process by another program (execvp), which Node cannot: `restore --exec-cmd -- COMMAND` makes COMMAND the parent of
  * the restored root task, and it can only be that in this very process.
  */
-import koffi from 'koffi';
 import { constants } from 'node:os';
 import { StillframeError } from '../errors.ts';
+import { loadKoffi } from '../helper/koffi-native.ts';
 import { errnoName } from '../kernel/errno.ts';
 
 /** <linux/fcntl.h> */
@@ -12,6 +12,7 @@ const F_SETFD = 2;
 
 /** Does not return when it succeeds. */
 export function exec(command: readonly string[]): never {
+  const koffi = loadKoffi();
   const libc = koffi.load(null);
   const signal = libc.func('void *signal(int, intptr_t)');
   const execvp = libc.func('int execvp(const char *file, const char **argv)');

@@ -20,7 +20,7 @@ import { describeMapping, describeMappings, refuseMapping, type DumpedMapping, t
 import { processSettings, type ProcessSettings } from '../resources/process/dump.ts';
 import { lostComponents, registersOf, USER32_CS } from '../resources/registers/dump.ts';
 import { NamedFiles } from '../resources/regular/dump.ts';
-import { askScheduling, MASK_SIZE, type SchedFacts } from '../resources/scheduling/dump.ts';
+import { askScheduling, type SchedFacts } from '../resources/scheduling/dump.ts';
 import { mappedMemoryFile } from '../resources/shared-memory/dump.ts';
 import { leaderProgram, threadProgram, type ProcessAnswers, type Questions, type ThreadAnswers } from '../resources/threads/dump.ts';
 import type { DumpContext } from './context.ts';
@@ -143,18 +143,22 @@ function accessOf(mode: number): number {
   }
 }
 
-type Run = (tid: number, program: Program, options: RunOptions) => RanBlock;
+type Run = (tids: readonly number[], program: Program, options: RunOptions) => RanBlock[];
 
 /** Lets every thread run its program. After this the tree was touched, though nothing of it shows. */
-export function askThreads({ living }: Collected, { helper }: DumpContext, run: Run = (tid, program, options) => helper.run(tid, program, options)): void {
+export function askThreads({ living }: Collected, { helper }: DumpContext, run: Run = (tids, program, options) => helper.runEach(tids, program, options)): void {
   for (const one of living) {
     const { task } = one;
     const landing = findLanding(helper, task.pid, task.mappings.map(({ start, end, exec, name }) => ({ start, end, name, executable: exec })));
     const doneSignal = pickDoneSignal(signalSets(task));
     const options = { landing, doneSignal, timeoutMs: RUN_TIMEOUT_MS };
-    const answer = <T>(tid: number, { program, read }: Questions<T>): T => read(run(tid, program, options).check(`dump: thread ${tid} of ${describeTask(task)}`));
-    one.answers = answer(task.pid, leaderProgram(one.timers));
-    for (const tid of task.tids.slice(1)) one.threads.set(tid, answer(tid, threadProgram()));
+    const ask = <T>(tids: readonly number[], { program, read }: Questions<T>): T[] => {
+      if (tids.length === 0) return [];
+      return run(tids, program, options).map((ran, i) => read(ran.check(`dump: thread ${tids[i]} of ${describeTask(task)}`)));
+    };
+    [one.answers] = ask([task.pid], leaderProgram(one.timers));
+    const others = task.tids.slice(1);
+    ask(others, threadProgram()).forEach((answers, i) => one.threads.set(others[i]!, answers));
   }
 }
 
@@ -168,17 +172,15 @@ function signalSets({ threads }: FrozenTask): { caught: bigint; blocked: bigint;
 }
 
 /** What the helper can tell of threads and of the clocks. */
-/** `ownAffinity`: the helper's, which is ours. */
-export interface Outside { readonly ownAffinity: Uint8Array; readonly scheduling: ReadonlyMap<number, SchedFacts>; readonly monotonic: readonly [bigint, bigint]; readonly boottime: readonly [bigint, bigint] }
+export interface Outside { readonly scheduling: ReadonlyMap<number, SchedFacts>; readonly monotonic: readonly [bigint, bigint]; readonly boottime: readonly [bigint, bigint] }
 
 const CLOCK_MONOTONIC = 1, CLOCK_BOOTTIME = 7;
 
-export function askHelper({ living }: Collected, { helper }: DumpContext): Outside {
+/** @param maskSize bytes of a CPU mask of this kernel */
+export function askHelper({ living }: Collected, { helper }: DumpContext, maskSize: number): Outside {
   const program = new Program('helper');
   const readers = new Map<number, (ran: RanBlock) => SchedFacts>();
-  for (const { task } of living) for (const { tid, stat } of task.threads) readers.set(tid, askScheduling(program, tid, stat));
-  const ownMask = program.reserve(MASK_SIZE);
-  const ownSize = program.call('sched_getaffinity', [0, MASK_SIZE, ownMask], { expect: 'any' });
+  for (const { task } of living) for (const { tid, stat } of task.threads) readers.set(tid, askScheduling(program, tid, stat, maskSize));
   program.resource('clocks');
   const times = program.reserve(32);
   program.call('clock_gettime', [CLOCK_MONOTONIC, times], { keep: false });
@@ -186,7 +188,6 @@ export function askHelper({ living }: Collected, { helper }: DumpContext): Outsi
   const ran = helper.local(program).check('dump');
   const clocks = ran.data(times);
   return {
-    ownAffinity: Uint8Array.from(ran.data(ownMask, Math.max(0, Number(ran.result(ownSize))))),
     scheduling: new Map([...readers].map(([tid, read]) => [tid, read(ran)])),
     monotonic: [clocks.readBigUInt64LE(0), clocks.readBigUInt64LE(8)], boottime: [clocks.readBigUInt64LE(16), clocks.readBigUInt64LE(24)],
   };

@@ -1,5 +1,5 @@
 /** From what was collected to the model of the frozen tree. No task is touched here; with `-R` the tree runs again already. */
-import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { create } from '../image/wire.ts';
 import {
   inventory_entry, lsmtype, plugins_entry, pstree_entry, seccomp_entry, timens_entry, timespec,
@@ -14,6 +14,7 @@ import { writeFiles } from './descriptors.ts';
 import type { FrozenTask } from './frozen.ts';
 import { ownIds, type OwnNamespaces } from './ids.ts';
 import type { ChosenPages } from './pages.ts';
+import type { HostFacts } from './probe.ts';
 
 /** CRTOOLS_IMAGES_V1_1. */
 const IMG_VERSION = 2;
@@ -22,14 +23,17 @@ const IMG_VERSION = 2;
 export function newTree(own: OwnNamespaces): FrozenTree {
   return emptyTree(create(inventory_entry, {
     img_version: IMG_VERSION, fdinfo_per_id: true, root_ids: ownIds(own), ns_per_id: true, root_cg_set: OWN_CGROUPS, lsmtype: lsmtype.NO_LSM,
-    network_lock_method: 0, plugins_entry: create(plugins_entry, {}), dump_criu_run_id: randomUUID(),
+    network_lock_method: 0, plugins_entry: create(plugins_entry, {}), dump_criu_run_id: randomUuid(),
   }));
 }
+
+/** From the kernel: node:crypto takes longer to load than a small tree to dump. */
+const randomUuid = (): string => readFileSync('/proc/sys/kernel/random/uuid', 'latin1').trim();
 
 /** Pages by pid: what was chosen and where it was copied. */
 export type PagesOf = ReadonlyMap<number, { readonly chosen: ChosenPages; readonly map: PageMap }>;
 
-export function compose(collected: Collected, outside: Outside, pages: PagesOf, features: bigint, context: DumpContext): void {
+export function compose(collected: Collected, outside: Outside, pages: PagesOf, features: bigint, host: HostFacts, context: DumpContext): void {
   const { tree } = context;
   const living = new Map(collected.living.map((one) => [one.task.pid, one]));
   for (const task of context.tasks) {
@@ -38,7 +42,9 @@ export function compose(collected: Collected, outside: Outside, pages: PagesOf, 
   }
   writeFiles(collected.files, context);
   collected.named.write();
-  tree.own = ownEntry(collected, outside);
+  const own = ownEntry(collected, outside, host.affinity);
+  // kinds may have said something about their files already
+  if (own !== undefined) tree.own = { ...own, files: tree.own?.files ?? own.files };
   tree.seccomp = create(seccomp_entry, {});
   const time = ([tv_sec, tv_nsec]: readonly [bigint, bigint]): timespec => create(timespec, { tv_sec, tv_nsec });
   tree.timens.set(0, create(timens_entry, { monotonic: time(outside.monotonic), boottime: time(outside.boottime) }));

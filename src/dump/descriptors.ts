@@ -27,16 +27,29 @@ export interface OpenFiles {
 
 /** Every descriptor of a task. */
 export function readDescriptors(task: FrozenTask): Descriptor[] {
-  return readProcNumbers(`/proc/${task.pid}/fd`).map((fd) => {
-    const door = `/proc/${task.pid}/fd/${fd}`;
-    return { task, fd, info: parseFdInfo(readProcRecord(`/proc/${task.pid}/fdinfo/${fd}`)), link: readProcLink(door), stat: statSync(door, { bigint: true }) };
-  });
+  return readProcNumbers(`/proc/${task.pid}/fd`).map((fd) => readDescriptor(task, fd));
+}
+
+export function readDescriptor(task: FrozenTask, fd: number): Descriptor {
+  const door = `/proc/${task.pid}/fd/${fd}`;
+  return { task, fd, info: parseFdInfo(readProcRecord(`/proc/${task.pid}/fdinfo/${fd}`)), link: readProcLink(door), stat: statSync(door, { bigint: true }) };
+}
+
+/** Adds what is in flight, which may carry descriptors itself. */
+function withCarried(descriptors: readonly Descriptor[], context: DumpContext): Descriptor[] {
+  const all = [...descriptors];
+  for (let fresh = all as readonly Descriptor[]; fresh.length > 0;) {
+    const from = fresh;
+    fresh = FILE_KINDS.flatMap((kind) => kind.carried?.(from.filter((one) => FILE_KINDS.find((k) => k.claims(one, context)) === kind), context) ?? []);
+    all.push(...fresh);
+  }
+  return all;
 }
 
 /** @param tables descriptors by files_id */
 export function collectFiles(tables: ReadonlyMap<number, readonly Descriptor[]>, context: DumpContext): OpenFiles {
   const files: OpenFile[] = [];
-  for (const descriptors of sameFiles([...tables.values()].flat(), context)) {
+  for (const descriptors of sameFiles(withCarried([...tables.values()].flat(), context), context)) {
     const first = descriptors[0]!;
     const kind = FILE_KINDS.find((k) => k.claims(first, context));
     const refusal = kind === undefined ? { why: nameUnsupported(first.link) } : kind.refuse(first, context);

@@ -91,12 +91,12 @@ class Dump {
       askThreads(collected, context);
       lap('ask threads');
       askFiles(collected.files, context);
-      const outside = askHelper(collected, context);
+      const outside = askHelper(collected, context, host.affinity.length);
       lap('ask helper');
       const pages = this.#pages(context, collected.living.map(({ task, mappings }) => ({ pid: task.pid, mappings })), host.guards);
       lap('pages');
       if (early) this.#release(context.tasks);
-      compose(collected, outside, pages, helper.hello.xfeatures, context);
+      compose(collected, outside, pages, helper.hello.xfeatures, host, context);
       const written = writeTree(images, context.tree);
       log.debug(`Time since the first stop: ${lap('images')}`);
       if (hasScripts(options)) options.scripts.run('post-dump', { initPid: options.pid });

@@ -19,6 +19,7 @@ import { regularFiles } from '../resources/regular/dump.ts';
 import { signalfds } from '../resources/signalfd/dump.ts';
 import { timerfds } from '../resources/timerfd/dump.ts';
 import { terminals } from '../resources/tty/dump.ts';
+import { unixSockets } from '../resources/unix/dump.ts';
 import type { DumpContext } from './context.ts';
 import type { FrozenTask } from './frozen.ts';
 
@@ -30,6 +31,8 @@ export interface Descriptor {
   /** What /proc/PID/fd/N points to. */
   readonly link: string;
   readonly stat: BigIntStats;
+  /** It is not open in the tree but in flight: queued in this socket. `task` is then the helper, which got a copy. */
+  readonly via?: Descriptor;
 }
 
 /** An open file description, with every descriptor of the tree that is it. */
@@ -51,6 +54,8 @@ export interface FileKind {
   claims(descriptor: Descriptor, context: DumpContext): boolean;
   /** What stands in the way of dumping it. */
   refuse(descriptor: Descriptor, context: DumpContext): { readonly why: string; readonly remedy?: string } | undefined;
+  /** Descriptors that are queued in these (SCM_RIGHTS): they too are files of the tree. Asked once for each descriptor. */
+  carried?(own: readonly Descriptor[], context: DumpContext): readonly Descriptor[];
   /** Looks at all its open files, once every open file of the tree is known; may refuse. In the frozen window, nothing is changed yet. */
   collect?(own: readonly OpenFile[], all: readonly OpenFile[], context: DumpContext): void;
   /**
@@ -63,10 +68,11 @@ export interface FileKind {
 }
 
 export const FILE_KINDS: readonly FileKind[] = [
-  memoryFiles, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles,
+  memoryFiles, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets,
 ];
 
-export function describeDescriptor({ task, fd, link }: Descriptor): string {
+export function describeDescriptor({ task, fd, link, via }: Descriptor): string {
+  if (via !== undefined) return `${describeDescriptor(via)}, a descriptor in flight (${link})`;
   return `task ${task.pid} (${task.stat.comm}), fd ${fd} (${link})`;
 }
 

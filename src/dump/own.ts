@@ -10,19 +10,20 @@ const VERSION = 1;
 const USUAL_TIMER_SLACK = 50_000n;
 const USUAL_COREDUMP_FILTER = 0x33;
 
-export function ownEntry({ living }: Collected, outside: Outside): stillframe_entry | undefined {
-  const tasks = living.map((one) => taskEntry(one, outside)).filter((entry) => entry !== undefined);
+/** @param affinity the CPUs we may run on */
+export function ownEntry({ living }: Collected, outside: Outside, affinity: Uint8Array): stillframe_entry | undefined {
+  const tasks = living.map((one) => taskEntry(one, outside, affinity)).filter((entry) => entry !== undefined);
   return tasks.length === 0 ? undefined : create(stillframe_entry, { version: VERSION, writer: STILLFRAME_VERSION, tasks });
 }
 
-function taskEntry({ task, answers, threads, mappings, settings }: CollectedTask, outside: Outside): sf_task_entry | undefined {
+function taskEntry({ task, answers, threads, mappings, settings }: CollectedTask, outside: Outside, usual: Uint8Array): sf_task_entry | undefined {
   const own = task.tids.map((tid) => {
     const slack = (tid === task.pid ? answers : threads.get(tid))?.facts.timerSlack ?? USUAL_TIMER_SLACK;
     const { affinity, ...rest } = outside.scheduling.get(tid)!.own;
     return create(sf_thread_entry, {
       tid, ...rest,
       // a mask that is also ours says nothing
-      affinity: affinity !== undefined && Buffer.compare(affinity, outside.ownAffinity) !== 0 ? affinity : undefined,
+      affinity: affinity !== undefined && Buffer.compare(affinity, usual) !== 0 ? affinity : undefined,
       timer_slack_ns: slack === USUAL_TIMER_SLACK || slack === 0n ? undefined : slack,
     });
   }).filter((entry) => Object.keys(entry).length > 1);

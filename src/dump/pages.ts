@@ -3,8 +3,7 @@
  * files. The page maps that tell what lies where go into the model.
  */
 import { closeSync, ftruncateSync, openSync } from 'node:fs';
-import { create } from '../image/wire.ts';
-import { pagemap_entry } from '../image/schema/index.ts';
+import type { pagemap_entry } from '../image/schema/index.ts';
 import { fileNames, PE_LAZY, PE_PRESENT, type PageMap } from '../image/tree.ts';
 import { PageIs, type Range, type Region } from '../helper/protocol.ts';
 import { canBeLazy, dumpsWhole, guardEntry, holdsPages, type DumpedMapping } from '../resources/memory/dump.ts';
@@ -31,7 +30,7 @@ export interface PageCounts { scanned: bigint; written: bigint; lazy: bigint; sh
 export function choosePages(pid: number, mappings: readonly DumpedMapping[], guards: boolean, { helper }: DumpContext): ChosenPages {
   const wanted = mappings.filter(holdsPages);
   const scanned = wanted.reduce((sum, { entry }) => sum + (entry.end - entry.start) / PAGE_SIZE, 0n);
-  const regions = helper.scan(pid, [{ address: 0n, size: TASK_SIZE }], {
+  const regions = helper.scan(pid, scanRanges(mappings), {
     anyOf: PageIs.PRESENT | PageIs.SWAPPED, noneOf: PageIs.FILE | PageIs.PFNZERO, report: guards ? PageIs.GUARD : PageIs.PRESENT,
   });
   const guarded = guards ? regions.filter((r) => (r.categories & PageIs.GUARD) !== 0n) : [];
@@ -56,6 +55,21 @@ export function choosePages(pid: number, mappings: readonly DumpedMapping[], gua
     }
   }
   return { ranges, guards: joined(guarded).map(({ start, end }) => guardEntry(start, end)), scanned };
+}
+
+/** Holes smaller than this are scanned along: page tables have nothing there, and an older kernel's way is slow only in large ones. */
+const SMALL_HOLE = 64n << 20n;
+
+/** What to scan: few ranges that cover the mappings. */
+function scanRanges(mappings: readonly DumpedMapping[]): Range[] {
+  const ranges: { start: bigint; end: bigint }[] = [];
+  for (const { entry: { start, end } } of mappings) {
+    if (start >= TASK_SIZE) continue;
+    const last = ranges.at(-1);
+    if (last !== undefined && start - last.end < SMALL_HOLE) last.end = end;
+    else ranges.push({ start, end });
+  }
+  return ranges.map(({ start, end }) => ({ address: start, size: end - start }));
 }
 
 function joined(regions: readonly Region[]): { start: bigint; end: bigint }[] {
@@ -117,7 +131,7 @@ export function copyMemoryFiles(path: (name: string) => string, context: DumpCon
 const roundUp = (n: bigint): bigint => (n + PAGE_SIZE - 1n) / PAGE_SIZE * PAGE_SIZE;
 
 function pageMapEntry(vaddr: bigint, pages: bigint, flags: number): pagemap_entry {
-  return create(pagemap_entry, { vaddr, compat_nr_pages: 0, flags, nr_pages: pages });
+  return { vaddr, compat_nr_pages: 0, in_parent: undefined, flags, nr_pages: pages };
 }
 
 function copyTo(path: string, ranges: readonly Range[], copy: (fd: number, ranges: readonly Range[]) => bigint): void {

@@ -8,10 +8,14 @@ export interface HostFacts {
   readonly shmemDevice: bigint;
   /** PAGEMAP_SCAN tells guard pages (Linux 6.15). */
   readonly guards: boolean;
+  /** The CPUs we may run on: the kernel's mask, as long as this kernel makes it. */
+  readonly affinity: Uint8Array;
 }
 
 /** Offset and size of st_dev in struct stat of x86-64 (<asm/stat.h>). */
 const ST_DEV_AT = 0, STAT_SIZE = 144;
+/** Bytes of a CPU mask: 8192 CPUs, the most a kernel is built for. */
+const MASK_SIZE = 1024;
 
 export function probeHost(helper: Helper): HostFacts {
   const program = new Program('helper').resource('memory files');
@@ -19,8 +23,10 @@ export function probeHost(helper: Helper): HostFacts {
   const stat = program.reserve(STAT_SIZE);
   program.call('fstat', [fd, stat], { keep: false });
   program.call('close', [fd], { keep: false });
+  const mask = program.reserve(MASK_SIZE);
+  const size = program.call('sched_getaffinity', [0, MASK_SIZE, mask], { resource: 'CPU affinity' });
   const ran = helper.local(program).check('dump');
-  return { shmemDevice: ran.data(stat).readBigUInt64LE(ST_DEV_AT), guards: tellsGuards(helper) };
+  return { shmemDevice: ran.data(stat).readBigUInt64LE(ST_DEV_AT), guards: tellsGuards(helper), affinity: Uint8Array.from(ran.data(mask, Number(ran.result(size)))) };
 }
 
 function tellsGuards(helper: Helper): boolean {

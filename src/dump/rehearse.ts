@@ -17,7 +17,7 @@ import type { HostFacts } from './probe.ts';
 import { seizeTree } from './seize.ts';
 
 /** More bring nothing that the wall time would be worth. */
-const TIMES = 6;
+const TIMES = 5;
 
 export function rehearse(options: DumpOptions, helper: Helper, own: OwnNamespaces, host: HostFacts): void {
   for (let i = 0; i < TIMES; i++) {
@@ -33,9 +33,9 @@ function once(options: DumpOptions, helper: Helper, own: OwnNamespaces, host: Ho
   const context = new DumpContext(options, SILENT, helper, newTree(own), host.shmemDevice);
   context.tasks = seizeTree({ seize: (tids) => tids.map((tid) => ({ tid, status: 0, waitStatus: 0, stopSignal: 0, zombie: false, seccompSuspended: true })) }, helper.pid, 0);
   const collected = collect(context, own, (tids) => tids.map(noState));
-  askThreads(collected, context, (_tid, program) => helper.local(program));
+  askThreads(collected, context, (tids, program) => tids.map(() => helper.local(program)));
   askFiles(collected.files, context);
-  askHelper(collected, context);
+  askHelper(collected, context, host.affinity.length);
   const counts = { scanned: 0n, written: 0n, lazy: 0n, sharedScanned: 0n, sharedWritten: 0n, copyMs: 0 };
   for (const { task, mappings } of collected.living) copyPages(task.pid, choosePages(task.pid, mappings, host.guards, context), () => '/dev/null', context, counts);
   copyMemoryFiles(() => '/dev/null', context, counts);

@@ -2,17 +2,11 @@
  * The C library through koffi: only what the helper's client needs. Loaded at first use, so that what only reads images
  * never touches native code.
  */
-import { createRequire } from 'node:module';
 import { StillframeError } from '../errors.ts';
 import { errnoName } from '../kernel/errno.ts';
+import { loadKoffi, type Koffi } from './koffi-native.ts';
 
 type Native = (...args: unknown[]) => number;
-
-interface Koffi {
-  load(path: string | null): { func(declaration: string): Native };
-  address(bytes: Uint8Array): bigint;
-  errno(): number;
-}
 
 export interface Libc {
   /** Two ends of a stream, both close-on-exec. */
@@ -52,7 +46,7 @@ export function loadLibc(): Libc {
 function bind(): Libc {
   let koffi: Koffi;
   try {
-    koffi = createRequire(import.meta.url)('koffi') as Koffi;
+    koffi = loadKoffi();
   } catch (cause) {
     throw new StillframeError({
       doing: 'start helper', where: 'koffi', why: cause instanceof Error ? cause.message : String(cause), cause,

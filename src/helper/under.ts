@@ -3,11 +3,11 @@
  * caller: `restore -S`. This process becomes the helper (execve: same pid, same parent), whose first request, already in its socket,
  * starts the supervisor again below it.
  */
-import { createRequire } from 'node:module';
 import { StillframeError } from '../errors.ts';
 import { errnoName } from '../kernel/errno.ts';
 import { Op, Program } from '../program/program.ts';
 import { loadLibc } from './koffi.ts';
+import { loadKoffi } from './koffi-native.ts';
 import * as p from './protocol.ts';
 
 /** In the environment of a supervisor below its helper: the descriptor of its end of the socket pair. */
@@ -27,7 +27,7 @@ interface Native {
 }
 
 function native(): Native {
-  const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+  const koffi = loadKoffi();
   const lib = koffi.load(null);
   return {
     fcntl: lib.func('int fcntl(int, int, int)') as Native['fcntl'],

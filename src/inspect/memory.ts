@@ -76,8 +76,9 @@ export class AddressSpace {
   readonly #chain: OpenSet[];
   readonly #files = new Map<string, ByteFile>();
 
-  constructor(readonly set: OpenSet, readonly task: Task) {
-    this.mappings = mappingsOf(set.tree, task);
+  /** @param mappings those of the task in another set of the chain, where this one has only pages (a pre-dump) */
+  constructor(readonly set: OpenSet, readonly task: Task, mappings?: readonly Mapping[]) {
+    this.mappings = mappings ?? mappingsOf(set.tree, task);
     this.pageSize = BigInt(set.loaded.pageSize);
     this.mapName = `pagemap-${task.pid}.img`;
     this.#chain = set.chain;
@@ -119,14 +120,15 @@ export class AddressSpace {
     for (const run of this.runs(from, to)) {
       if (run.state !== 'stored') continue;
       for (let at = run.start; at < run.end;) {
-        const bytes = await this.#bytes(run, at, Number(run.end - at < PIECE ? run.end - at : PIECE));
+        const bytes = await this.bytesOf(run, at, Number(run.end - at < PIECE ? run.end - at : PIECE));
         yield { start: at, bytes };
         at += BigInt(bytes.length);
       }
     }
   }
 
-  async #bytes(run: PageRun, at: bigint, length: number): Promise<Uint8Array> {
+  /** Bytes of a stored run: `length` of them from address `at` on. */
+  async bytesOf(run: Pick<PageRun, 'start' | 'link' | 'file' | 'offset'>, at: bigint, length: number): Promise<Uint8Array> {
     const key = `${run.link}/${run.file}`;
     let file = this.#files.get(key);
     if (file === undefined) {
@@ -159,7 +161,7 @@ export class AddressSpace {
       const at = clamp(run.start - address, length);
       const end = clamp(run.end - address, length);
       known.fill(run.state === 'stored' ? 1 : 0, at, end);
-      if (run.state === 'stored') bytes.set(await this.#bytes(run, run.start, end - at), at);
+      if (run.state === 'stored') bytes.set(await this.bytesOf(run, run.start, end - at), at);
     }
     return { bytes, known };
   }

@@ -15,10 +15,8 @@ export interface Mapping {
   readonly name: string;
   /** `/proc/PID/map_files/` entry: the two addresses as the kernel prints them there. */
   readonly range: string;
-  /** Two-letter names. */
+  /** Two-letter names of VmFlags; none in maps. Mappings with the same flags have the same list. */
   readonly flags: readonly string[];
-  /** kB of anonymous memory in it, present or swapped out. 0: it holds no private page of its own. */
-  readonly anonymous: number;
 }
 
 /** @throws RangeError on a line the kernel does not write */
@@ -29,39 +27,48 @@ export function parseSmaps(text: string): Mapping[] {
     const flagsAt = text.indexOf('\nVmFlags: ', headEnd);
     const next = text.indexOf('\n', flagsAt + 1);
     if (headEnd < 0 || flagsAt < 0 || next < 0) throw new RangeError(`smaps ends inside a mapping: ${JSON.stringify(text.slice(at, at + 80))}`);
-    const flags = text.slice(flagsAt + 10, next).trimEnd();
-    mappings.push({
-      ...parseMapsLine(text.slice(at, headEnd)),
-      flags: flags === '' ? [] : flags.split(' '),
-      anonymous: kilobytes(text, '\nAnonymous:', headEnd, flagsAt) + kilobytes(text, '\nSwap:', headEnd, flagsAt),
-    });
+    mappings.push(parseHead(text.slice(at, headEnd), flagsOf(text.slice(flagsAt + 10, next))));
     at = next + 1;
   }
   return mappings;
 }
 
-/** One line of `/proc/PID/maps`, which is also the head of a mapping in smaps. */
-export function parseMapsLine(line: string): Omit<Mapping, 'flags' | 'anonymous'> {
-  const f = line.split(' ', 5);
-  const [range, prot, offset, device, inode] = f;
-  const dash = range?.indexOf('-') ?? -1;
-  if (dash < 0 || prot?.length !== 4 || offset === undefined || device === undefined || inode === undefined) {
-    throw new RangeError(`not a line of maps: ${JSON.stringify(line)}`);
+/** There are few combinations of flags, and thousands of mappings. */
+const flagLists = new Map<string, readonly string[]>();
+
+function flagsOf(text: string): readonly string[] {
+  let list = flagLists.get(text);
+  if (list === undefined) {
+    const names = text.trimEnd();
+    flagLists.set(text, list = names === '' ? [] : names.split(' '));
   }
-  const start = range!.slice(0, dash);
-  const end = range!.slice(dash + 1);
-  const fixed = range!.length + prot.length + offset.length + device.length + inode.length + 5;
+  return list;
+}
+
+/** One line of `/proc/PID/maps`. */
+export function parseMapsLine(line: string): Mapping {
+  return parseHead(line, []);
+}
+
+/** `00400000-00401000 r-xp 00001000 fe:00 77      /a/file`: fields end at single spaces, then spaces up to the name. */
+function parseHead(line: string, flags: readonly string[]): Mapping {
+  const dash = line.indexOf('-');
+  const a = line.indexOf(' ', dash);
+  const b = line.indexOf(' ', a + 1);
+  const c = line.indexOf(' ', b + 1);
+  const d = line.indexOf(' ', c + 1);
+  if (dash < 0 || a < 0 || b !== a + 5 || c < 0 || d < 0) throw new RangeError(`not a line of maps: ${JSON.stringify(line)}`);
+  const e = line.indexOf(' ', d + 1);
+  const start = line.slice(0, dash);
+  const end = line.slice(dash + 1, a);
+  const offset = line.slice(b + 1, c);
+  const inode = line.slice(d + 1, e < 0 ? line.length : e);
   return {
     start: BigInt(`0x${start}`), end: BigInt(`0x${end}`),
-    read: prot[0] === 'r', write: prot[1] === 'w', exec: prot[2] === 'x', shared: prot[3] === 's',
-    offset: BigInt(`0x${offset}`), device, inode: BigInt(inode), name: line.slice(fixed).trimStart(),
-    range: `${unpadded(start)}-${unpadded(end)}`,
+    read: line[a + 1] === 'r', write: line[a + 2] === 'w', exec: line[a + 3] === 'x', shared: line[a + 4] === 's',
+    offset: offset === '00000000' ? 0n : BigInt(`0x${offset}`), device: line.slice(c + 1, d), inode: inode === '0' ? 0n : BigInt(inode),
+    name: e < 0 ? '' : line.slice(e).trimStart(), range: start[0] === '0' || end[0] === '0' ? `${unpadded(start)}-${unpadded(end)}` : line.slice(0, a), flags,
   };
 }
 
 const unpadded = (hex: string): string => hex.replace(/^0+(?=.)/u, '');
-
-function kilobytes(text: string, key: string, from: number, to: number): number {
-  const at = text.indexOf(key, from - 1);
-  return at < 0 || at > to ? 0 : parseInt(text.slice(at + key.length, at + key.length + 24), 10);
-}

@@ -12,6 +12,8 @@ export interface PlanOptions {
   readonly shellJob: boolean;
   /** The root's parent is the restoring process, not the helper. */
   readonly parentIsCaller: boolean;
+  /** --ext-unix-sk: sockets may connect to peers outside of the tree. */
+  readonly extUnixSk?: boolean;
 }
 
 export class RestoreContext {

@@ -32,9 +32,12 @@ export function firstPlaces(context: RestoreContext): ReadonlyMap<number, Place>
   return found;
 }
 
-/** Description ids that some task's table refers to. */
+/** Description ids that some task's table refers to, or that are in flight in one of those. */
 export function referenced(context: RestoreContext): Set<number> {
-  return new Set(firstPlaces(context).keys());
+  const found = new Set(firstPlaces(context).keys());
+  const { socket_queues: queues } = context.tree;
+  if (queues.length > 0) for (const id of found) for (const { entry } of queues) if (entry.id_for === id) for (const { rights } of entry.scm) for (const carried of rights) found.add(carried);
+  return found;
 }
 
 /** When a task of the tree has to open a description itself; undefined: the helper can. */
@@ -93,6 +96,7 @@ export function openDescriptions(context: RestoreContext): void {
   }
   const last = [...kinds].sort(([a], [b]) => Number(a.opensLast ?? false) - Number(b.opensLast ?? false));
   for (const [kind, list] of last) kind.open(list, context);
+  for (const [kind] of last) kind.settle?.(context);
 }
 
 /** clone flags by which a child shares its parent's tables. */

@@ -5,6 +5,7 @@
 import type { Task } from '../image/tree.ts';
 import { childrenOf, rootTask } from '../image/tree.ts';
 import type { RestoreContext } from './context.ts';
+import { findStandIns, type StandIn } from './leaders.ts';
 
 export interface Job { readonly sid: number; readonly pgid: number }
 
@@ -12,6 +13,8 @@ export class Jobs {
   /** By pid, as they will be: with -j the outer session and group are the restoring process's. */
   readonly of = new Map<number, Job>();
   readonly #born = new Map<number, number | undefined>();
+  /** Who takes the number of a leader that is gone. */
+  readonly standIns: readonly StandIn[] = [];
 
   constructor(readonly context: RestoreContext) {
     const { tree, host, options } = context;
@@ -29,13 +32,32 @@ export class Jobs {
         'Restore it with -j (--shell-job) to put it into the session of this terminal');
       return;
     }
+    const outerSid = this.job(root.pid).sid === root.pid ? undefined : host.sid;
+    const { standIns, unfounded } = findStandIns(tree, root, this.of, { sid: outerSid, groups: [host.pgid, host.sid] });
+    this.standIns = standIns;
+    for (const { pid, why, remedy } of unfounded) context.refuse(`task ${pid}`, why, remedy);
     this.#check(root);
   }
+
+  /** Those who are made by a task. */
+  standInsOf(pid: number): StandIn[] { return this.standIns.filter(({ host }) => host === pid); }
+
+  /** The stand-in for the leader of the session that a task is born in, if it is born by one. */
+  bornBy(pid: number): StandIn | undefined { return this.standIns.find(({ members }) => members.some((task) => task.pid === pid)); }
 
   job(pid: number): Job {
     const job = this.of.get(pid);
     if (job === undefined) throw new RangeError(`no task ${pid}`);
     return job;
+  }
+
+  /** Whether nobody of its session outside of its process group is the parent of one in it (setpgid(2)); of the root's parent nothing is known. */
+  orphaned({ pid }: Task): boolean {
+    const { sid, pgid } = this.job(pid);
+    return ![...this.context.tree.tasks.values()].some(({ pid: member, item }) => {
+      const [own, parent] = [this.job(member), this.of.get(item.ppid)];
+      return own.pgid === pgid && parent !== undefined && parent.sid === sid && parent.pgid !== pgid;
+    });
   }
 
   founds(pid: number): boolean { return this.job(pid).sid === pid; }
@@ -45,7 +67,7 @@ export class Jobs {
     if (this.#born.has(task.pid)) return this.#born.get(task.pid);
     const { sid } = this.job(task.pid);
     let wanted: number | undefined = sid;
-    if (sid === task.pid) {
+    if (sid === task.pid || this.bornBy(task.pid) !== undefined) {
       wanted = undefined;
       for (const child of childrenOf(this.context.tree, task.pid)) {
         const needs = this.born(child);
@@ -63,21 +85,16 @@ export class Jobs {
   }
 
   #check(root: Task): void {
-    const { tree, host } = this.context;
-    const outerSid = this.job(root.pid).sid === root.pid ? undefined : host.sid;
+    const { tree } = this.context;
     const visit = (task: Task): void => {
-      const { sid, pgid } = this.job(task.pid);
+      const { sid } = this.job(task.pid);
       for (const child of childrenOf(tree, task.pid)) {
         const wanted = this.born(child);
         if (wanted !== undefined && wanted !== sid && wanted !== this.born(task)) {
-          this.context.refuse(`task ${child.pid}`, `its session ${wanted} is not the one of its parent (task ${task.pid})`,
-            'Sessions whose leader is gone cannot be restored yet');
+          this.context.refuse(`task ${child.pid}`, `its session ${wanted} is neither its parent's (task ${task.pid}) nor one its parent was ever in`,
+            'This shape of a tree cannot be restored yet');
         }
         visit(child);
-      }
-      const leader = tree.tasks.get(pgid);
-      if (pgid !== task.pid && leader === undefined && !(sid === outerSid && (pgid === host.pgid || pgid === host.sid))) {
-        this.context.refuse(`task ${task.pid}`, `the leader of its process group ${pgid} is not part of the tree`, 'Process groups whose leader is gone cannot be restored yet');
       }
     };
     visit(root);

@@ -18,6 +18,7 @@ import { memoryFiles } from '../resources/shared-memory/restore.ts';
 import { signalfds } from '../resources/signalfd/restore.ts';
 import { timerfds } from '../resources/timerfd/restore.ts';
 import { terminals } from '../resources/tty/restore.ts';
+import { unixSockets } from '../resources/unix/restore.ts';
 
 /** When a task can open what only a task can: once all processes of the tree exist, or all their threads. */
 export type Stage = 'processes' | 'threads';
@@ -31,6 +32,8 @@ export interface FileKind {
   check(files: readonly file_entry[], context: RestoreContext): void;
   /** Adds the steps to `context.local` that open these descriptions, and puts each into `context.files`. */
   open(files: readonly file_entry[], context: RestoreContext): void;
+  /** Called once, when the descriptions of every kind are open: what one description needs of others. */
+  settle?(context: RestoreContext): void;
   /** Its descriptions are opened after those of other kinds: it would see those being opened. */
   readonly opensLast?: boolean;
   /** When the helper cannot open this description, and the task that has it first must: when. */
@@ -42,7 +45,7 @@ export interface FileKind {
 }
 
 export const FILE_KINDS: readonly FileKind[] = [
-  regularFiles, pipes, memoryFiles, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles,
+  regularFiles, pipes, memoryFiles, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets,
 ];
 
 const TYPE_NAMES = new Map<number, string>(Object.entries(fd_types).map(([name, type]) => [type, name]));

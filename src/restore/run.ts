@@ -202,17 +202,20 @@ export class RestoreRun {
 
   /** Lets all go at once; what was stopped stays stopped. */
   #resume(): void {
-    const stopped: number[] = [], running: number[] = [];
+    // those that stop first, so that nobody who runs finds them running
+    const bySignal = new Map<number, number[]>();
     for (const { parks, pid, tid, takeover } of this.plan.blocks) {
       if (!parks) continue;
-      const stop = takeover!.stopSignal !== 0 || (this.options.leaveStopped && pid === tid);
-      (stop ? stopped : running).push(tid);
+      const signal = takeover!.stopSignal !== 0 ? takeover!.stopSignal : this.options.leaveStopped && pid === tid ? SIG.STOP : 0;
+      const tids = bySignal.get(signal);
+      if (tids === undefined) bySignal.set(signal, [tid]);
+      else tids.push(tid);
     }
-    const results = [...(stopped.length === 0 ? [] : this.helper.detach(stopped, { signal: SIG.STOP })), ...(running.length === 0 ? [] : this.helper.detach(running))];
-    const at = results.findIndex((status) => status !== 0);
-    if (at < 0) return;
-    const tid = [...stopped, ...running][at]!;
-    throw new StillframeError({ doing, where: `thread ${tid}`, why: `it could not be let go: ${errnoName(-results[at]!)}` });
+    for (const [signal, tids] of [...bySignal].sort(([a], [b]) => b - a)) {
+      const results = this.helper.detach(tids, { signal });
+      const at = results.findIndex((status) => status !== 0);
+      if (at >= 0) throw new StillframeError({ doing, where: `thread ${tids[at]}`, why: `it could not be let go: ${errnoName(-results[at]!)}` });
+    }
   }
 
   /** Kills what was made, and waits until it is gone. Only tasks that are known to be ours. */

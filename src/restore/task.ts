@@ -14,7 +14,7 @@ import { addLocks } from '../resources/locks/restore.ts';
 import { addLayout } from '../resources/memory/layout.ts';
 import { TaskMemory } from '../resources/memory/restore.ts';
 import { encodeExtendedState, encodeRegisters } from '../resources/registers/restore.ts';
-import { addActions, addDrainChildSignals, ALL_SIGNALS } from '../resources/signals/restore.ts';
+import { addActions, addDrainChildSignals, ALL_SIGNALS, stopsWith } from '../resources/signals/restore.ts';
 import { addControllingTerminal, addForegroundGroup } from '../resources/tty/pair.ts';
 import { addThreadState, commOf } from '../resources/threads/restore.ts';
 import { addTimers } from '../resources/timers/restore.ts';
@@ -22,6 +22,7 @@ import { BlockPlan, type RemoteCall } from './block.ts';
 import type { RestoreContext } from './context.ts';
 import { sharing, stagesOf } from './descriptors.ts';
 import type { Jobs } from './jobs.ts';
+import type { StandIn } from './leaders.ts';
 import type { Range } from './page-runs.ts';
 import { DescriptorTable } from './table.ts';
 
@@ -39,6 +40,8 @@ const BARRIER_OPENED = 3;
 const BARRIER_THREADS = 4;
 /** The same as BARRIER_OPENED, of what was opened once threads existed. */
 const BARRIER_OPENED_LATE = 5;
+/** All have joined their groups: only met when somebody stands in for a leader that is gone. */
+const BARRIER_JOINED = 6;
 /** Where struct rseq has rseq_cs. */
 const RSEQ_CS_AT = 8n;
 const ESRCH = 3, ECHILD = 10;
@@ -61,7 +64,10 @@ export class TreeCompiler {
   readonly #alive: number;
 
   /** How many arrive at each barrier, in order. */
-  get parties(): number[] { return [this.context.tree.tasks.size, ...Array.from({ length: BARRIER_OPENED_LATE }, () => this.#alive)]; }
+  get parties(): number[] { 
+    const all = this.context.tree.tasks.size + this.jobs.standIns.length;
+    return [all, ...Array.from({ length: BARRIER_OPENED_LATE }, () => this.#alive), all];
+  }
 
   /** Compiles a task and all below it; parents first. Result: the task's block. */
   compile(task: Task, parent: Task | undefined): BlockPlan {
@@ -96,7 +102,7 @@ export class TreeCompiler {
     const { context, jobs } = this;
     const shares = parent === undefined ? 0 : sharing(task, parent);
     if ((shares & CLONE.FILES) === 0) this.#closeAll(p, parent === undefined);
-    const children = childrenOf(context.tree, task.pid);
+    const children = childrenOf(context.tree, task.pid).filter((c) => jobs.bornBy(c.pid) === undefined);
     const [early, late] = [children.filter((c) => jobs.early(c, task)), children.filter((c) => !jobs.early(c, task))];
     const deadFirst = (list: Task[]): [Task[], Task[]] => [list.filter((c) => !isAlive(c)), list.filter(isAlive)];
     const [earlyDead, earlyAlive] = deadFirst(early);
@@ -111,8 +117,14 @@ export class TreeCompiler {
     if (!foundsNow) this.#found(p, task);
     if (!foundsNow) this.#spawn(p, task, lateDead);
     this.#spawn(p, task, lateAlive);
+    const standIns = jobs.standInsOf(task.pid);
+    for (const standIn of standIns) this.#standIn(p, task, standIn);
     this.#group(p, task);
-    this.#awaitZombies(p, children.filter((c) => !isAlive(c)));
+    for (const { pid } of standIns) {
+      p.resource(`process ${pid}, which stood in for a leader that is gone`).call('waitid', [WAIT.P_PID, pid, 0, WAIT.EXITED, 0], { keep: false });
+    }
+    if (standIns.length > 0) addDrainChildSignals(p);
+    this.#awaitZombies(p, childrenOf(context.tree, task.pid).filter((c) => !isAlive(c)));
     if ((shares & CLONE.VM) === 0) this.#memory.get(task.pid)?.finish(p);
     const table = (shares & CLONE.FILES) === 0 ? new DescriptorTable(p, context, task) : undefined;
     table?.takeOpened();
@@ -151,13 +163,13 @@ export class TreeCompiler {
     p.call('close_range', [pidfd + 1, 0xffff_ffff, 0], { keep: false });
   }
 
-  #spawn(p: Program, parent: Task, children: readonly Task[]): void {
+  #spawn(p: Program, parent: Task, children: readonly Task[], how = 0): void {
     for (const child of children) {
       const block = this.compile(child, parent);
       const shares = sharing(child, parent);
       p.resource(`child ${child.pid}`);
       const tid = p.data(Buffer.from(Uint32Array.of(child.pid).buffer));
-      p.control((shares & CLONE.VM) !== 0 ? Op.THREAD : Op.SPAWN, [shares, SIG.CHLD, tid, 1, block.arg, 0], {
+      p.control((shares & CLONE.VM) !== 0 ? Op.THREAD : Op.SPAWN, [shares | how, (how & CLONE.PARENT) !== 0 ? 0 : SIG.CHLD, tid, 1, block.arg, 0], {
         keep: false, expect: { equals: child.pid }, remedy: spawnRemedy(child.pid),
       });
     }
@@ -176,6 +188,24 @@ export class TreeCompiler {
     if (pgid === task.pid && sid !== task.pid) p.call('setpgid', [0, 0], { keep: false });
     p.barrier(BARRIER_GROUPS);
     if (pgid !== task.pid) p.call('setpgid', [0, pgid], { keep: false, remedy: { EPERM: `Process group ${pgid} is in another session` } });
+    if (this.jobs.standIns.length > 0) p.barrier(BARRIER_JOINED);
+  }
+
+  /** Makes a process that founds the session or group of a leader that is gone, and ends when all have joined. */
+  #standIn(p: Program, host: Task, { pid, founds, members }: StandIn): void {
+    const s = new Program(`stand-in for ${founds} leader ${pid}`);
+    const block = new BlockPlan(s, pid, pid, false);
+    this.blocks.push(block);
+    this.#begin(s, host);
+    s.resource(founds);
+    if (founds === 'session') s.call('setsid', [], { keep: false, expect: { equals: pid } });
+    else s.call('setpgid', [0, 0], { keep: false });
+    this.#spawn(s, host, members, CLONE.PARENT);
+    s.barrier(BARRIER_GROUPS);
+    s.barrier(BARRIER_JOINED);
+    s.call('exit_group', [0], { keep: false });
+    p.resource(`process ${pid}, which stands in for a ${founds} leader that is gone`);
+    p.control(Op.SPAWN, [0, SIG.CHLD, p.data(Buffer.from(Uint32Array.of(pid).buffer)), 1, block.arg, 0], { keep: false, expect: { equals: pid }, remedy: spawnRemedy(pid) });
   }
 
   #addMemory(p: Program, task: Task, parent: Task | undefined, shares: number): void {
@@ -274,7 +304,7 @@ export class TreeCompiler {
       xstate: encodeExtendedState(core.thread_info!, this.context.host.xstate),
       calls,
       rseqCs: rseq?.rseq_cs_pointer === undefined || rseq.rseq_cs_pointer === 0n ? undefined : { address: rseq.rseq_abi_pointer + RSEQ_CS_AT, value: rseq.rseq_cs_pointer },
-      stopSignal: stopped && leader ? task.core.tc?.stop_signo ?? SIG.STOP : 0,
+      stopSignal: leader ? stopsWith(task, stopped, this.jobs.orphaned(task)) : 0,
     };
   }
 

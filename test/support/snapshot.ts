@@ -50,7 +50,7 @@ export function snapshot(root: number, { acrossRestore = false }: SnapshotOption
     for (const tid of tidsOf(pid)) {
       const status = read(`/proc/${pid}/task/${tid}/status`);
       for (const name of STATUS) {
-        if (/^State:\s+[ZX]/m.test(status) && /Pnd$/.test(name)) continue; // what killed it is nobody's any more
+        if (/^State:\s+[ZX]/m.test(status) && /^S(ig|hd)/.test(name)) continue; // a dead task has no use for signals
         if (acrossRestore && (name === 'State' || (name === 'PPid' && pid === root))) continue;
         let value = new RegExp(`^${name}:[ \t]*(.*)$`, 'm').exec(status)?.[1] ?? '(none)';
         if (name === 'State') value = value.replace(/^[RSD] .*/, 'running or asleep');

@@ -72,6 +72,22 @@ export type sf_sockopt_entry = Message<typeof sf_sockopt_entry>;
 export const sf_epoll_entry = message('sf_epoll_entry', { index: req.uint32(1), tfd: req.uint32(2), file: req.uint32(3) });
 export type sf_epoll_entry = Message<typeof sf_epoll_entry>;
 
+/** What came with a message waiting in a socket's queue. `index` is its place among those of that socket in sk-queues. */
+export const sf_packet_entry = message('sf_packet_entry', {
+  index: req.uint32(1),
+  /** SCM_CREDENTIALS; a pid of the dumping process's namespace. */
+  pid: opt.uint32(2),
+  uid: opt.uint32(3),
+  gid: opt.uint32(4),
+  /** The sender's sun_path, when it had a name. */
+  address: opt.bytes(5),
+});
+export type sf_packet_entry = Message<typeof sf_packet_entry>;
+
+/** Whom a socket names as its peer (SO_PEERCRED). */
+export const sf_peer_entry = message('sf_peer_entry', { pid: req.uint32(1), uid: req.uint32(2), gid: req.uint32(3) });
+export type sf_peer_entry = Message<typeof sf_peer_entry>;
+
 /** One open file description, by its id in the files image. */
 export const sf_file_entry = message('sf_file_entry', {
   id: req.uint32(1),
@@ -83,6 +99,11 @@ export const sf_file_entry = message('sf_file_entry', {
   /** An eventfd made with EFD_SEMAPHORE. */
   semaphore: opt.bool(20),
   epoll: rep.msg(21, () => sf_epoll_entry),
+  /** A socket's queue. */
+  packets: rep.msg(40, () => sf_packet_entry),
+  peer: opt.msg(41, () => sf_peer_entry),
+  /** A listening socket: inodes of those that wait to be accepted, the first one first. */
+  pending: rep.uint32(42),
 });
 export type sf_file_entry = Message<typeof sf_file_entry>;
 

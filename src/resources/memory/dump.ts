@@ -3,7 +3,7 @@
  * What cannot be dumped is refused by name. Page contents are ../../dump/pages.ts's.
  */
 import { create } from '../../image/wire.ts';
-import { mm_entry, sf_vma_flags_entry, sf_vma_name_entry, vma_entry } from '../../image/schema/index.ts';
+import { mm_entry, sf_vma_flags_entry, sf_vma_name_entry, type vma_entry } from '../../image/schema/index.ts';
 import { textOf } from '../../image/text.ts';
 import type { Mapping } from '../../proc/smaps.ts';
 import type { ProcStat } from '../../proc/stat.ts';
@@ -39,9 +39,37 @@ export function describeMapping({ range, name }: Mapping): string {
   return name === '' ? `mapping ${range}` : `mapping ${range} ${name}`;
 }
 
+/** What VmFlags come to; worked out once for each list of them (`Mapping.flags` is shared). */
+interface FlagFacts {
+  /** Flags of mmap(2). */
+  readonly map: number;
+  /** Bits of `madv`. */
+  readonly advice: bigint;
+  /** One of them may stand in the way of a dump. */
+  readonly suspect: boolean;
+}
+const facts = new WeakMap<readonly string[], FlagFacts>();
+const SUSPECT: ReadonlySet<string> = new Set(['ht', 'ss', 'um', 'uw', 'ui', 'io', 'pf']);
+
+function factsOf(flags: readonly string[]): FlagFacts {
+  let known = facts.get(flags);
+  if (known === undefined) {
+    let map = 0;
+    let advice = 0n;
+    for (const name of flags) {
+      map |= FLAG_OF[name] ?? 0;
+      const given = ADVICE_OF[name];
+      if (given !== undefined) advice |= 1n << given;
+    }
+    facts.set(flags, known = { map, advice, suspect: flags.some((name) => SUSPECT.has(name)) });
+  }
+  return known;
+}
+
 /** What stands in the way of dumping it, from what smaps says. */
 export function refuseMapping(mapping: Mapping): MappingRefusal | undefined {
   const { name, flags, shared } = mapping;
+  if (name === '' && !factsOf(flags).suspect) return undefined;
   const has = (flag: string): boolean => flags.includes(flag);
   if (has('ht')) return { why: 'huge pages (MAP_HUGETLB) are not supported yet' };
   if (name.startsWith('/SYSV')) return { why: 'System V shared memory is not supported yet', remedy: 'Detach the segment (shmdt) before the dump' };
@@ -75,21 +103,17 @@ export function describeMappings(mappings: readonly Mapping[], file: (mapping: M
 }
 
 function entryOf(mapping: Mapping, file: MappedFile | undefined): vma_entry {
-  let flags = mapping.shared ? MAP.SHARED : MAP.PRIVATE;
-  let madv = 0n;
-  for (const name of mapping.flags) {
-    flags |= FLAG_OF[name] ?? 0;
-    const advice = ADVICE_OF[name];
-    if (advice !== undefined) madv |= 1n << advice;
-  }
+  const { map, advice } = factsOf(mapping.flags);
+  let flags = map | (mapping.shared ? MAP.SHARED : MAP.PRIVATE);
   if (flags & MAP.DROPPABLE) flags &= ~MAP.PRIVATE;
   if (file === undefined) flags |= MAP.ANONYMOUS;
   const prot = (mapping.read ? PROT.READ : 0) | (mapping.write ? PROT.WRITE : 0) | (mapping.exec ? PROT.EXEC : 0);
-  return create(vma_entry, {
+  // written out, not create(): all of them have one shape, and there may be many thousands
+  return {
     start: mapping.start, end: mapping.end, pgoff: mapping.offset, shmid: file === undefined ? 0n : BigInt(file.id),
     prot, flags, status: statusOf(mapping, file), fd: -1n,
-    madv: madv === 0n ? undefined : madv, fdflags: file?.access,
-  });
+    madv: advice === 0n ? undefined : advice, fdflags: file?.access,
+  };
 }
 
 function statusOf(mapping: Mapping, file: MappedFile | undefined): number {
@@ -106,7 +130,7 @@ function statusOf(mapping: Mapping, file: MappedFile | undefined): number {
 
 /** A range covered by MADV_GUARD_INSTALL: the format keeps them as entries of their own, after all mappings. */
 export function guardEntry(start: bigint, end: bigint): vma_entry {
-  return create(vma_entry, { start, end, pgoff: 0n, shmid: 0n, prot: 0, flags: 0, status: VMA.GUARD, fd: -1n });
+  return { start, end, pgoff: 0n, shmid: 0n, prot: 0, flags: 0, status: VMA.GUARD, fd: -1n, madv: undefined, fdflags: undefined };
 }
 
 /** Whether the private pages of a mapping go into the image. */
@@ -129,6 +153,7 @@ export function canBeLazy({ entry }: DumpedMapping): boolean {
 /** Names given to anonymous mappings (PR_SET_VMA_ANON_NAME), for our own image. */
 export function namesOf(mappings: readonly DumpedMapping[]): sf_vma_name_entry[] {
   return mappings.flatMap(({ mapping: { start, end, name } }) => {
+    if (!name.startsWith('[anon')) return [];
     const given = /^\[anon(?:_shmem)?:(.*)\]$/su.exec(name)?.[1];
     return given === undefined ? [] : [create(sf_vma_name_entry, { start, end, name: textOf(Buffer.from(given, 'latin1')) })];
   });

@@ -90,8 +90,17 @@ export function lostComponents(xstate: Buffer): string[] {
   return [[17, 'AMX tile configuration'], [18, 'AMX tiles'], [19, 'APX registers']].filter(([bit]) => hasBit(inUse, bit as number)).map(([, name]) => name as string);
 }
 
-const words32 = (bytes: Buffer, at: number, n: number): number[] => Array.from({ length: n }, (_, i) => bytes.readUInt32LE(at + 4 * i));
-const words64 = (bytes: Buffer, at: number, n: number): bigint[] => Array.from({ length: n }, (_, i) => bytes.readBigUInt64LE(at + 8 * i));
+function words32(bytes: Buffer, at: number, n: number): number[] {
+  const words = new Array<number>(n);
+  for (let i = 0; i < n; i++) words[i] = bytes.readUInt32LE(at + 4 * i);
+  return words;
+}
+
+function words64(bytes: Buffer, at: number, n: number): bigint[] {
+  const words = new Array<bigint>(n);
+  for (let i = 0; i < n; i++) words[i] = bytes.readBigUInt64LE(at + 8 * i);
+  return words;
+}
 
 function extendedState(x: Buffer, features: bigint): user_x86_fpregs_entry {
   const at = xstateLayout(x.length, features);

@@ -10,9 +10,6 @@ const IOPRIO_WHO_PROCESS = 1;
 /** struct sched_attr (<linux/sched/types.h>), its first 48 bytes: size, policy, flags, nice, priority, runtime, deadline, period. */
 const SCHED_ATTR_SIZE = 56;
 
-/** Bytes of a CPU mask: 8192 CPUs, the most a kernel is built for. */
-export const MASK_SIZE = 1024;
-
 export interface SchedFacts {
   /** The policy, SCHED_RESET_ON_FORK included. */
   readonly policy: number;
@@ -22,18 +19,18 @@ export interface SchedFacts {
   readonly own: Omit<sf_thread_entry, 'tid'>;
 }
 
-/** Steps of the helper, which asks about another thread. */
-export function askScheduling(program: Program, tid: number, stat: ProcStat): (ran: RanBlock) => SchedFacts {
+/** Steps of the helper, which asks about another thread. @param maskSize bytes of a CPU mask of this kernel */
+export function askScheduling(program: Program, tid: number, stat: ProcStat, maskSize: number): (ran: RanBlock) => SchedFacts {
   program.resource(`scheduling of thread ${tid}`);
   const policy = program.call('sched_getscheduler', [tid]);
-  const mask = program.reserve(MASK_SIZE);
-  const maskSize = program.call('sched_getaffinity', [tid, MASK_SIZE, mask], { expect: 'any' });
+  const mask = program.reserve(maskSize);
+  const masked = program.call('sched_getaffinity', [tid, maskSize, mask], { expect: 'any' });
   const ioprio = program.call('ioprio_get', [IOPRIO_WHO_PROCESS, tid], { expect: 'any' });
   const deadline = stat.policy === SCHED_DEADLINE ? program.reserve(SCHED_ATTR_SIZE) : undefined;
   if (deadline !== undefined) program.call('sched_getattr', [tid, deadline, SCHED_ATTR_SIZE, 0], { keep: false });
   return (ran) => {
     const value = Number(ran.result(policy));
-    const size = Number(ran.result(maskSize));
+    const size = Number(ran.result(masked));
     const io = Number(ran.result(ioprio));
     const attr = deadline === undefined ? undefined : ran.data(deadline);
     const realtime = [SCHED_FIFO, SCHED_RR].includes(value & ~SCHED_RESET_ON_FORK);

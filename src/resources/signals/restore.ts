@@ -1,4 +1,5 @@
 /** Signals: actions, queued signals with their siginfo, the alternate stack. The mask is set when a thread is taken over. */
+import type { Task } from '../../image/tree.ts';
 import type { sa_entry, signal_queue_entry, thread_sas_entry } from '../../image/schema/index.ts';
 import { KERNEL_SIGACTION_SIZE, NSIG, SIG, SIGINFO_SIZE, signalName, SIGSET_SIZE, STACK_T_SIZE } from '../../kernel/signals.ts';
 import { SELF_PID, SELF_TID, type Program } from '../../program/program.ts';
@@ -34,11 +35,32 @@ export function addQueue(p: Program, queue: signal_queue_entry | undefined, whos
     const info = Buffer.alloc(SIGINFO_SIZE);
     Buffer.from(siginfo).copy(info, 0, 0, SIGINFO_SIZE);
     const signal = info.readInt32LE(0);
+    if (signal === SIG.STOP) continue; // nothing blocks it: see stopsWith
     p.resource(`pending ${signalName(signal)}`);
     const remedy = { EAGAIN: 'The limit of queued signals (sigpending) is reached: raise it' };
     if (whose === 'task') p.call('rt_sigqueueinfo', [SELF_PID, signal, p.data(info)], { keep: false, remedy });
     else p.call('rt_tgsigqueueinfo', [SELF_PID, SELF_TID, signal, p.data(info)], { keep: false, remedy });
   }
+}
+
+/** Stop signals that a handler or a blocking mask can keep from stopping: SIGTSTP, SIGTTIN, SIGTTOU. */
+const SOFT_STOPS: ReadonlySet<number> = new Set([SIG.TSTP, SIG.TTIN, SIG.TTOU]);
+
+/**
+ * The signal that stops a task when it is let go; 0: it goes on. A task that was stopped stops by the same signal where that would stop it
+ * again, else by SIGSTOP; one that had SIGSTOP pending stops at once, as it was about to.
+ * @param orphaned whether its process group is orphaned: the kernel ignores the soft ones there (setpgid(2))
+ */
+export function stopsWith({ core, item, threads }: Task, stopped: boolean, orphaned: boolean): number {
+  const tc = core.tc;
+  const queues = [tc?.signals_s, ...[...threads.values()].map(({ thread_core }) => thread_core?.signals_p)];
+  const pending = queues.some((queue) => queue?.signals.some(({ siginfo }) => Buffer.from(siginfo).readInt32LE(0) === SIG.STOP));
+  if (!stopped) return pending ? SIG.STOP : 0;
+  const signal = tc?.stop_signo ?? SIG.STOP;
+  const blocked = threads.get(item.pid)?.thread_core?.blk_sigset ?? tc?.blk_sigset ?? 0n;
+  const action = tc?.sigactions[signal - (signal > SIG.STOP ? 3 : signal > SIG.KILL ? 2 : 1)]?.sigaction ?? 0n;
+  const stops = SOFT_STOPS.has(signal) && !orphaned && (blocked >> BigInt(signal - 1) & 1n) === 0n && action === 0n;
+  return stops ? signal : SIG.STOP;
 }
 
 /** Takes away what the making of the tree itself queued: one SIGCHLD stands for any number of them. */
