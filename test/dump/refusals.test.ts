@@ -1,0 +1,100 @@
+/** What cannot be dumped is refused in one list of all reasons; the tree is not touched and the images directory stays empty. */
+import { spawn } from 'node:child_process';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { dump } from '../../src/dump/dump.ts';
+import { RefusedError, type ErrorParts } from '../../src/errors.ts';
+import { SILENT } from '../../src/log.ts';
+import { TestProgram } from '../support/program.ts';
+import { differences, snapshot } from '../support/snapshot.ts';
+import { filesIn, options, rejected, withDirectory } from './support.ts';
+
+interface Row {
+  /** Argument of test/programs/undumpable.c. */
+  readonly what: string;
+  readonly where: RegExp;
+  readonly why: RegExp;
+  readonly remedy?: RegExp;
+}
+
+const ROWS: readonly Row[] = [
+  { what: 'socket', where: /fd \d+ \(socket:\[\d+\]\)/u, why: /not supported/u },
+  { what: 'huge', where: /mapping [0-9a-f]+-[0-9a-f]+/u, why: /huge pages/u },
+  { what: 'sysv', where: /mapping [0-9a-f]+-[0-9a-f]+ \/SYSV/u, why: /System V shared memory/u, remedy: /shmdt/u },
+  { what: 'seccomp', where: /task \d+ \(undumpable\)/u, why: /seccomp/u },
+  { what: 'ghost', where: /fd \d+ \(\/.*deleted\)/u, why: /more than --ghost-limit/u, remedy: /--ghost-limit 3145728/u },
+  { what: 'replaced', where: /fd \d+ \(\/.*replaced \(deleted\)\)/u, why: /another file has its name/u },
+  { what: 'renamed', where: /fd \d+ \(/u, why: /removed|another name/u },
+  { what: 'namespace', where: /task \d+ \(undumpable\)/u, why: /other namespaces than the dump \(uts\)/u },
+  { what: 'packets', where: /fd \d+ \(pipe:\[\d+\]\)/u, why: /packet mode/u },
+];
+
+/** The reasons a dump is refused for. */
+async function reasonsOf(program: TestProgram, more: Parameters<typeof options>[2] = {}): Promise<readonly ErrorParts[]> {
+  return withDirectory(async (images) => {
+    const before = snapshot(program.pid);
+    const error = await rejected(dump(options(program.pid, images, more), SILENT));
+    assert.instance(error, RefusedError, error.stack);
+    assert.equal(filesIn(images), []);
+    assert.equal(differences(before, snapshot(program.pid)), []);
+    return (error as RefusedError).reasons;
+  });
+}
+
+const refusals = suite('refused, unharmed');
+for (const row of ROWS) {
+  refusals(row.what, async () => {
+    const program = new TestProgram('undumpable', { args: [row.what] });
+    try {
+      await program.waitFor(/^(?:ready|skip.*)$/mu);
+      if (program.output.startsWith('skip')) return;
+      const reasons = await reasonsOf(program);
+      const found = reasons.find((r) => row.where.test(r.where ?? '') && row.why.test(r.why));
+      assert.ok(found, JSON.stringify(reasons, null, 1));
+      if (row.remedy !== undefined) assert.match(found!.remedy ?? '', row.remedy);
+    } finally {
+      await program.stop();
+    }
+  });
+}
+
+refusals('all reasons at once', async () => {
+  const program = new TestProgram('undumpable', { args: ['socket', 'ghost', 'packets', 'replaced'] });
+  try {
+    await program.waitFor(/^ready$/mu);
+    const reasons = await reasonsOf(program);
+    assert.ok(reasons.length >= 4, JSON.stringify(reasons));
+  } finally {
+    await program.stop();
+  }
+});
+
+refusals('a session of somebody else, unless -j', async () => {
+  const child = spawn('sleep', ['60'], { stdio: 'ignore' });
+  try {
+    await withDirectory(async (images) => {
+      const error = await rejected(dump(options(child.pid!, images), SILENT));
+      assert.match(error.message, /not a session leader/u);
+      assert.match(error.message, /-j/u);
+      const { tasks } = await dump(options(child.pid!, images, { shellJob: true }), SILENT);
+      assert.is(tasks, 1);
+    });
+  } finally {
+    child.kill('SIGKILL');
+  }
+});
+
+refusals('a larger --ghost-limit takes the file', async () => {
+  const program = new TestProgram('undumpable', { args: ['ghost'] });
+  try {
+    await program.waitFor(/^ready$/mu);
+    await withDirectory(async (images) => {
+      await dump(options(program.pid, images, { ghostLimit: 4n << 20n }), SILENT);
+      assert.ok(filesIn(images).includes('ghost-file-1.img'));
+    });
+  } finally {
+    await program.stop();
+  }
+});
+
+refusals.run();
