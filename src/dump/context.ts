@@ -5,10 +5,12 @@ import type { FrozenTree } from '../image/tree.ts';
 import type { Log } from '../log.ts';
 import type { FrozenTask } from './frozen.ts';
 import type { DumpOptions } from './options.ts';
+import { SeccompFilters } from '../resources/seccomp/dump.ts';
 import { Refusals } from './refusals.ts';
 
 export class DumpContext {
   readonly refusals = new Refusals();
+  readonly seccomp = new SeccompFilters();
   tasks: readonly FrozenTask[] = [];
   /** Opening a file would be noticed by the tree (it watches files, or has leases): what may be left out then is not read. */
   noticed = false;
