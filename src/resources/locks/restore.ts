@@ -1,14 +1,14 @@
 /** File locks: taken again by the task that held them, when all descriptors are there (closing one would drop POSIX locks). */
 import type { file_lock_entry } from '../../image/schema/index.ts';
 import type { Task } from '../../image/tree.ts';
-import { AT_FDCWD, O } from '../../kernel/files.ts';
+import { AT_FDCWD, F, O } from '../../kernel/files.ts';
 import { F_LOCK, LEASE_BREAKING, LOCK, LOCK_KIND, LOCK_TYPE } from '../../kernel/locks.ts';
 import { SIG, SIGSET_SIZE } from '../../kernel/signals.ts';
-import type { Program } from '../../program/program.ts';
+import { SELF_PID, type Program } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import { tableOf } from '../../restore/descriptors.ts';
 import { describeFile } from '../../restore/kinds.ts';
-import { descriptionOf } from '../../restore/table.ts';
+import { addOwner, descriptionOf } from '../../restore/table.ts';
 
 const EAGAIN = 11;
 const KNOWN: ReadonlySet<number> = new Set(Object.values(LOCK_KIND));
@@ -61,9 +61,13 @@ function addLease(p: Program, context: RestoreContext, { fd, type }: file_lock_e
   }
   const { flags, fown } = descriptionOf(context.tree.files.get(id)!);
   p.call('fcntl', [fd, F_LOCK.SETLEASE, (flags & O.ACCMODE) === O.RDONLY ? LOCK_TYPE.READ : LOCK_TYPE.WRITE], { keep: false, remedy: REMEDY });
+  // the signal of the breaking shall come here, whoever is to get the later ones
+  p.call('fcntl', [fd, F.SETOWN, SELF_PID], { keep: false });
   const access = (type & ~LEASE_BREAKING) === LOCK_TYPE.UNLOCK ? O.WRONLY : O.RDONLY;
   p.call('openat', [AT_FDCWD, p.cstring(`/proc/self/fd/${fd}`), access | O.NONBLOCK | O.CLOEXEC, 0], { keep: false, expect: { equals: -EAGAIN } });
   const signal = fown?.signum === undefined || fown.signum === 0 ? SIG.IO : fown.signum;
   const set = p.data(Buffer.from(BigUint64Array.of(1n << BigInt(signal - 1)).buffer));
   p.call('rt_sigtimedwait', [set, 0, p.reserve(16), SIGSET_SIZE], { keep: false, expect: { orErrno: EAGAIN } });
+  if ((fown?.pid ?? 0) === 0) p.call('fcntl', [fd, F.SETOWN, 0], { keep: false });
+  addOwner(p, context, id, fd);
 }
