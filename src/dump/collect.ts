@@ -89,7 +89,7 @@ function checkTask(task: FrozenTask, { refusals }: DumpContext): void {
   for (const { tid, state, status } of task.threads) {
     const where = tid === task.pid ? describeTask(task) : `${describeTask(task)}, thread ${tid}`;
     if (registersOf(state).cs === USER32_CS) refusals.add(where, 'it is a 32-bit program, which is not supported');
-    if (status.seccomp !== 0) refusals.add(where, `it runs under seccomp (${status.seccomp === 1 ? 'strict mode' : `${status.seccompFilters} filters`}), which is not supported yet`);
+    if (status.seccomp !== 0 && !task.seccompSuspended) refusals.add(where, 'it runs under seccomp, which could not be suspended while it is dumped', 'Run the dump with CAP_SYS_ADMIN, outside of seccomp');
     for (const lost of lostComponents(state.xstate)) refusals.add(where, `it uses ${lost}, for which the image format has no place`);
   }
   for (const mapping of task.mappings) {
