@@ -2,6 +2,7 @@
 import type { Loaders } from '../index.ts';
 
 export const IMAGE_LOADERS: Loaders = {
+  'image:anonymise': () => import('./anonymise.ts'),
   'image:check': () => import('./check.ts'),
   'image:core': () => import('./core.ts'),
   'image:decode': () => import('./decode.ts'),
