@@ -104,6 +104,8 @@ export const sf_file_entry = message('sf_file_entry', {
   peer: opt.msg(41, () => sf_peer_entry),
   /** A listening socket: inodes of those that wait to be accepted, the first one first. */
   pending: rep.uint32(42),
+  /** A datagram socket whose peer has closed (the format says the same of one that somebody else is connected to). */
+  orphan: opt.bool(43),
 });
 export type sf_file_entry = Message<typeof sf_file_entry>;
 

@@ -16,7 +16,10 @@ const members = new WeakMap<OpenFile, readonly Member[]>();
 
 /** The number under which the format can name a member. */
 function numberOf({ tfd, file }: Member, epoll: Descriptor): number {
-  const here = file.descriptors.filter(({ task }) => task === epoll.task);
+  // one that is in flight is to be found again in the task that has what carries it
+  let { via: holder = epoll } = epoll;
+  while (holder.via !== undefined) holder = holder.via;
+  const here = file.descriptors.filter(({ task }) => task === holder.task);
   return here.find(({ fd }) => fd === tfd)?.fd ?? here[0]?.fd ?? NO_NUMBER;
 }
 

@@ -6,7 +6,7 @@ import { fd_types, type eventpoll_tfd_entry, type fdinfo_entry, type file_entry 
 import { ownFileOf } from '../../image/tree-own.ts';
 import { EPOLL_CTL_ADD } from '../../kernel/anon.ts';
 import { F, FD_CLOEXEC, O } from '../../kernel/files.ts';
-import type { Program } from '../../program/program.ts';
+import { Cond, type Program } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import { firstPlaces, stageOf, tableOf } from '../../restore/descriptors.ts';
 import type { FileKind } from '../../restore/kinds.ts';
@@ -41,7 +41,13 @@ export const epolls: FileKind = {
       }
       const place = places.get(file.id);
       const task = place === undefined ? undefined : context.tree.tasks.get(place.pid);
-      if (task === undefined) continue;
+      if (task === undefined) {
+        for (const { tfd, fileId } of membersOf(context, file)) {
+          const id = fileId ?? carriedMember(context, file.id, tfd);
+          if (id === undefined || stageOf(context, id) !== undefined) context.refuse(`file ${file.id} (epoll in flight)`, `its member fd ${tfd} cannot be opened before there are tasks, or is not open`, REMEDY.EBADF);
+        }
+        continue;
+      }
       for (const { tfd, fileId } of membersOf(context, file)) {
         const table = tableOf(context, task);
         const there = fileId === undefined ? table.some(({ fd }) => fd === tfd) : table.some(({ id }) => id === fileId) || (places.has(fileId) && stageOf(context, fileId) === undefined);
@@ -59,6 +65,9 @@ export const epolls: FileKind = {
       context.files.set(id, context.local.open(resource, ref));
     }
   },
+  settle(context) {
+    for (const file of context.tree.files.values()) if (file.epfd !== undefined && context.files.has(file.id) && !firstPlaces(context).has(file.id)) addMembersInHelper(context, file);
+  },
   finish(p, file, fd, context, task) {
     const table = new Map(tableOf(context, task).map((entry) => [entry.fd, entry]));
     for (const { entry, tfd, fileId } of membersOf(context, file)) {
@@ -71,6 +80,43 @@ export const epolls: FileKind = {
     }
   },
 };
+
+/** What a number means in the task that has the socket in which an epoll is in flight. */
+function carriedMember(context: RestoreContext, epoll: number, tfd: number): number | undefined {
+  const places = firstPlaces(context);
+  const seen = new Set([epoll]);
+  for (const id of seen) {
+    const task = context.tree.tasks.get(places.get(id)?.pid ?? -1);
+    if (task !== undefined) return tableOf(context, task).find(({ fd }) => fd === tfd)?.id;
+    for (const { entry } of context.tree.socket_queues) if (entry.scm.some(({ rights }) => rights.includes(id))) seen.add(entry.id_for);
+  }
+  return undefined;
+}
+
+/** An epoll that no task has open, only in flight: the helper adds its members, under the numbers they had. */
+function addMembersInHelper(context: RestoreContext, file: file_entry): void {
+  const p = context.local.program.resource(`file ${file.id} (epoll in flight)`);
+  const epoll = context.files.get(file.id)!;
+  for (const { entry, tfd, fileId } of membersOf(context, file)) {
+    const member = context.files.get(fileId ?? carriedMember(context, file.id, tfd)!)!;
+    const event = Buffer.alloc(12);
+    event.writeUInt32LE(entry.events >>> 0, 0);
+    event.writeBigUInt64LE(BigInt.asUintN(64, entry.data), 4);
+    const copies = [epoll, member].map(({ ref }) => p.call('fcntl', [ref, F.DUPFD_CLOEXEC, tfd + 1]));
+    const kept = p.call('fcntl', [tfd, F.DUPFD_CLOEXEC, tfd + 1], { expect: { orErrno: EBADF } });
+    p.call('dup3', [copies[1]!, tfd, O.CLOEXEC], { keep: false });
+    p.call('epoll_ctl', [copies[0]!, EPOLL_CTL_ADD, tfd, p.data(event)], { keep: false, remedy: REMEDY });
+    const [free, end] = [{ at: 0 }, { at: 0 }];
+    p.jump(kept, Cond.LT, 0, () => free.at);
+    p.call('dup3', [kept, tfd, O.CLOEXEC], { keep: false });
+    p.call('close', [kept], { keep: false });
+    p.jump(0, Cond.EQ, 0, () => end.at);
+    free.at = p.here;
+    p.call('close', [tfd], { keep: false });
+    end.at = p.here;
+    for (const copy of copies) p.call('close', [copy], { keep: false });
+  }
+}
 
 /** Makes a file have a number for as long as some steps take, whatever has that number else. */
 function withNumber(p: Program, context: RestoreContext, table: ReadonlyMap<number, fdinfo_entry>, fileId: number, number: number, steps: () => void): void {

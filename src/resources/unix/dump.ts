@@ -114,7 +114,7 @@ function helperTask(context: DumpContext): FrozenTask {
   const state = stateOf(context);
   const { pid } = context.helper;
   return state.helperTask ??= {
-    pid, ppid: 0, parent: undefined, stat: parseStat(readProcRecord(`/proc/${pid}/stat`)), zombie: false, stopSignal: 0, tids: [pid], threads: [], mappings: [],
+    pid, ppid: 0, parent: undefined, stat: parseStat(readProcRecord(`/proc/${pid}/stat`)), zombie: false, stopSignal: 0, seccompSuspended: false, tids: [pid], threads: [], mappings: [],
   };
 }
 
@@ -254,6 +254,7 @@ function unixEntry(file: OpenFile, context: DumpContext): unix_sk_entry {
   const { options } = answers;
   if (options.own.length > 0) ownFile(context.tree, file.id).sockopts.push(...options.own);
   if (answers.peer !== undefined) ownFile(context.tree, file.id).peer = create(sf_peer_entry, answers.peer);
+  if (socket.orphan && socket.type === SOCK.DGRAM) ownFile(context.tree, file.id).orphan = true;
   if (socket.pending.length > 1) ownFile(context.tree, file.id).pending = [...socket.pending];
   return create(unix_sk_entry, {
     id: file.id, ino: socket.inode, type: socket.type, state: socket.state, flags: first.info.flags, uflags: 0, backlog: socket.sent, peer,

@@ -211,7 +211,7 @@ class Maker {
       return;
     }
     const queued = messagesOf(this.context.tree, entry.id).length > 0;
-    const orphan = isOrphan(one, this.sockets);
+    const orphan = ownFileOf(this.context.tree, entry.id)?.orphan === true;
     if (!queued && !orphan) {
       const ref = this.#socket(entry.type);
       addBind(this.context, ref, entry);
@@ -247,12 +247,6 @@ class Maker {
 /** Takes a datagram socket's peer away. What waits in its queue is lost by that. */
 function addDisconnect(p: Program, fd: Arg): void {
   p.call('connect', [fd, p.data(Uint8Array.of(AF.UNSPEC, 0)), 2], { keep: false });
-}
-
-/** A datagram socket whose peer has closed, and that nobody else has as a peer. */
-function isOrphan({ entry }: Socket, sockets: ReadonlyMap<number, Socket>): boolean {
-  if (!isDatagram(entry) || entry.state !== SK_STATE.ESTABLISHED || entry.peer !== 0) return false;
-  return ![...sockets.values()].some(({ entry: { peer } }) => peer === entry.ino);
 }
 
 function sameName(a: unix_sk_entry, b: unix_sk_entry): boolean {

@@ -11,6 +11,8 @@ export interface UnixSocket {
   readonly state: number;
   /** Inode; 0: none, or one that nobody has open. */
   readonly peer: number;
+  /** It has a peer, though one that nobody has open. */
+  readonly orphan: boolean;
   /** sun_path: empty when unnamed; an abstract name begins with a zero byte. */
   readonly name: Uint8Array;
   /** Bytes waiting to be read: of the whole queue, of a datagram socket of its first message; of a listening one how many wait to be accepted. */
@@ -55,7 +57,7 @@ function parseSocket(inode: number, body: Buffer): UnixSocket {
   };
   const pending = found.get(UNIX_DIAG.ICONS);
   return {
-    inode, type: body.readUInt8(1), state: body.readUInt8(2), peer: word(UNIX_DIAG.PEER), name: Uint8Array.from(found.get(UNIX_DIAG.NAME) ?? []),
+    inode, type: body.readUInt8(1), state: body.readUInt8(2), peer: word(UNIX_DIAG.PEER), orphan: found.has(UNIX_DIAG.PEER) && word(UNIX_DIAG.PEER) === 0, name: Uint8Array.from(found.get(UNIX_DIAG.NAME) ?? []),
     received: word(UNIX_DIAG.RQLEN), sent: word(UNIX_DIAG.RQLEN, 4), shutdown: found.get(UNIX_DIAG.SHUTDOWN)?.[0] ?? 0,
     pending: pending === undefined ? [] : Array.from({ length: pending.length / 4 }, (_, i) => pending.readUInt32LE(i * 4)),
   };
