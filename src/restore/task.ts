@@ -10,6 +10,7 @@ import { Cond, Op, Program, SELF_PID } from '../program/program.ts';
 import { addCredentials } from '../resources/credentials/restore.ts';
 import { addFilesystem } from '../resources/filesystem/restore.ts';
 import { addLimits } from '../resources/limits/restore.ts';
+import { addLocks } from '../resources/locks/restore.ts';
 import { addLayout } from '../resources/memory/layout.ts';
 import { TaskMemory } from '../resources/memory/restore.ts';
 import { encodeExtendedState, encodeRegisters } from '../resources/registers/restore.ts';
@@ -143,6 +144,7 @@ export class TreeCompiler {
     if (this.#stages.threads.shared) p.barrier(BARRIER_OPENED_LATE);
     if (this.#stages.threads.shared) table?.takeShared('threads');
     table?.finish();
+    addLocks(p, context, task);
     if (this.#tablesShared) p.barrier(BARRIER_FETCHED);
     if ((shares & CLONE.FILES) === 0) p.resource('way to the helper').call('close', [context.pidfd], { keep: false });
     addTimers(p, task.core.tc?.timers);
