@@ -250,6 +250,7 @@ export class TreeCompiler {
       if (((tc.membarrier_registration_mask ?? 0) & command) !== 0) p.resource('membarrier').call('membarrier', [command, 0, 0], { keep: false });
     }
     this.#addOomScore(p, task.pid, tc.oom_score_adj);
+    this.#addLoginuid(p, tc.loginuid);
     const own = this.context.tree.own?.tasks.find(({ pid }) => pid === task.pid);
     if (own?.coredump_filter !== undefined) addProcFile(p, 'coredump_filter', `0x${own.coredump_filter.toString(16)}`);
     if (own?.mdwe !== undefined && own.mdwe !== 0) p.resource('memory deny write-execute').call('prctl', [PR.SET_MDWE, own.mdwe, 0, 0, 0], { keep: false });
@@ -263,6 +264,11 @@ export class TreeCompiler {
       return;
     }
     addProcFile(p, 'oom_score_adj', String(score));
+  }
+
+  /** The user who logged in, for audit records (proc(5), /proc/PID/loginuid). */
+  #addLoginuid(p: Program, loginuid: number | undefined): void {
+    if (loginuid !== undefined && loginuid !== this.context.host.loginuid) addProcFile(p, 'loginuid', String(loginuid));
   }
 
   #addThreads(p: Program, task: Task): void {
