@@ -133,7 +133,7 @@ function mappedFiles(task: FrozenTask, named: NamedFiles, context: DumpContext):
     if (file === undefined) {
       const stat: BigIntStats = statSync(door, { bigint: true });
       const link = readProcLink(door);
-      const memfd = stat.dev === context.shmemDevice;
+      const memfd = stat.dev === context.shmemDevice || context.hugeDevices.has(stat.dev);
       if (!mappable(stat)) context.refusals.add(`${describeTask(task)}, ${describeMapping(mapping)}`, 'memory of a device cannot be dumped');
       const id = memfd ? mappedMemoryFile({ link, stat, door }, context) : named.id({ link, stat, door }, `${describeTask(task)}, ${describeMapping(mapping)}`);
       known.set(key, file = { id, memfd });

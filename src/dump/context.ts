@@ -18,8 +18,12 @@ export class DumpContext {
   #pagesIds = 0;
   #types = new Map<bigint, number>();
 
-  /** @param shmemDevice st_dev of memory files: memfd, shared anonymous memory */
-  constructor(readonly options: DumpOptions, readonly log: Log, readonly helper: Helper, readonly tree: FrozenTree, readonly shmemDevice: bigint) {}
+  /**
+   * @param shmemDevice st_dev of memory files: memfd, shared anonymous memory
+   * @param hugeDevices the same of those of huge pages, with the bits that ask for their page size
+   */
+  constructor(readonly options: DumpOptions, readonly log: Log, readonly helper: Helper, readonly tree: FrozenTree, readonly shmemDevice: bigint,
+    readonly hugeDevices: ReadonlyMap<bigint, number> = new Map()) {}
 
   /** A new id in the files image. */
   newFileId(): number { return ++this.#fileIds; }

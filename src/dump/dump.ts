@@ -85,7 +85,7 @@ class Dump {
     void core; // what encodes images is loaded before anybody waits for it
     const host = probeHost(helper);
     const own = ownNamespaces();
-    const context = new DumpContext(options, log, helper, newTree(own), host.shmemDevice);
+    const context = new DumpContext(options, log, helper, newTree(own), host.shmemDevice, host.hugeDevices);
     const early = options.finalState !== 'dead' && !hasScripts(options);
 
     rehearse(options, helper, own, host);

@@ -6,6 +6,8 @@ import { Program } from '../program/program.ts';
 export interface HostFacts {
   /** st_dev of memory files. */
   readonly shmemDevice: bigint;
+  /** By st_dev of the kernel's own mounts of huge page files: the bits of memfd_create and mmap that ask for their page size. */
+  readonly hugeDevices: ReadonlyMap<bigint, number>;
   /** PAGEMAP_SCAN tells guard pages (Linux 6.15). */
   readonly guards: boolean;
   /** The CPUs we may run on: the kernel's mask, as long as this kernel makes it. */
@@ -17,16 +19,29 @@ const ST_DEV_AT = 0, STAT_SIZE = 144;
 /** Bytes of a CPU mask: 8192 CPUs, the most a kernel is built for. */
 const MASK_SIZE = 1024;
 
+/** memfd_create's flag for huge pages (<linux/memfd.h>), and the logarithms of the sizes x86-64 has, at bit 26. */
+const MFD_HUGETLB = 4;
+const HUGE_SIZES = [21, 30], HUGE_SHIFT = 26;
+
 export function probeHost(helper: Helper): HostFacts {
   const program = new Program('helper').resource('memory files');
   const fd = program.call('memfd_create', [program.cstring('probe'), 0]);
   const stat = program.reserve(STAT_SIZE);
   program.call('fstat', [fd, stat], { keep: false });
   program.call('close', [fd], { keep: false });
+  const huge = HUGE_SIZES.map((log) => {
+    program.resource('files of huge pages');
+    const made = program.call('memfd_create', [program.cstring('probe'), MFD_HUGETLB | (log << HUGE_SHIFT)], { expect: 'any' });
+    const facts = program.reserve(STAT_SIZE);
+    const asked = program.call('fstat', [made, facts], { expect: 'any' });
+    program.call('close', [made], { keep: false, expect: 'any' });
+    return { bits: log << HUGE_SHIFT, facts, asked };
+  });
   const mask = program.reserve(MASK_SIZE);
   const size = program.call('sched_getaffinity', [0, MASK_SIZE, mask], { resource: 'CPU affinity' });
   const ran = helper.local(program).check('dump');
-  return { shmemDevice: ran.data(stat).readBigUInt64LE(ST_DEV_AT), guards: tellsGuards(helper), affinity: Uint8Array.from(ran.data(mask, Number(ran.result(size)))) };
+  const hugeDevices = new Map(huge.filter(({ asked }) => ran.result(asked) === 0n).map(({ bits, facts }) => [ran.data(facts).readBigUInt64LE(ST_DEV_AT), bits]));
+  return { hugeDevices, shmemDevice: ran.data(stat).readBigUInt64LE(ST_DEV_AT), guards: tellsGuards(helper), affinity: Uint8Array.from(ran.data(mask, Number(ran.result(size)))) };
 }
 
 function tellsGuards(helper: Helper): boolean {

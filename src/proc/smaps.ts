@@ -17,6 +17,8 @@ export interface Mapping {
   readonly range: string;
   /** Two-letter names of VmFlags; none in maps. Mappings with the same flags have the same list. */
   readonly flags: readonly string[];
+  /** Bytes of a page, of mappings of huge pages (flag `ht`) only. */
+  readonly pageSize?: number;
 }
 
 /** @throws RangeError on a line the kernel does not write */
@@ -27,10 +29,18 @@ export function parseSmaps(text: string): Mapping[] {
     const flagsAt = text.indexOf('\nVmFlags: ', headEnd);
     const next = text.indexOf('\n', flagsAt + 1);
     if (headEnd < 0 || flagsAt < 0 || next < 0) throw new RangeError(`smaps ends inside a mapping: ${JSON.stringify(text.slice(at, at + 80))}`);
-    mappings.push(parseHead(text.slice(at, headEnd), flagsOf(text.slice(flagsAt + 10, next))));
+    const flags = flagsOf(text.slice(flagsAt + 10, next));
+    const mapping = parseHead(text.slice(at, headEnd), flags);
+    mappings.push(flags.includes('ht') ? { ...mapping, pageSize: pageSizeOf(text.slice(headEnd, flagsAt)) } : mapping);
     at = next + 1;
   }
   return mappings;
+}
+
+function pageSizeOf(fields: string): number {
+  const kilobytes = /^KernelPageSize: +(\d+) kB$/mu.exec(fields)?.[1];
+  if (kilobytes === undefined) throw new RangeError('smaps has no KernelPageSize for a mapping of huge pages');
+  return Number(kilobytes) * 1024;
 }
 
 /** There are few combinations of flags, and thousands of mappings. */

@@ -1,6 +1,6 @@
 /** What speaks against restoring a task's memory: kinds of mappings, page maps that do not fit, a vDSO that does not. */
 import { fileNames, type Task } from '../../image/tree.ts';
-import { MAP, TASK_SIZE } from '../../kernel/memory.ts';
+import { TASK_SIZE } from '../../kernel/memory.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import { join, pageRuns, subtract } from '../../restore/page-runs.ts';
 import { regOf } from '../regular/restore.ts';
@@ -21,7 +21,6 @@ export function checkMemory(context: RestoreContext, task: Task): void {
   for (const vma of task.mm?.vmas ?? []) {
     const at = `${where}, ${describeVma(vma)}`;
     for (const [status, name] of UNSUPPORTED) if ((vma.status & status) !== 0) context.refuse(at, `it is ${name}`, 'Such memory cannot be restored yet');
-    if ((vma.flags & MAP.HUGETLB) !== 0) context.refuse(at, 'it is of huge pages (MAP_HUGETLB)', 'Such memory cannot be restored yet');
     if ((vma.status & (VMA.VSYSCALL | VMA.GUARD)) !== 0) continue;
     if (vma.start >= vma.end || (vma.start | vma.end) % 4096n !== 0n || vma.end > TASK_SIZE) {
       context.refuse(at, 'these are no addresses a mapping can have', 'The image is damaged: take another');

@@ -31,8 +31,17 @@ export interface MappedFile {
 
 /** Whether a mapping has a file behind it (shared anonymous memory has one too). */
 export function hasFile(mapping: Mapping): boolean {
-  return mapping.device !== '00:00' || mapping.inode !== 0n;
+  return (mapping.device !== '00:00' || mapping.inode !== 0n) && !isPrivateHuge(mapping);
 }
+
+/** Name of the file behind anonymous memory of huge pages (hugetlb_file_setup of the kernel). */
+const ANON_HUGE = '/anon_hugepage';
+
+/** Private anonymous memory of huge pages: the kernel shows a file, but nobody else can have it. */
+const isPrivateHuge = ({ flags, shared, name }: Mapping): boolean => !shared && name.startsWith(ANON_HUGE) && flags.includes('ht');
+
+/** MAP_HUGE_*: the logarithm of the page size at bit 26 (<linux/mman.h>). */
+const sizeBits = (pageSize: number | undefined): number => (pageSize === undefined ? 0 : Math.log2(pageSize) << 26);
 
 /** A range of addresses as people and /proc write it. */
 export function describeMapping({ range, name }: Mapping): string {
@@ -71,9 +80,9 @@ export function refuseMapping(mapping: Mapping): MappingRefusal | undefined {
   const { name, flags, shared } = mapping;
   if (name === '' && !factsOf(flags).suspect) return undefined;
   const has = (flag: string): boolean => flags.includes(flag);
-  if (has('ht')) return { why: 'huge pages (MAP_HUGETLB) are not supported yet' };
   if (name.startsWith('/SYSV')) return { why: 'System V shared memory is not supported yet', remedy: 'Detach the segment (shmdt) before the dump' };
   if (name.startsWith('/[aio]')) return { why: 'asynchronous I/O contexts (io_setup) are not supported yet', remedy: 'Destroy the context (io_destroy) before the dump' };
+  if (has('ht') && !name.startsWith(ANON_HUGE) && !name.startsWith('/memfd:')) return { why: 'a mapped file of a hugetlbfs mount is not supported', remedy: 'Use memfd_create with MFD_HUGETLB, or MAP_HUGETLB' };
   if (name.startsWith('anon_inode:')) return { why: 'a mapped kernel object that cannot be dumped' };
   if (name.startsWith('/secretmem')) return { why: 'secret memory (memfd_secret) cannot be read by anybody but its process' };
   if (name === '[uprobes]') return { why: 'a probe (uprobe) is set in this process', remedy: 'Remove the probe before the dump' };
@@ -104,7 +113,7 @@ export function describeMappings(mappings: readonly Mapping[], file: (mapping: M
 
 function entryOf(mapping: Mapping, file: MappedFile | undefined): vma_entry {
   const { map, advice } = factsOf(mapping.flags);
-  let flags = map | (mapping.shared ? MAP.SHARED : MAP.PRIVATE);
+  let flags = map | sizeBits(mapping.pageSize) | (mapping.shared ? MAP.SHARED : MAP.PRIVATE);
   if (flags & MAP.DROPPABLE) flags &= ~MAP.PRIVATE;
   if (file === undefined) flags |= MAP.ANONYMOUS;
   const prot = (mapping.read ? PROT.READ : 0) | (mapping.write ? PROT.WRITE : 0) | (mapping.exec ? PROT.EXEC : 0);

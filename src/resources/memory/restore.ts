@@ -22,6 +22,8 @@ import { VMA } from './status.ts';
 const HUGE_ADVICE = (1n << BigInt(MADV.HUGEPAGE)) | (1n << BigInt(MADV.NOHUGEPAGE));
 /** mmap flags of an image entry that a mapping is made with; the others are applied later or are not for mmap. */
 const MAP_FLAGS = MAP.SHARED | MAP.PRIVATE | MAP.ANONYMOUS | MAP.GROWSDOWN | MAP.NORESERVE | MAP.DROPPABLE;
+/** Where mmap flags have the logarithm of the size of huge pages (<linux/mman.h>); bit 31 is never needed. */
+const HUGE_SIZE = 0x7c00_0000;
 const KERNEL_MADE = VMA.VSYSCALL | VMA.VVAR | VMA.VDSO | VMA.GUARD | VMA.UPROBES;
 const PRIVATE = VMA.ANON_PRIVATE | VMA.FILE_PRIVATE;
 
@@ -43,9 +45,12 @@ function sameMapping(a: vma_entry, b: vma_entry): boolean {
     && a.status === b.status && ((a.madv ?? 0n) & HUGE_ADVICE) === ((b.madv ?? 0n) & HUGE_ADVICE);
 }
 
+/** MAP_HUGETLB and the bits of the page size, for memory without a file; a file has its page size. */
+const hugeFlags = (vma: vma_entry): number => ((vma.flags & MAP.HUGETLB) === 0 ? 0 : MAP.HUGETLB | (vma.flags & HUGE_SIZE));
+
 /** Private anonymous memory that is not to be of huge pages, which page by page copies would prevent. */
 const copyable = (vma: vma_entry): boolean =>
-  isKind(vma, VMA.ANON_PRIVATE) && (vma.flags & MAP.GROWSDOWN) === 0 && ((vma.madv ?? 0n) & (1n << BigInt(MADV.HUGEPAGE))) === 0n;
+  isKind(vma, VMA.ANON_PRIVATE) && (vma.flags & (MAP.GROWSDOWN | MAP.HUGETLB)) === 0 && ((vma.madv ?? 0n) & (1n << BigInt(MADV.HUGEPAGE))) === 0n;
 
 export class TaskMemory {
   readonly mappings: Mapping[] = [];
@@ -110,7 +115,8 @@ export class TaskMemory {
     const byStart = new Map(this.parent.#vmas.map((vma) => [vma.start, vma]));
     for (const vma of this.#vmas) {
       const other = byStart.get(vma.start);
-      if (other === undefined || !sameMapping(vma, other)) continue;
+      // a copy of a huge page on write can fail when the pool is used up: the child gets pages of its own at once
+      if (other === undefined || !sameMapping(vma, other) || (isKind(vma, PRIVATE) && (vma.flags & MAP.HUGETLB) !== 0)) continue;
       // the exe link can only be changed while no mapping of the old exe is left
       if (exe !== parentExe && isKind(vma, VMA.FILE_PRIVATE | VMA.FILE_SHARED) && this.#fileName(other) === this.#exeName(parentExe)) continue;
       found.set(vma, other);
@@ -134,9 +140,9 @@ export class TaskMemory {
       return mapping;
     }
     const [fd, offset] = this.#object(p, vma);
-    p.call('mmap', [vma.start, vma.end - vma.start, wanted, (vma.flags & MAP_FLAGS & (fd === undefined ? ~0 : ~MAP.ANONYMOUS)) | MAP.FIXED_NOREPLACE, fd ?? -1, offset], {
+    p.call('mmap', [vma.start, vma.end - vma.start, wanted, (vma.flags & MAP_FLAGS & (fd === undefined ? ~0 : ~MAP.ANONYMOUS)) | (fd === undefined ? hugeFlags(vma) : 0) | MAP.FIXED_NOREPLACE, fd ?? -1, offset], {
       keep: false, expect: { equals: vma.start },
-      remedy: { ENOMEM: 'There is not enough memory, or the limits on it (vm.max_map_count, vm.overcommit_memory) are lower than where it was dumped' },
+      remedy: { ENOMEM: (vma.flags & MAP.HUGETLB) !== 0 ? 'There are not enough huge pages of this size: raise vm.nr_hugepages' : 'There is not enough memory, or the limits on it (vm.max_map_count, vm.overcommit_memory) are lower than where it was dumped' },
     });
     const advice = (vma.madv ?? 0n) & HUGE_ADVICE;
     if (advice !== 0n) this.#advise(p, vma, advice);

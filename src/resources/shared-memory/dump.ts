@@ -16,6 +16,8 @@ const PREFIX = '/memfd:', DELETED = ' (deleted)';
 const PAGE = 4096n;
 /** F_SEAL_SEAL: what a memory file has that was made without sealing. */
 const F_SEAL_SEAL = 1;
+/** memfd_create's flag for huge pages (<linux/memfd.h>). */
+const MFD_HUGETLB = 4;
 
 interface MemoryFile {
   readonly link: string;
@@ -53,13 +55,17 @@ function inodeOf(file: MemoryFile, context: DumpContext): memfd_inode_entry {
   const fd = Number(ran.result(held));
   const { stat } = file;
   const bare = file.link.endsWith(DELETED) ? file.link.slice(0, -DELETED.length) : file.link;
+  const huge = context.hugeDevices.get(stat.dev);
   const inode = create(memfd_inode_entry, {
     name: bare.startsWith(PREFIX) ? bare.slice(PREFIX.length) : bare, uid: Number(stat.uid), gid: Number(stat.gid), size: stat.size,
     shmid: Number(BigInt.asUintN(32, stat.ino)), seals: ran.result(seals) < 0n ? F_SEAL_SEAL : Number(ran.result(seals)), inode_id: BigInt(inodes.size + 1), mode: Number(stat.mode),
+    hugetlb_flag: huge === undefined ? undefined : MFD_HUGETLB | huge,
   });
   inodes.set(stat.ino, inode);
   context.tree.memfds.push(inode);
-  contents.push({ shmid: BigInt(inode.shmid), held: fd, size: stat.size, extents: heldExtents(context.helper, fd, (stat.size + PAGE - 1n) / PAGE * PAGE) });
+  // files of huge pages do not tell holes, only that they are empty
+  const empty = huge !== undefined && stat.blocks === 0n;
+  contents.push({ shmid: BigInt(inode.shmid), held: fd, size: stat.size, extents: empty ? [] : heldExtents(context.helper, fd, (stat.size + PAGE - 1n) / PAGE * PAGE) });
   return inode;
 }
 
@@ -77,7 +83,7 @@ export function mappedMemoryFile(file: MemoryFile, context: DumpContext): number
 
 export const memoryFiles: FileKind = {
   type: fd_types.MEMFD,
-  claims: ({ stat }, { shmemDevice }) => stat.dev === shmemDevice && (Number(stat.mode) & S.IFMT) === S.IFREG,
+  claims: ({ stat }, { shmemDevice, hugeDevices }) => (stat.dev === shmemDevice || hugeDevices.has(stat.dev)) && (Number(stat.mode) & S.IFMT) === S.IFREG,
   refuse: () => undefined,
   ask: (_program, _held, file, context) => {
     const { task, fd, link, stat } = file.descriptors[0]!;

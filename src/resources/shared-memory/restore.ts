@@ -24,16 +24,22 @@ const WINDOW = 0x100_0000_0000n;
 /** memfd_create flags and seals, from <linux/memfd.h> and <linux/fcntl.h>. */
 const MFD_CLOEXEC = 1, MFD_ALLOW_SEALING = 2, MFD_HUGETLB = 4;
 const F_SEAL_SEAL = 1;
-const HUGE = 2n << 20n;
+/** Where the flags have the logarithm of the size of huge pages; 0 there is the system's default (<linux/memfd.h>). */
+const HUGE_SHIFT = 26, HUGE_SIZE = 0x7c00_0000, DEFAULT_HUGE = 21;
 /** Name of the file behind MAP_SHARED | MAP_ANONYMOUS. */
-const ANONYMOUS = '/dev/zero';
+const ANONYMOUS = '/dev/zero', ANONYMOUS_HUGE = '/anon_hugepage';
 const ANONYMOUS_MODE = 0o777;
 
 function inodeOf(context: RestoreContext, entry: memfd_file_entry): memfd_inode_entry | undefined {
   return context.tree.memfds.find(({ inode_id }) => inode_id === BigInt(entry.inode_id));
 }
 
-const isAnonymous = (inode: memfd_inode_entry): boolean => inode.name === ANONYMOUS && inode.hugetlb_flag === undefined;
+const isAnonymous = (inode: memfd_inode_entry): boolean => inode.name === (inode.hugetlb_flag === undefined ? ANONYMOUS : ANONYMOUS_HUGE);
+/** Bytes of a page of the file. */
+const pageSize = ({ hugetlb_flag }: memfd_inode_entry): bigint =>
+  (hugetlb_flag === undefined ? 4096n : 1n << BigInt(((hugetlb_flag & HUGE_SIZE) >>> HUGE_SHIFT) || DEFAULT_HUGE));
+/** The flags of mmap that make such memory. */
+const hugeFlags = ({ hugetlb_flag }: memfd_inode_entry): number => (hugetlb_flag === undefined ? 0 : MAP.HUGETLB | (hugetlb_flag & HUGE_SIZE));
 const describeInode = (inode: memfd_inode_entry | undefined): string =>
   inode === undefined ? 'memfd' : isAnonymous(inode) ? `shared memory ${inode.shmid}` : `memfd ${inode.name}`;
 
@@ -92,7 +98,7 @@ function memoryFile(context: RestoreContext, inode: memfd_inode_entry): HelperFd
   if (known !== undefined) return known;
   const shmid = BigInt(inode.shmid);
   const label = describeInode(inode);
-  const fd = isAnonymous(inode) ? anonymous(context, label, shmid, inode.size) : memfd(context, inode, label, shmid);
+  const fd = isAnonymous(inode) ? anonymous(context, label, shmid, inode.size, pageSize(inode), hugeFlags(inode)) : memfd(context, inode, label, shmid);
   const p = context.local.program.resource(label);
   if (inode.uid !== 0 || inode.gid !== 0) p.call('fchown', [fd.ref, inode.uid, inode.gid], { keep: false });
   if (inode.mode !== undefined && (inode.mode & 0o7777) !== ANONYMOUS_MODE) p.call('fchmod', [fd.ref, inode.mode & 0o7777], { keep: false });
@@ -106,7 +112,7 @@ function memfd(context: RestoreContext, inode: memfd_inode_entry, label: string,
   const flags = MFD_CLOEXEC | (seals === F_SEAL_SEAL ? 0 : MFD_ALLOW_SEALING) | (inode.hugetlb_flag === undefined ? 0 : MFD_HUGETLB | inode.hugetlb_flag);
   const fd = context.local.open(label, p.call('memfd_create', [p.cstring(bytesOf(inode.name)), flags]));
   p.call('ftruncate', [fd.ref, inode.size], { keep: false });
-  const round = inode.hugetlb_flag === undefined ? 4096n : HUGE;
+  const round = pageSize(inode);
   const size = ((inode.size + round - 1n) / round) * round;
   if (size > 0n && pageRuns(context.set, { shmid }).length > 0) {
     mapWindow(context, size, MAP.SHARED, fd.ref);
@@ -119,10 +125,10 @@ function memfd(context: RestoreContext, inode: memfd_inode_entry, label: string,
   return fd;
 }
 
-function anonymous(context: RestoreContext, label: string, shmid: bigint, bytes: bigint): HelperFd {
+function anonymous(context: RestoreContext, label: string, shmid: bigint, bytes: bigint, page = 4096n, huge = 0): HelperFd {
   const p = context.local.program.resource(label);
-  const size = (bytes + 4095n) & ~4095n;
-  mapWindow(context, size, MAP.SHARED | MAP.ANONYMOUS | MAP.NORESERVE, undefined);
+  const size = (bytes + page - 1n) / page * page;
+  mapWindow(context, size, MAP.SHARED | MAP.ANONYMOUS | (huge === 0 ? MAP.NORESERVE : huge), undefined);
   const path = `/proc/self/map_files/${WINDOW.toString(16)}-${(WINDOW + size).toString(16)}`;
   const fd = context.local.open(label, p.call('openat', [AT_FDCWD, p.cstring(path), O.RDWR | O.CLOEXEC, 0], {
     remedy: { EPERM: 'Opening /proc/self/map_files needs CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN: run the restore as root' },
