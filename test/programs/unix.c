@@ -114,6 +114,37 @@ static void both_ways(int a, int b, const char *what)
 		      && recv(a, got, sizeof(got), MSG_DONTWAIT) == 5 && !strcmp(got, "pong!"), what, "%s, '%s'", strerror(errno), got);
 }
 
+static struct ucred peer_of(int s)
+{
+	struct ucred who = { 0 };
+	socklen_t size = sizeof(who);
+
+	must(getsockopt(s, SOL_SOCKET, SO_PEERCRED, &who, &size));
+	return who;
+}
+
+/* Another user's sockets: whom they name as their peer. */
+static void other_user(void)
+{
+	int two[2];
+
+	must(setresgid(1234, 1234, 1234)), must(setresuid(1234, 1234, 1234));
+	int server = bound(SOCK_STREAM, "@stillframe test user");
+	must(listen(server, 3)), must(socketpair(AF_UNIX, SOCK_STREAM, 0, two));
+	int before = joined(must(socket(AF_UNIX, SOCK_STREAM, 0)), "@stillframe test user");
+	wait_for_go();
+	int after = joined(must(socket(AF_UNIX, SOCK_STREAM, 0)), "@stillframe test user");
+	struct ucred who = peer_of(after);
+	check(who.pid == getpid() && who.uid == 1234 && who.gid == 1234, "who listens", "pid %d, uid %u, gid %u", who.pid, who.uid, who.gid);
+	who = peer_of(two[0]);
+	check(who.uid == 1234 && who.gid == 1234, "user of a pair", "uid %u, gid %u", who.uid, who.gid);
+	who = peer_of(before);
+	check(who.uid == 1234 && who.gid == 1234, "user who listens", "uid %u, gid %u", who.uid, who.gid);
+	who = peer_of(must(accept(server, NULL, NULL)));
+	check(who.uid == 1234 && who.gid == 1234, "user who waited to be accepted", "uid %u, gid %u", who.uid, who.gid);
+	_exit(0);
+}
+
 static const int types[3] = { SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET };
 static const char *const type_names[3] = { "stream", "datagram", "seqpacket" };
 
@@ -201,6 +232,9 @@ int main(int argc, char **argv)
 	must(getsockopt(abstract, SOL_SOCKET, SO_RCVTIMEO, &timeout, &(socklen_t){ sizeof(timeout) }));
 	must(fcntl(abstract, F_SETFL, O_NONBLOCK));
 
+	pid_t other = common ? 0 : must(fork());
+	if (other == 0 && !common)
+		other_user();
 	pid_t child = must(fork());
 	if (child == 0) {
 		char got[64];
@@ -307,6 +341,8 @@ int main(int argc, char **argv)
 	verify(!strcmp(name_of(abstract, 0), "@stillframe test abstract"), "an abstract name", "'%s'", name_of(abstract, 0));
 
 	int status;
+	if (other > 0)
+		verify(waitpid(other, &status, 0) == other && status == 0, "the other user's end", "%#x", status);
 	shutdown(pair[0][0], SHUT_WR);
 	verify(waitpid(child, &status, 0) == child && status == 42 << 8, "other task's end", "%#x", status);
 	return done();
