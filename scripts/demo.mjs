@@ -1,6 +1,6 @@
 // make demo: a counter in a real terminal is dumped, its shell says Killed, it is restored and counts on.
 // Says what is to be seen, checks it, and exits non-zero when the count does not go on. DEMO_BIN puts another command in
-// place of bin/stillframe.
+// place of bin/stillframe, DEMO_PATIENCE=SECONDS is how long a step may take.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const TOOL = process.env.DEMO_BIN ?? join(ROOT, 'bin/stillframe.js');
 const NAME = process.env.DEMO_BIN ? 'criu' : 'stillframe';
+const PATIENCE = Number(process.env.DEMO_PATIENCE ?? 20) * 1000;
 const colour = process.stdout.isTTY && !process.env.NO_COLOR;
 const paint = (code, text) => (colour ? `\x1b[${code}m${text}\x1b[0m` : text);
 const tell = (text) => console.log(`\n${paint('1;36', text.replace(/^/gm, '# '))}`);
@@ -65,7 +66,7 @@ function finish(code) {
 }
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-async function until(probe, ms = 15_000) {
+async function until(probe, ms = PATIENCE) {
   for (const end = Date.now() + ms; Date.now() < end; await sleep(10)) if (probe()) return true;
   return false;
 }

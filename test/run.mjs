@@ -1,5 +1,5 @@
-// Runs all tests: native suites by make, then every test/**/*.test.ts, each in its own process, one after the other (several use
-// ptrace, fixed pids and timing). Usage: node test/run.mjs [FILTER] [--dir DIR]
+// Runs all tests: native suites by make and every test/**/*.test.ts, each in its own process. Those that use ptrace, fixed pids
+// or time run one after the other, those that only read images beside them. Usage: node test/run.mjs [FILTER] [--dir DIR]
 // FILTER is a part of the path, or a suite's name; with --dir only the files below DIR, no native suites (the runner's own test).
 // Last line: `N passed, N failed`. A file that crashes, hangs, prints no totals, runs no test or leaves a process behind counts as failed.
 // A file can ask for more time than the default in a comment:  // timeout: 300 s
@@ -105,22 +105,27 @@ const targets = ['core-test', 'helper-test'].filter((target) => {
   const rules = readdirSync('.').map((dir) => join(dir, 'rules.mk')).filter((file) => existsSync(file));
   return rules.some((file) => new RegExp(`^${target}:`, 'm').test(readFileSync(file, 'utf8')));
 });
-const native = dir === undefined ? [['typecheck', 240], ...targets.map((target) => [target, 240])] : [];
-for (const [target, seconds] of native) {
-  if (!target.includes(filter)) continue;
-  report(judgeNative(target, await run('make', ['--no-print-directory', '-s', target], seconds), seconds));
+/** Only read files, or start nothing but our own commands: these may run beside the others. */
+const BESIDE = /^(anonymise|compare|core|crit|image|image-source|inspect|proc|view)\//;
+const jobs = [];
+for (const target of dir === undefined ? ['typecheck', ...targets] : []) {
+  if (target.includes(filter)) jobs.push({ beside: true, run: async () => report(judgeNative(target, await run('make', ['--no-print-directory', '-s', target], 240), 240)) });
 }
 for (const file of filesBelow(testDir).sort()) {
-  if (!relative(testDir, file).includes(filter)) continue;
+  const name = relative(testDir, file);
+  if (!name.includes(filter)) continue;
   const asked = /^\s*\/\/ timeout: (\d+) s/m.exec(readFileSync(file, 'utf8'));
   const seconds = asked ? Number(asked[1]) : DEFAULT_SECONDS;
-  report(judge(relative(testDir, file), await run(process.execPath, ['--import', 'tsx', file], seconds), seconds));
+  jobs.push({ beside: BESIDE.test(name), run: async () => report(judge(name, await run(process.execPath, ['--import', 'tsx', file], seconds), seconds)) });
 }
+const started = Date.now();
+const lane = async (beside) => { for (const job of jobs) if (job.beside === beside) await job.run(); };
+await Promise.all([lane(true), lane(false)]);
 
 const sum = (pick) => results.reduce((total, result) => total + pick(result), 0);
 if (results.length === 0) report({ name: filter, passed: 0, failed: 1, reasons: ['no test file has that in its path'], skips: [], ms: 0, output: '' });
 const bad = results.filter((result) => result.failed > 0);
-console.log(`\n${results.length} files and suites, ${(sum((r) => r.ms) / 1000).toFixed(0)} s`
+console.log(`\n${results.length} files and suites, ${((Date.now() - started) / 1000).toFixed(0)} s`
   + `, ${sum((r) => r.skips.length)} skipped (listed above)`);
 if (bad.length > 0) console.log(`Failed: ${bad.map((result) => result.name).join(', ')}`);
 const totals = `${sum((r) => r.passed)} passed, ${sum((r) => r.failed)} failed`;

@@ -53,8 +53,13 @@ export interface Collected {
 /** How long a task's program may take: it only asks. */
 const RUN_TIMEOUT_MS = 10_000;
 
-/** Reads all that can be read from outside, and fills the list of refusals. @param stateOf registers and signals of threads, in order */
-export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids: readonly number[]) => readonly ThreadState[]): Collected {
+/**
+ * Reads all that can be read from outside, and fills the list of refusals.
+ * @param stateOf registers and signals of threads, in order
+ * @param descriptorsOf reads the descriptors of a task
+ */
+export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids: readonly number[]) => readonly ThreadState[],
+  descriptorsOf: (task: FrozenTask) => Descriptor[] = readDescriptors): Collected {
   const living = context.tasks.filter(({ zombie }) => !zombie);
   const states = new Map(stateOf(living.flatMap(({ tids }) => tids)).map((state) => [state.tid, state]));
   for (const task of living) readTask(task, states, context);
@@ -67,7 +72,7 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   const tables = new Map<number, readonly Descriptor[]>();
   for (const task of living) {
     const filesId = ids.get(task.pid)!.files_id;
-    if (!tables.has(filesId)) tables.set(filesId, readDescriptors(task));
+    if (!tables.has(filesId)) tables.set(filesId, descriptorsOf(task));
   }
   const named = new NamedFiles(context);
   const collected = living.map((task) => collectTask(task, ids.get(task.pid)!, named, context));
@@ -89,7 +94,7 @@ function checkTask(task: FrozenTask, { refusals }: DumpContext): void {
   for (const { tid, state, status } of task.threads) {
     const where = tid === task.pid ? describeTask(task) : `${describeTask(task)}, thread ${tid}`;
     if (registersOf(state).cs === USER32_CS) refusals.add(where, 'it is a 32-bit program, which is not supported');
-    if (status.seccomp !== 0) refusals.add(where, `it runs under seccomp (${status.seccomp === 1 ? 'strict mode' : `${status.seccompFilters} filters`}), which is not supported yet`);
+    if (status.seccomp !== 0 && !task.seccompSuspended) refusals.add(where, 'it runs under seccomp, which could not be suspended while it is dumped', 'Run the dump with CAP_SYS_ADMIN, outside of seccomp');
     for (const lost of lostComponents(state.xstate)) refusals.add(where, `it uses ${lost}, for which the image format has no place`);
   }
   for (const mapping of task.mappings) {

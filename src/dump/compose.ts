@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { create } from '../image/wire.ts';
 import {
-  inventory_entry, lsmtype, plugins_entry, pstree_entry, seccomp_entry, timens_entry, timespec,
+  inventory_entry, lsmtype, plugins_entry, pstree_entry, timens_entry, timespec,
 } from '../image/schema/index.ts';
 import { emptyTree, type FrozenTree, type PageMap, type Task } from '../image/tree.ts';
 import { ownEntry } from './own.ts';
@@ -45,7 +45,15 @@ export function compose(collected: Collected, outside: Outside, pages: PagesOf, 
   const own = ownEntry(collected, outside, host.affinity);
   // kinds may have said something about their files already
   if (own !== undefined) tree.own = { ...own, files: tree.own?.files ?? own.files };
-  tree.seccomp = create(seccomp_entry, {});
+  tree.seccomp = context.seccomp.entry;
+  for (const { threads } of tree.tasks.values()) {
+    for (const [tid, { thread_core }] of threads) {
+      const own = context.seccomp.threads.get(tid);
+      if (own === undefined || thread_core === undefined) continue;
+      thread_core.seccomp_mode = own.mode;
+      thread_core.seccomp_filter = own.filter;
+    }
+  }
   const time = ([tv_sec, tv_nsec]: readonly [bigint, bigint]): timespec => create(timespec, { tv_sec, tv_nsec });
   tree.timens.set(0, create(timens_entry, { monotonic: time(outside.monotonic), boottime: time(outside.boottime) }));
 }

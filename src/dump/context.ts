@@ -5,10 +5,12 @@ import type { FrozenTree } from '../image/tree.ts';
 import type { Log } from '../log.ts';
 import type { FrozenTask } from './frozen.ts';
 import type { DumpOptions } from './options.ts';
+import { SeccompFilters } from '../resources/seccomp/dump.ts';
 import { Refusals } from './refusals.ts';
 
 export class DumpContext {
   readonly refusals = new Refusals();
+  readonly seccomp = new SeccompFilters();
   tasks: readonly FrozenTask[] = [];
   #fileIds = 0;
   #pagesIds = 0;

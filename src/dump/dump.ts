@@ -88,6 +88,7 @@ class Dump {
       const collected = collect(context, own, (tids) => helper.state(tids));
       context.refusals.throwIfAny();
       lap('read');
+      for (const { threads } of context.tasks) for (const { tid, status } of threads) context.seccomp.read(helper, tid, status.seccomp, status.seccompFilters);
       askThreads(collected, context);
       lap('ask threads');
       askFiles(collected.files, context);

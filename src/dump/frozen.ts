@@ -20,6 +20,8 @@ export interface FrozenTask {
   readonly zombie: boolean;
   /** The signal that had stopped it before, or 0. */
   readonly stopSignal: number;
+  /** ptrace suspends its seccomp filters while it is seized. */
+  readonly seccompSuspended: boolean;
   /** The leader first. */
   readonly tids: readonly number[];
   threads: FrozenThread[];

@@ -67,6 +67,7 @@ function order(found: readonly Found[], seized: ReadonlyMap<number, Seized>): Fr
     const parent = tasks.get(stat.ppid);
     tasks.set(pid, {
       pid, ppid: parent?.pid ?? 0, parent, stat, zombie: isZombie(stat) && tids.length === 1, stopSignal: seized.get(pid)?.stopSignal ?? 0, tids,
+      seccompSuspended: tids.every((tid) => seized.get(tid)?.seccompSuspended ?? false),
       threads: [], mappings: [],
     });
   }

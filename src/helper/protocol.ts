@@ -1,6 +1,7 @@
 /**
  * The wire's layouts: twin of `helper/protocol.h`. All offsets and sizes of its structs are in this file only.
  */
+import { acceptance, type Expect } from '../program/program.ts';
 export const PROTOCOL_VERSION = 1;
 export const REQUEST_MAGIC = 0x51526653;
 export const REPLY_MAGIC = 0x50526653;
@@ -114,7 +115,7 @@ export interface RemoteCall {
   readonly nr: number;
   readonly args: readonly (bigint | number)[];
   /** Default: anything that is not -errno. */
-  readonly expect?: 'any' | { readonly equals: bigint | number };
+  readonly expect?: Expect;
 }
 
 export interface Takeover {
@@ -241,8 +242,9 @@ export function encodeTakeover(t: Takeover): Buffer {
 function encodeRemoteCall(b: Buffer, at: number, { nr, args, expect }: RemoteCall): void {
   b.writeUInt32LE(nr, at);
   args.forEach((arg, i) => b.writeBigUInt64LE(BigInt.asUintN(64, BigInt(arg)), at + 8 + 8 * i));
-  b.writeBigInt64LE(typeof expect === 'object' ? BigInt.asIntN(64, BigInt(expect.equals)) : 0n, at + 56);
-  b.writeUInt32LE(expect === undefined ? 0 : expect === 'any' ? 1 : 2, at + 64);
+  const [accept, value] = acceptance(expect);
+  b.writeBigInt64LE(value, at + 56);
+  b.writeUInt32LE(accept, at + 64);
 }
 
 function each<T>(b: Buffer, size: number, read: (at: number) => T): T[] {

@@ -235,15 +235,17 @@ function encodeStep(view: DataView, at: number, step: StepInfo, id: number): voi
 }
 
 function encodeExpect(view: DataView, at: number, expect: Expect): void {
-  if (expect === 'any') {
-    view.setUint16(at + 2, Accept.ANY, true);
-  } else if ('equals' in expect) {
-    view.setUint16(at + 2, Accept.EQ, true);
-    setInteger(view, at + 24, expect.equals);
-  } else {
-    view.setUint16(at + 2, Accept.OR, true);
-    setNumber(view, at + 24, expect.orErrno);
-  }
+  const [accept, value] = acceptance(expect);
+  view.setUint16(at + 2, accept, true);
+  view.setBigInt64(at + 24, value, true);
+}
+
+/** `accept` (enum sf_accept) and `expect` of a step or a remote call. */
+export function acceptance(expect: Expect | undefined): readonly [number, bigint] {
+  if (expect === undefined) return [Accept.OK, 0n];
+  if (expect === 'any') return [Accept.ANY, 0n];
+  if ('equals' in expect) return [Accept.EQ, BigInt.asIntN(64, BigInt(expect.equals))];
+  return [Accept.OR, BigInt(expect.orErrno)];
 }
 
 function setInteger(view: DataView, at: number, value: number | bigint): void {

@@ -11,7 +11,8 @@ import { join, subtract, type Range } from './page-runs.ts';
 export const ARENA_RESERVE = 16n << 30n;
 /** sizeof(struct sf_shared), rounded up. */
 const SHARED_SIZE = 4096;
-const STACK_SIZE = 8192;
+/** Of each block. */
+export const STACK_SIZE = 8192;
 const BARRIERS_AT = 16;
 
 /** Where programs and the kernel put nothing by themselves: above any heap, below executables and libraries. */

@@ -3,6 +3,7 @@ import type { ErrorParts } from '../errors.ts';
 import type { file_entry, sf_thread_entry } from '../image/schema/index.ts';
 import type { FrozenTree } from '../image/tree.ts';
 import { Deferred, Program } from '../program/program.ts';
+import type { BlockPlan } from './block.ts';
 import type { Host } from './host.ts';
 import { LocalPlan, type HelperFd } from './helper-fd.ts';
 import type { SourceSet } from './page-runs.ts';
@@ -15,6 +16,9 @@ export interface PlanOptions {
   /** --ext-unix-sk: sockets may connect to peers outside of the tree. */
   readonly extUnixSk?: boolean;
 }
+
+/** SF_MAX_BARRIERS of helper/program.h, and the first that tasks share with their helping threads. */
+const BARRIERS = 64, FIRST_WORKER_BARRIER = 16;
 
 export class RestoreContext {
   readonly local = new LocalPlan();
@@ -55,6 +59,26 @@ export class RestoreContext {
   }
 
   get tree(): FrozenTree { return this.set.tree; }
+
+  /** Threads that only help to make a task: their programs. */
+  readonly workers: BlockPlan[] = [];
+  #workers = 0;
+  #workerTid: number | undefined;
+
+  /** How many more helping threads there can be. */
+  get freeWorkers(): number { return BARRIERS - FIRST_WORKER_BARRIER - this.#workers; }
+
+  /** A number for a helping thread, as high as numbers go and not one of the tree's, and a barrier for it and its task. */
+  worker(): { readonly tid: number; readonly barrier: number } {
+    this.#workerTid ??= this.host.pidMax + 1;
+    do this.#workerTid--; while ([...this.tree.tasks.values()].some(({ threads }) => threads.has(this.#workerTid!)));
+    return { tid: this.#workerTid, barrier: FIRST_WORKER_BARRIER + this.#workers++ };
+  }
+
+  /** How many arrive at each barrier, given those of the tree's own. */
+  withWorkers(parties: readonly number[]): number[] {
+    return Array.from({ length: FIRST_WORKER_BARRIER + this.#workers }, (_, i) => (i >= FIRST_WORKER_BARRIER ? 2 : parties[i] ?? 0));
+  }
 
   /** What our own image says of a thread. */
   ownThread(tid: number): sf_thread_entry | undefined {

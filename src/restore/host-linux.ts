@@ -1,5 +1,6 @@
 /** Reads what a restore has to know of this machine from /proc, and from what the helper says of the CPU. */
 import { openSync, readFileSync, readSync, closeSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { isatty } from 'node:tty';
 import { StillframeError } from '../errors.ts';
 import type { Hello } from '../helper/protocol.ts';
@@ -31,6 +32,8 @@ export function readHost(hello: Hello): Host {
     permitted: capability(status, 'CapPrm'),
     bounding: capability(status, 'CapBnd'),
     rlimits: readLimits(),
+    processors: availableParallelism(),
+    pidMax: Number(readFileSync('/proc/sys/kernel/pid_max', 'latin1')) - 1,
     oomScoreAdj: Number(readFileSync('/proc/self/oom_score_adj', 'latin1')),
     xstate,
     vdso: readVdso(),

@@ -15,6 +15,10 @@ export interface Host {
   /** By resource number. */
   readonly rlimits: readonly Rlimit[];
   readonly oomScoreAdj: number;
+  /** How many processors may be used. */
+  readonly processors: number;
+  /** The highest pid there can be. */
+  readonly pidMax: number;
   readonly xstate: XstateLayout;
   /** The kernel's vDSO; undefined: taken to be the one of the image. */
   readonly vdso: VdsoImage | undefined;
@@ -36,6 +40,8 @@ export const ASSUMED_HOST: Host = {
   bounding: ALL_CAPABILITIES,
   rlimits: RLIMITS.map(() => ({ cur: RLIM_INFINITY, max: RLIM_INFINITY })),
   oomScoreAdj: 0,
+  processors: 2,
+  pidMax: 4194303,
   xstate: ASSUMED_XSTATE,
   vdso: undefined,
   sid: 0,

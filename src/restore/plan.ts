@@ -43,5 +43,6 @@ export function planRestore(set: SourceSet, options: Partial<PlanOptions> = {}, 
   openDescriptions(context);
   const compiler = new TreeCompiler(context, jobs, arena);
   compiler.compile(root, undefined);
-  return { context, blocks: compiler.blocks, rootPid: root.pid, parties: compiler.parties, warnings: context.warnings };
+  const blocks = [...compiler.blocks, ...context.workers];
+  return { context, blocks, rootPid: root.pid, parties: context.withWorkers(compiler.parties), warnings: context.warnings };
 }

@@ -178,7 +178,7 @@ export class RestoreRun {
     const blocks = [...this.plan.blocks.filter(({ parks }) => parks)].sort((a, b) => rank(a) - rank(b));
     const taken = this.helper.takeover(blocks.map(({ tid, takeover }) => ({
       tid, sigmask: takeover!.sigmask, regs: takeover!.registers, xstate: takeover!.xstate,
-      calls: takeover!.calls.map(({ name, args }) => ({ nr: SYSCALLS[name], args: args.map((arg) => (arg instanceof Deferred ? BigInt(arg.value()) : arg)) })),
+      calls: takeover!.calls.map(({ name, args, expect }) => ({ nr: SYSCALLS[name], expect, args: args.map((arg) => (arg instanceof Deferred ? BigInt(arg.value()) : arg)) })),
     })));
     const failed = taken.find(({ status }) => status !== 0 && errnoName(-status) !== 'ECANCELED') ?? taken.find(({ status }) => status !== 0);
     if (failed !== undefined) throw this.#takeoverFailure(failed, blocks.find(({ tid }) => tid === failed.tid));

@@ -13,6 +13,7 @@ import { addLimits } from '../resources/limits/restore.ts';
 import { addLayout } from '../resources/memory/layout.ts';
 import { TaskMemory } from '../resources/memory/restore.ts';
 import { encodeExtendedState, encodeRegisters } from '../resources/registers/restore.ts';
+import { seccompCalls, seccompMode } from '../resources/seccomp/restore.ts';
 import { addActions, addDrainChildSignals, ALL_SIGNALS, stopsWith } from '../resources/signals/restore.ts';
 import { addControllingTerminal, addForegroundGroup } from '../resources/tty/pair.ts';
 import { addThreadState, commOf } from '../resources/threads/restore.ts';
@@ -283,11 +284,13 @@ export class TreeCompiler {
     const core = task.threads.get(tid)!;
     const leader = tid === task.pid;
     addThreadState(p, this.context, core, tid, leader);
+    const calls: RemoteCall[] = seccompCalls(p, block, this.context, task);
+    const beforeCredentials = p.here;
     if (core.thread_core?.creds !== undefined) addCredentials(p, this.context, core.thread_core.creds);
+    if (seccompMode(core) !== 0) calls.push(...block.takeOut(beforeCredentials));
     p.resource('end');
     this.#dieWithParent(p);
     p.park();
-    const calls: RemoteCall[] = [];
     const deathSignal = core.thread_core?.pdeath_sig ?? 0;
     if (leader && task.mm?.dumpable !== undefined && task.mm.dumpable < 2) {
       calls.push({ name: 'prctl', args: [PR.SET_DUMPABLE, task.mm.dumpable, 0, 0, 0], resource: 'dumpable' });

@@ -13,6 +13,7 @@ import type { HelperFd } from '../../restore/helper-fd.ts';
 import { cut, distribute, join, pageRuns, subtract, total, type PageRun, type Range } from '../../restore/page-runs.ts';
 import { openForMapping } from '../regular/restore.ts';
 import { addVdso } from '../vdso/restore.ts';
+import { addCopies, splitLarge } from './copy.ts';
 import { addCompares, addFills } from './fill.ts';
 import { memoryFileToMap, sharedMemory } from '../shared-memory/restore.ts';
 import { pagesFile } from './pages.ts';
@@ -41,6 +42,10 @@ function sameMapping(a: vma_entry, b: vma_entry): boolean {
   return a.start === b.start && a.end === b.end && a.pgoff === b.pgoff && a.shmid === b.shmid && a.flags === b.flags
     && a.status === b.status && ((a.madv ?? 0n) & HUGE_ADVICE) === ((b.madv ?? 0n) & HUGE_ADVICE);
 }
+
+/** Private anonymous memory that is not to be of huge pages, which page by page copies would prevent. */
+const copyable = (vma: vma_entry): boolean =>
+  isKind(vma, VMA.ANON_PRIVATE) && (vma.flags & MAP.GROWSDOWN) === 0 && ((vma.madv ?? 0n) & (1n << BigInt(MADV.HUGEPAGE))) === 0n;
 
 export class TaskMemory {
   readonly mappings: Mapping[] = [];
@@ -164,14 +169,20 @@ export class TaskMemory {
   #fill(p: Program): void {
     const fdOf = (run: PageRun): ResultRef => this.#fetch(p, pagesFile(this.context, run));
     p.resource('memory contents');
-    const fresh = this.mappings.filter((m) => !m.inherited).flatMap((m) => m.runs);
-    addFills(p, fresh, fdOf);
+    const fresh = this.mappings.filter((m) => !m.inherited && m.runs.length > 0);
+    const { runs, rest } = splitLarge(fresh.filter((m) => copyable(m.vma)).flatMap((m) => m.runs));
+    if (runs.length > 0) {
+      const ranges = fresh.filter((m) => copyable(m.vma) && runs.some(({ start }) => start >= m.vma.start && start < m.vma.end)).map(({ vma }) => vma);
+      addCopies(p, this.context, this.task.pid, ranges, runs, fdOf);
+    }
+    p.resource('memory contents');
+    addFills(p, [...fresh.filter((m) => !copyable(m.vma)).flatMap((m) => m.runs), ...rest], fdOf);
     const inherited = this.mappings.filter((m) => m.inherited && isKind(m.vma, PRIVATE));
     const stale = subtract(cut(this.parent?.runs ?? [], inherited.map(({ vma }) => vma)), inherited.flatMap((m) => m.runs));
     for (const { start, end } of join(stale)) p.call('madvise', [start, end - start, MADV.DONTNEED], { keep: false });
     const compared = inherited.flatMap((m) => m.runs);
     addCompares(p, compared, fdOf);
-    this.context.count(total(fresh) + total(compared), total(compared));
+    this.context.count(fresh.reduce((sum, m) => sum + total(m.runs), 0n) + total(compared), total(compared));
   }
 
   /** Protections, advice, names, guards and locks: after the children were made, which must not inherit them half-made. */

@@ -5,6 +5,7 @@ import { PR } from '../../kernel/process.ts';
 import { Program } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import { addScheduling } from '../scheduling/restore.ts';
+import { checkSeccomp } from '../seccomp/restore.ts';
 import { addAlternateStack, addQueue } from '../signals/restore.ts';
 
 const COMM_MAX = 15;
@@ -49,6 +50,5 @@ function addThreadLocalStorage(p: Program, entries: readonly user_desc_t[]): voi
 }
 
 export function checkThread(context: RestoreContext, core: core_entry, where: string): void {
-  const mode = core.thread_core?.seccomp_mode ?? core.tc?.old_seccomp_mode ?? 0;
-  if (mode !== 0) context.refuse(where, `it runs under seccomp (${mode === 1 ? 'strict' : 'a filter'})`, 'Seccomp cannot be restored yet');
+  checkSeccomp(context, core, where);
 }

@@ -114,7 +114,7 @@ function helperTask(context: DumpContext): FrozenTask {
   const state = stateOf(context);
   const { pid } = context.helper;
   return state.helperTask ??= {
-    pid, ppid: 0, parent: undefined, stat: parseStat(readProcRecord(`/proc/${pid}/stat`)), zombie: false, stopSignal: 0, tids: [pid], threads: [], mappings: [],
+    pid, ppid: 0, parent: undefined, stat: parseStat(readProcRecord(`/proc/${pid}/stat`)), zombie: false, stopSignal: 0, seccompSuspended: false, tids: [pid], threads: [], mappings: [],
   };
 }
 
