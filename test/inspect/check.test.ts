@@ -153,3 +153,13 @@ reporting('JUnit escapes what XML cannot have, GitHub commands what they use', (
 });
 
 reporting.run();
+
+const documented = suite('RULES');
+
+documented('are all in docs/reading-images.md, as they are', () => {
+  const docs = readFileSync('docs/reading-images.md', 'utf8');
+  for (const [id, { severity, text }] of Object.entries(RULES)) assert.ok(docs.includes(`| \`${id}\` | ${severity} | ${text} |`), id);
+  assert.is(docs.match(/^\| `\w+\/[\w-]+` \|/gm)!.length, Object.keys(RULES).length);
+});
+
+documented.run();

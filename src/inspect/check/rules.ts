@@ -73,7 +73,6 @@ export const RULES = {
   'chain/parent': error('the parent link leads nowhere'),
   'chain/loop': error('the parent links form a loop'),
   'chain/page': error('pages are said to be in a parent that does not have them'),
-  'chain/mapping': note('a page map of a parent set belongs to no task of this one'),
   'chain/lazy': warning('pages were left for a lazy-pages daemon: without it they are lost'),
   // what the set needs of a restorer
   'version/target': error('the target cannot restore this'),
