@@ -14,7 +14,7 @@ import type { HelperFd } from '../../restore/helper-fd.ts';
 import { describeFile, type FileKind } from '../../restore/kinds.ts';
 import { addStatusFlags } from '../../restore/status-flags.ts';
 import { addOptions, addRoomForQueue } from '../socket/options-restore.ts';
-import { addBind, addConnect } from './bind.ts';
+import { addBind, addConnect, inDirectory } from './bind.ts';
 import { addMessage, type Message } from './send.ts';
 import { asUser, type User } from './user.ts';
 
@@ -339,9 +339,9 @@ class Settler {
     const outside = byInode(this.context.tree).get(entry.peer)!;
     const { name } = outside;
     const bytes = this.#p.data(Buffer.concat([Buffer.from([AF.UNIX, 0]), name]));
-    this.#p.call('connect', [this.#fd(one.held!), bytes, 2 + name.length], {
+    inDirectory(this.#p, outside, () => this.#p.call('connect', [this.#fd(one.held!), bytes, 2 + name.length], {
       keep: false, remedy: { ENOENT: `Nobody has ${nameOf(name)} open here: start who owns it`, ECONNREFUSED: `Nobody listens on ${nameOf(name)}: start who owns it` },
-    });
+    }));
   }
 
   /** Those that wait to be accepted, in their order. */
