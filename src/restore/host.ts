@@ -15,6 +15,8 @@ export interface Host {
   /** By resource number. */
   readonly rlimits: readonly Rlimit[];
   readonly oomScoreAdj: number;
+  /** /proc/self/loginuid; 4294967295: not set. */
+  readonly loginuid: number;
   /** How many processors may be used. */
   readonly processors: number;
   /** The highest pid there can be. */
@@ -40,6 +42,7 @@ export const ASSUMED_HOST: Host = {
   bounding: ALL_CAPABILITIES,
   rlimits: RLIMITS.map(() => ({ cur: RLIM_INFINITY, max: RLIM_INFINITY })),
   oomScoreAdj: 0,
+  loginuid: 0xffffffff,
   processors: 2,
   pidMax: 4194303,
   xstate: ASSUMED_XSTATE,

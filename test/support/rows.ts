@@ -36,5 +36,6 @@ export const ROWS: readonly Row[] = [
   { name: 'pidfds and files below /proc', program: 'processes', args: ['criu'], mayDiffer: [/ SigCgt$/] },
   { name: 'pidfds and files of threads', program: 'processes', mayDiffer: [/ SigCgt$/], notCriu: 'refuses them' },
   { name: 'fifos', program: 'fifos' },
+  { name: 'file locks', program: 'locks', dumpOptions: ['-l'], restoreOptions: ['-l'], notCriu: 'loses leases that are being broken' },
   { name: 'interrupted calls', program: 'blocked', mayDiffer: [/./], notCriu: 'lets timed calls end with EINTR' },
 ];
