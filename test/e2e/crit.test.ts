@@ -66,7 +66,7 @@ for (const row of ROWS) {
 }
 
 const KNOWN = ['core', 'ids', 'mm', 'pagemap', 'pages', 'fs', 'fdinfo', 'creds', 'itimers', 'posix-timers', 'sigacts', 'ghost-file', 'pagemap-shmem', 'tty-info', 'timens', 'memfd']
-  .map((kind) => `${kind}-*.img`).concat(['inventory.img', 'pstree.img', 'files.img', 'pipes-data.img', 'tty.img', 'tty-info.img', 'tty-data.img', 'remap-fpath.img',
+  .map((kind) => `${kind}-*.img`).concat(['inventory.img', 'pstree.img', 'filelocks.img', 'files.img', 'pipes-data.img', 'tty.img', 'tty-info.img', 'tty-data.img', 'remap-fpath.img',
     'seccomp.img', 'cgroup.img', 'fs.img', 'reg-files.img', 'stats-dump.img', 'stats-dump', 'timens.img', 'fifo-data.img', 'utsns.img', 'userns.img', 'memfd.img', 'apparmor.img', 'stillframe.img',
     'rlimit.img', 'tcp-stream.img', 'netns.img', 'ip6tables.img', 'cpuinfo.img']);
 
