@@ -25,6 +25,7 @@ import { ownNamespaces } from './ids.ts';
 import { checkInput } from './input.ts';
 import type { DumpOptions, DumpOutcome } from './options.ts';
 import { choosePages, copyMemoryFiles, copyPages, type PageCounts } from './pages.ts';
+import { makeLinks, removeLinks } from '../resources/link-remap/dump.ts';
 import { probeHost } from './probe.ts';
 import { rehearse } from './rehearse.ts';
 import { seizeTree } from './seize.ts';
@@ -104,6 +105,7 @@ class Dump {
       lap('ask threads');
       askFiles(collected.files, context);
       const outside = askHelper(collected, context, host.affinity.length);
+      makeLinks(context);
       lap('ask helper');
       const pages = this.#pages(context, collected.living.map(({ task, mappings }) => ({ pid: task.pid, mappings })), host.guards);
       lap('pages');
@@ -115,8 +117,13 @@ class Dump {
       if (!early) this.#release(context.tasks);
       const stats = this.#stats();
       this.#writeStats(stats);
+      // what runs on does not need them, and they would show
+      if (options.finalState === 'running') removeLinks(context);
       log.info('Dumping finished successfully');
       return { stats, tasks: context.tasks.length, pids: context.tasks.map(({ pid }) => pid), images: written };
+    } catch (error) {
+      removeLinks(context);
+      throw error;
     } finally {
       log.release();
     }

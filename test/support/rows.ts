@@ -38,5 +38,6 @@ export const ROWS: readonly Row[] = [
   { name: 'fifos', program: 'fifos' },
   { name: 'file locks', program: 'locks', dumpOptions: ['-l'], restoreOptions: ['-l'], notCriu: 'loses leases that are being broken' },
   { name: 'signal-driven I/O', program: 'sigio', notCriu: 'cannot make a thread the owner again' },
+  { name: 'removed names (--link-remap)', program: 'linked', dumpOptions: ['--link-remap'] },
   { name: 'interrupted calls', program: 'blocked', mayDiffer: [/./], notCriu: 'lets timed calls end with EINTR' },
 ];

@@ -56,7 +56,7 @@ export function checkRemap(context: RestoreContext, reg: reg_file_entry): void {
 export function openDeleted(context: RestoreContext, reg: reg_file_entry, flags: number, resource: string): HelperFd {
   const remap = remapOf(context.tree, reg.id)!;
   const p = context.local.program;
-  if (remap.type === LINKED) return openLinked(context, remap.remapId, flags, resource);
+  if (remap.type === LINKED) return openLinked(context, remap.remapId, reg.name, flags, resource);
   const base = baseOf(context, remap.remapId, reg);
   p.resource(resource);
   return context.local.open(resource, reopen(context, base, flags));
@@ -142,10 +142,29 @@ function fillGhost(context: RestoreContext, ghost: GhostFile, fd: ResultRef): vo
   }
 }
 
-/** A file that another name still leads to: the dump made a link for it (--link-remap). */
-function openLinked(context: RestoreContext, linkId: number, flags: number, resource: string): HelperFd {
+/**
+ * A file that another name still leads to: the dump made a link for it (--link-remap). It gets its old name for the moment it is opened, so that it is
+ * known by that; where the old name is another file's by now, or its directory is gone, a name beside the link's is used.
+ */
+function openLinked(context: RestoreContext, linkId: number, name: string, flags: number, resource: string): HelperFd {
   const link = context.tree.files.get(linkId)!.reg!;
   const p = context.local.program.resource(resource);
   const remedy = { ENOENT: `The link that the dump made, ${link.name}, is gone: the file cannot be found any more` };
-  return context.local.open(resource, p.call('openat', [AT_FDCWD, p.cstring(bytesOf(link.name)), (flags & ~(O.CREAT | O.EXCL | O.TRUNC)) | O.CLOEXEC, 0], { remedy }));
+  const from = p.cstring(bytesOf(link.name));
+  const slot = p.reserve(8);
+  const end = { at: 0 };
+  for (const [i, path] of [name, `${link.name}.stillframe-restore`].entries()) {
+    const to = p.cstring(bytesOf(path));
+    const next = { at: 0 };
+    const step = p.here;
+    const linked = p.call('linkat', [AT_FDCWD, from, AT_FDCWD, to, 0], { expect: i === 0 ? 'any' : undefined, remedy });
+    p.jump(linked, Cond.LT, 0, () => next.at);
+    p.store(slot, p.call('openat', [AT_FDCWD, to, (flags & ~(O.CREAT | O.EXCL | O.TRUNC)) | O.CLOEXEC | O.NOCTTY, 0]), 4);
+    context.local.undo(step, p.here, (undo) => { undo.resource(resource).call('unlinkat', [AT_FDCWD, undo.cstring(bytesOf(path)), 0], { expect: 'any' }); });
+    p.call('unlinkat', [AT_FDCWD, to, 0], { keep: false });
+    p.jump(0, Cond.EQ, 0, () => end.at);
+    next.at = p.here;
+  }
+  end.at = p.here;
+  return context.local.open(resource, p.load(slot, 4));
 }

@@ -12,6 +12,7 @@ import { hasCode } from '../../proc/read.ts';
 import type { DumpContext } from '../../dump/context.ts';
 import type { FileKind, FileOwner } from '../../dump/file-kinds.ts';
 import { ghostOf, refuseGhost } from '../ghost/dump.ts';
+import { wantLink } from '../link-remap/dump.ts';
 import { buildId, buildIdWords } from './build-id.ts';
 
 /** A file to be found again by its name. */
@@ -31,7 +32,12 @@ const isDeleted = (stat: BigIntStats): boolean => stat.nlink === 0n;
 
 /** The name without the kernel's mark of a deleted file. */
 export function plainName({ link, stat }: Pick<NamedFile, 'link' | 'stat'>): string {
-  return (isDeleted(stat) || link.startsWith('/proc/')) && link.endsWith(DELETED) ? link.slice(0, -DELETED.length) : link;
+  return link.endsWith(DELETED) && (isDeleted(stat) || link.startsWith('/proc/') || !exists(link)) ? link.slice(0, -DELETED.length) : link;
+}
+
+/** Whether its name was removed and another one was not. */
+function hasOtherName({ link, stat }: NamedFile): boolean {
+  return !isDeleted(stat) && link.endsWith(DELETED) && !exists(link);
 }
 
 /** What stands in the way of finding the file again by its name. */
@@ -47,7 +53,8 @@ export function refuseNamed(file: NamedFile, context: DumpContext): { why: strin
   } catch (error) {
     if (typeOfMode(stat) === S.IFLNK) return undefined;
     if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) {
-      return { why: 'the name it was opened by was removed; the file lives on under another name', remedy: 'Give it back its name, for example: ln OTHER-NAME NAME' };
+      if (context.options.given.has('link-remap') && hasOtherName(file)) return undefined;
+      return { why: 'the name it was opened by was removed; the file lives on under another name', remedy: 'Let the dump give it a name with --link-remap, or give it back its own: ln OTHER-NAME NAME' };
     }
     throw error;
   }
@@ -78,7 +85,9 @@ export function keepContents(id: number, file: NamedFile, context: DumpContext):
   if (dead !== undefined && !context.tree.remaps.some((remap) => remap.remap_type === remap_type.PROCFS && remap.remap_id === dead)) {
     context.tree.remaps.push(create(remap_file_path_entry, { orig_id: id, remap_id: dead, remap_type: remap_type.PROCFS }));
   }
-  if (!isDeleted(file.stat) || system === FS_MAGIC.PROC || system === FS_MAGIC.DEVPTS) return;
+  if (system === FS_MAGIC.PROC || system === FS_MAGIC.DEVPTS) return;
+  if (hasOtherName(file) && typeOfMode(file.stat) !== S.IFLNK) wantLink(id, plainName(file), file.door, file.stat, context);
+  if (!isDeleted(file.stat)) return;
   const ghost = ghostOf(file, context);
   context.tree.remaps.push(create(remap_file_path_entry, { orig_id: id, remap_id: ghost, remap_type: remap_type.GHOST }));
 }
@@ -91,7 +100,7 @@ export function namedEntry(id: number, file: NamedFile, { flags = 0, pos = 0n, o
   const checked = typeOfMode(stat) === S.IFREG && !((flags & O.ACCMODE) === O.WRONLY && (flags & O.APPEND) !== 0);
   return create(reg_file_entry, {
     id, flags, pos, fown: create(fown_entry, owner), name, mode: Number(stat.mode),
-    size: checked ? stat.size : undefined, build_id: checked && !isDeleted(stat) && context?.noticed !== true ? buildIdOf(name, stat) : [],
+    size: checked ? stat.size : undefined, build_id: checked && name === file.link && !isDeleted(stat) && context?.noticed !== true ? buildIdOf(name, stat) : [],
   });
 }
 
