@@ -198,12 +198,11 @@ function checkExternal(socket: UnixSocket, inode: number, refuse: (why: string, 
   if (isExternal(socket.inode, context)) return;
   const peer = tableOf(context).get(inode);
   const who = `its peer, socket:[${inode}]${peer === undefined ? '' : ` (${displayName(peer.name)})`}, is not part of the tree: ${holderOf(inode)} has it`;
-  const allow = `--external unix[${socket.inode}] (to be replaced at the restore with --inherit-fd fd[N]:socket:[${socket.inode}])`;
-  if (!context.options.given.has('ext-unix-sk')) {
-    const reachable = peer?.type === SOCK.DGRAM && peer.name.length > 0;
-    refuse(who, `Say that it may stay outside with ${reachable ? '--ext-unix-sk (it is connected to again at the restore), or ' : ''}${allow}`);
-  } else if (peer === undefined || peer.type !== SOCK.DGRAM) refuse(`${who}, and half of a ${typeName(socket.type)} connection cannot be dumped`, `Say that it will be given to the restore with ${allow}`);
-  else if (peer.name.length === 0) refuse(`${who}, and it has no name to connect to again`, `Say that it will be given to the restore with ${allow}`);
+  const end = 'End the connection first, or dump the whole tree that has both ends';
+  const reachable = peer?.type === SOCK.DGRAM && peer.name.length > 0;
+  if (!context.options.given.has('ext-unix-sk')) refuse(who, reachable ? 'Say with --ext-unix-sk that it may stay outside: it is connected to again at the restore' : end);
+  else if (peer === undefined || peer.type !== SOCK.DGRAM) refuse(`${who}, and half of a ${typeName(socket.type)} connection cannot be dumped`, end);
+  else if (!reachable) refuse(`${who}, and it has no name to connect to again`, end);
 }
 
 /** Who has a socket open, for the refusal. */
