@@ -12,6 +12,8 @@ export class DumpContext {
   readonly refusals = new Refusals();
   readonly seccomp = new SeccompFilters();
   tasks: readonly FrozenTask[] = [];
+  /** Opening a file would be noticed by the tree (it watches files, or has leases): what may be left out then is not read. */
+  noticed = false;
   #fileIds = 0;
   #pagesIds = 0;
   #types = new Map<bigint, number>();

@@ -12,6 +12,7 @@ import { Program, type RanBlock } from '../program/program.ts';
 import type { DumpContext } from './context.ts';
 import { describeDescriptor, FILE_KINDS, nameUnsupported, type Descriptor, type FileOwner, type OpenFile } from './file-kinds.ts';
 import type { FrozenTask } from './frozen.ts';
+import { collectLocks } from '../resources/locks/dump.ts';
 import { KCMP, sameObjects } from './kcmp.ts';
 
 const FD_CLOEXEC = 1;
@@ -56,6 +57,7 @@ export function collectFiles(tables: ReadonlyMap<number, readonly Descriptor[]>,
     else if (kind !== undefined) files.push({ id: context.newFileId(), kind, descriptors, owner: { uid: 0, euid: 0, signum: 0, pid_type: 0, pid: 0 } });
   }
   for (const kind of new Set(files.map((file) => file.kind))) kind.collect?.(files.filter((file) => file.kind === kind), files, context);
+  collectLocks(files, context);
   return { files, tables };
 }
 

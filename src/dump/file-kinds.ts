@@ -11,6 +11,7 @@ import { eventfds } from '../resources/eventfd/dump.ts';
 import { fanotifies } from '../resources/fanotify/dump.ts';
 import { fifos } from '../resources/fifo/dump.ts';
 import { inotifies } from '../resources/inotify/dump.ts';
+import { namespaceFiles } from '../resources/namespace-file/dump.ts';
 import { pidfds } from '../resources/pidfd/dump.ts';
 import { memoryFiles } from '../resources/shared-memory/dump.ts';
 import { pipes } from '../resources/pipe/dump.ts';
@@ -67,7 +68,7 @@ export interface FileKind {
 }
 
 export const FILE_KINDS: readonly FileKind[] = [
-  memoryFiles, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, unixSockets,
+  memoryFiles, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets,
 ];
 
 export function describeDescriptor({ task, fd, link, via }: Descriptor): string {

@@ -2,7 +2,7 @@
  * Page contents: which pages of a task belong in the image (the page tables say), copied by the helper into `pages-N.img`; likewise memory
  * files. The page maps that tell what lies where go into the model.
  */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync } from 'node:fs';
 import type { pagemap_entry } from '../image/schema/index.ts';
 import { fileNames, PE_LAZY, PE_PRESENT, type PageMap } from '../image/tree.ts';
 import { PageIs, type Range, type Region } from '../helper/protocol.ts';
@@ -110,7 +110,11 @@ export function copyMemoryFiles(path: (name: string) => string, context: DumpCon
     copyTo(path(fileNames.pages(pagesId)), ranges, (fd, all) => {
       const to = context.helper.putFd(fd);
       try {
-        return context.helper.filePages(held, to, 0n, all);
+        // what the last page has behind the file's end is zeros
+        const copied = context.helper.filePages(held, to, 0n, all.map(({ address, size: bytes }) => ({ address, size: min(address + bytes, size) - address })));
+        const whole = roundUp(copied);
+        ftruncateSync(fd, Number(whole));
+        return whole;
       } finally {
         context.helper.closeFds([to]);
       }

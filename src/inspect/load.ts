@@ -45,6 +45,10 @@ export interface Loaded {
   readonly findings: readonly Finding[];
 }
 
+/** Files that are no images, but that engines and CRIU itself put beside them. */
+const COMPANIONS = /\.(log|pid|json|txt|sock)$|^(descriptors\.json|criu\.work|.*\.lock)$/;
+export const isCompanion = (name: string): boolean => COMPANIONS.test(name);
+
 /** Largest page map that is decoded: the core's limit. */
 const MAX_PAGEMAP = 512 << 20;
 const PAGEMAPS = new Set(['PAGEMAP', 'SHMEM_PAGEMAP']);

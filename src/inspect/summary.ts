@@ -3,6 +3,7 @@ import { textOf } from '../image/text.ts';
 import { isDead } from '../image/tree.ts';
 import { readAll } from '../image/source/source.ts';
 import type { Archive } from '../image/source/store.ts';
+import { isCompanion } from './load.ts';
 import { describeSocket, fdTypeName } from './describe.ts';
 import type { OpenSet } from './open.ts';
 import { archName } from './tasks.ts';
@@ -73,7 +74,7 @@ export async function summaryOf(set: OpenSet): Promise<Summary> {
       pagesBytes: link.loaded.files.reduce((sum, file) => sum + (file.kind?.name === 'PAGES' ? file.size : 0), 0),
     })),
     ...(dump === undefined || dump === null ? {} : { timesUs: { freezing: dump.freezing_time, frozen: dump.frozen_time, memory: dump.memdump_time, writing: dump.memwrite_time } }),
-    damaged: loaded.findings.length, unknownFiles: tree.rest.filter((file) => file.why === 'unknown').map((file) => file.name),
+    damaged: loaded.findings.length, unknownFiles: tree.rest.filter((file) => file.why === 'unknown' && !isCompanion(file.name)).map((file) => file.name),
   };
 }
 
@@ -81,7 +82,7 @@ export async function summaryOf(set: OpenSet): Promise<Summary> {
 export function writerOf(set: OpenSet): string {
   if (set.tree.own !== undefined) return `Stillframe${set.tree.own.writer === undefined ? '' : ` ${set.tree.own.writer}`}`;
   if (!set.loaded.inventory) return 'unknown';
-  for (const map of set.loaded.pageMaps.values()) if (map.count > 0) return (map.allMarks & 1) !== 0 ? 'CRIU 4.2 or later' : 'CRIU before 4.2';
+  for (const map of set.loaded.pageMaps.values()) if (map.count > 0) return (map.allMarks & 1) !== 0 ? 'CRIU 4.2 or later, or Stillframe' : 'CRIU before 4.2';
   return set.tree.inventory.dump_criu_run_id === undefined ? 'CRIU' : 'CRIU 4.1 or later';
 }
 

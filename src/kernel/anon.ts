@@ -20,7 +20,6 @@ export const INOTIFY_IOC_SETNEXTWD = 0x40044900;
 /** What inotify_add_watch takes of a watch's mask as fdinfo shows it: events, IN_EXCL_UNLINK, IN_ONESHOT. */
 export const IN_WATCH_MASK = 0x84000fff;
 
-export const FAN_INIT = { CLOEXEC: 1, NONBLOCK: 2 } as const;
 export const FAN_MARK = { ADD: 1, MOUNT: 0x10, IGNORED_MASK: 0x20, IGNORE: 0x400 } as const;
 
 /** O_EXCL: the pidfd is of a thread, not of a process. */

@@ -2,6 +2,7 @@
 import { rootTask, type FrozenTree, type Task } from '../image/tree.ts';
 import { checkCredentials } from '../resources/credentials/restore.ts';
 import { checkFilesystem } from '../resources/filesystem/restore.ts';
+import { checkLocks } from '../resources/locks/restore.ts';
 import { checkMemory } from '../resources/memory/check.ts';
 import { checkRegisters } from '../resources/registers/restore.ts';
 import { checkThread } from '../resources/threads/restore.ts';
@@ -55,7 +56,7 @@ function checkNamespaces(context: RestoreContext, { pid, ids }: Task): void {
 }
 
 function checkOther(context: RestoreContext, tree: FrozenTree): void {
-  for (const lock of tree.locks) context.refuse(`task ${lock.pid}, fd ${lock.fd}`, 'it held a file lock', 'File locks cannot be restored yet');
+  checkLocks(context);
   for (const name of tree.own?.needs ?? []) context.refuse('stillframe.img', `the set needs '${name}', which this version does not know`, 'Restore it with the version of Stillframe that wrote it');
 }
 

@@ -41,6 +41,7 @@ export function readHost(hello: Hello): Host {
     processors: availableParallelism(),
     pidMax: Number(readFileSync('/proc/sys/kernel/pid_max', 'latin1')) - 1,
     oomScoreAdj: Number(readFileSync('/proc/self/oom_score_adj', 'latin1')),
+    loginuid: readLoginuid(),
     xstate,
     vdso: readVdso(),
     sid,
@@ -56,6 +57,15 @@ const NICE_FIELD = 16;
 
 const numbers = (status: string, name: string): number[] =>
   (new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(status)?.[1] ?? '').split(/\s+/).filter((word) => word !== '').map(Number);
+
+/** A kernel without auditing has no such file. */
+function readLoginuid(): number {
+  try {
+    return Number(readFileSync('/proc/self/loginuid', 'latin1'));
+  } catch {
+    return 0xffffffff;
+  }
+}
 
 const capability = (status: string, name: string): bigint => BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)`, 'm').exec(status)?.[1] ?? '0'}`);
 

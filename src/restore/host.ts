@@ -29,6 +29,8 @@ export interface Host {
   /** Credentials and nice value that every task starts with, when known: what is the same needs no steps. */
   readonly credentials?: HostCredentials;
   readonly nice?: number;
+  /** /proc/self/loginuid; 4294967295: not set. */
+  readonly loginuid: number;
   /** How many processors may be used. */
   readonly processors: number;
   /** The highest pid there can be. */
@@ -54,6 +56,7 @@ export const ASSUMED_HOST: Host = {
   bounding: ALL_CAPABILITIES,
   rlimits: RLIMITS.map(() => ({ cur: RLIM_INFINITY, max: RLIM_INFINITY })),
   oomScoreAdj: 0,
+  loginuid: 0xffffffff,
   processors: 2,
   pidMax: 4194303,
   xstate: ASSUMED_XSTATE,

@@ -10,6 +10,7 @@ import { eventfds } from '../resources/eventfd/restore.ts';
 import { fanotifies } from '../resources/fanotify/restore.ts';
 import { fifos } from '../resources/fifo/restore.ts';
 import { inotifies } from '../resources/inotify/restore.ts';
+import { namespaceFiles } from '../resources/namespace-file/restore.ts';
 import { pidfds } from '../resources/pidfd/restore.ts';
 import { regularFiles } from '../resources/regular/restore.ts';
 import { pipes } from '../resources/pipe/restore.ts';
@@ -44,7 +45,7 @@ export interface FileKind {
 }
 
 export const FILE_KINDS: readonly FileKind[] = [
-  regularFiles, pipes, memoryFiles, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, unixSockets,
+  regularFiles, pipes, memoryFiles, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets,
 ];
 
 const TYPE_NAMES = new Map<number, string>(Object.entries(fd_types).map(([name, type]) => [type, name]));

@@ -120,7 +120,7 @@ export function descriptionOf(file: file_entry): { readonly flags: number; reado
 }
 
 /** Who gets the signals of a description (F_SETOWN), which one (F_SETSIG), and whether it sends any (O_ASYNC, which remembers the descriptor). */
-function addOwner(p: Program, context: RestoreContext, id: number, fd: number): void {
+export function addOwner(p: Program, context: RestoreContext, id: number, fd: number): void {
   const { flags, fown } = descriptionOf(describedBy(context, id));
   if (fown === undefined || (flags & O.PATH) !== 0) return;
   p.resource(`fd ${fd} (${describeFile(id, context.tree)}), signal owner`);

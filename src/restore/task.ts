@@ -10,6 +10,7 @@ import { Cond, Op, Program, SELF_PID } from '../program/program.ts';
 import { addCredentials } from '../resources/credentials/restore.ts';
 import { addFilesystem } from '../resources/filesystem/restore.ts';
 import { addLimits } from '../resources/limits/restore.ts';
+import { addLocks } from '../resources/locks/restore.ts';
 import { addLayout } from '../resources/memory/layout.ts';
 import { TaskMemory } from '../resources/memory/restore.ts';
 import { encodeExtendedState, encodeRegisters } from '../resources/registers/restore.ts';
@@ -143,6 +144,7 @@ export class TreeCompiler {
     if (this.#stages.threads.shared) p.barrier(BARRIER_OPENED_LATE);
     if (this.#stages.threads.shared) table?.takeShared('threads');
     table?.finish();
+    addLocks(p, context, task);
     if (this.#tablesShared) p.barrier(BARRIER_FETCHED);
     if ((shares & CLONE.FILES) === 0) p.resource('way to the helper').call('close', [context.pidfd], { keep: false });
     addTimers(p, task.core.tc?.timers);
@@ -248,6 +250,7 @@ export class TreeCompiler {
       if (((tc.membarrier_registration_mask ?? 0) & command) !== 0) p.resource('membarrier').call('membarrier', [command, 0, 0], { keep: false });
     }
     this.#addOomScore(p, task.pid, tc.oom_score_adj);
+    this.#addLoginuid(p, tc.loginuid);
     const own = this.context.tree.own?.tasks.find(({ pid }) => pid === task.pid);
     if (own?.coredump_filter !== undefined) addProcFile(p, 'coredump_filter', `0x${own.coredump_filter.toString(16)}`);
     if (own?.mdwe !== undefined && own.mdwe !== 0) p.resource('memory deny write-execute').call('prctl', [PR.SET_MDWE, own.mdwe, 0, 0, 0], { keep: false });
@@ -261,6 +264,11 @@ export class TreeCompiler {
       return;
     }
     addProcFile(p, 'oom_score_adj', String(score));
+  }
+
+  /** The user who logged in, for audit records (proc(5), /proc/PID/loginuid). */
+  #addLoginuid(p: Program, loginuid: number | undefined): void {
+    if (loginuid !== undefined && loginuid !== this.context.host.loginuid) addProcFile(p, 'loginuid', String(loginuid));
   }
 
   #addThreads(p: Program, task: Task): void {

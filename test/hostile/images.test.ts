@@ -30,7 +30,7 @@ import { paintable } from '../../src/view/app/picture.ts';
 import { analysePages } from '../../src/view/pages.ts';
 import { packView } from '../../src/view/data.ts';
 
-const RUNS = Number(process.env['SF_HOSTILE_RUNS'] ?? 150);
+const RUNS = Number(process.env['SF_HOSTILE_RUNS'] ?? 80);
 const SECONDS_A_RUN = 10;
 const MEMORY = 256 << 20;
 

@@ -34,5 +34,7 @@ export const ROWS: readonly Row[] = [
   { name: 'pidfds and files below /proc', program: 'processes', args: ['criu'], mayDiffer: [/ SigCgt$/] },
   { name: 'pidfds and files of threads', program: 'processes', mayDiffer: [/ SigCgt$/], notCriu: 'refuses them' },
   { name: 'fifos', program: 'fifos' },
+  { name: 'file locks', program: 'locks', dumpOptions: ['-l'], restoreOptions: ['-l'], notCriu: 'loses leases that are being broken' },
+  { name: 'signal-driven I/O', program: 'sigio', notCriu: 'cannot make a thread the owner again' },
   { name: 'interrupted calls', program: 'blocked', mayDiffer: [/./], notCriu: 'lets timed calls end with EINTR' },
 ];

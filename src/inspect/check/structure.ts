@@ -1,15 +1,12 @@
 /** Rules about files: missing, left over, damaged, of the wrong size. */
 import { isDead, type Task } from '../../image/tree.ts';
-import { threadIds } from '../load.ts';
+import { isCompanion, threadIds } from '../load.ts';
 import { liveTasks } from '../usage.ts';
 import { taskText, type CheckContext } from './context.ts';
 import { pagesFilesOf } from './pages.ts';
 
 const NEWEST_VERSION = 2;
 const OLDEST_VERSION = 1;
-/** Files that are no images, but that engines and CRIU itself put beside them. */
-const COMPANIONS = /\.(log|pid|json|txt|sock)$|^(descriptors\.json|criu\.work|restore\.log|dump\.log|.*\.lock)$/;
-
 export function checkStructure(check: CheckContext): void {
   const { set, tree } = check;
   for (const finding of set.loaded.findings) check.take(finding);
@@ -17,7 +14,7 @@ export function checkStructure(check: CheckContext): void {
   checkInventory(check);
   if (check.link === 0) checkTasks(check);
   for (const { name, why } of tree.rest) {
-    if (why === 'unknown' && !COMPANIONS.test(name)) check.add('structure/unknown', { file: name, why: 'no image kind is called like this' });
+    if (why === 'unknown' && !isCompanion(name)) check.add('structure/unknown', { file: name, why: 'no image kind is called like this' });
   }
   checkLeftovers(check);
   checkPagesFiles(check);

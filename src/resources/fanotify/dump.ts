@@ -45,6 +45,7 @@ export const fanotifies: FileKind = {
   refuse: ({ info }) => (info.more.some((line) => FILE_SYSTEM.test(line))
     ? { why: 'it has a mark on a whole file system (FAN_MARK_FILESYSTEM), for which the image format has no place', remedy: 'Let the program mark the mount instead (FAN_MARK_MOUNT)' } : undefined),
   collect(own, all, context) {
+    context.noticed = true;
     const names = new WatchedFiles(context, all);
     const parsed = own.map((file) => ({ file, group: parseGroup(file) }));
     names.lookUp(parsed.flatMap(({ group }) => group.marks.flatMap(asked)));

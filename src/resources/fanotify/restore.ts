@@ -1,10 +1,11 @@
 /** fanotify: made after everything else is open, so that the restore's own opening is not seen. */
 import { fd_types, mark_type, type fanotify_mark_entry } from '../../image/schema/index.ts';
 import { bytesOf } from '../../image/text.ts';
-import { FAN_INIT, FAN_MARK } from '../../kernel/anon.ts';
-import { AT_FDCWD, O } from '../../kernel/files.ts';
+import { FAN_MARK } from '../../kernel/anon.ts';
+import { AT_FDCWD } from '../../kernel/files.ts';
 import type { DataRef, Program, ResultRef } from '../../program/program.ts';
 import type { FileKind } from '../../restore/kinds.ts';
+import { addStatusFlags } from '../../restore/status-flags.ts';
 import { addTarget, checkTarget, SPOT_NAME } from '../fsnotify/target.ts';
 
 const IGNORED_SURV_MODIFY = 0x40;
@@ -43,13 +44,14 @@ export const fanotifies: FileKind = {
     for (const { id, ffy } of files) {
       if (ffy === undefined) continue;
       const resource = `file ${id} (fanotify)`;
-      const flags = ffy.faflags | FAN_INIT.CLOEXEC | ((ffy.flags & O.NONBLOCK) === 0 ? 0 : FAN_INIT.NONBLOCK);
-      const ref = p.resource(resource).call('fanotify_init', [flags, ffy.evflags], { remedy: REMEDY });
+      // fdinfo goes on telling whether it was made with FAN_CLOEXEC, whatever its descriptors are
+      const ref = p.resource(resource).call('fanotify_init', [ffy.faflags, ffy.evflags], { remedy: REMEDY });
       // the kernel lists the latest first
       for (const mark of [...ffy.mark].reverse()) {
         if (mark.ie !== undefined) addTarget(context, { inode: mark.ie.i_ino, device: mark.s_dev, handle: mark.ie.f_handle }, () => addMark(p, ref, mark, p.cstring(SPOT_NAME)));
         else addMark(p, ref, mark, p.cstring(bytesOf(mark.me?.path ?? '')));
       }
+      addStatusFlags(p, ref, ffy.flags);
       context.files.set(id, context.local.open(resource, ref));
     }
   },

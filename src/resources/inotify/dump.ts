@@ -27,6 +27,7 @@ export const inotifies: FileKind = {
   claims: ({ link }) => link === 'anon_inode:inotify',
   refuse: () => undefined,
   collect(own, all, context) {
+    context.noticed = true;
     const names = new WatchedFiles(context, all);
     const parsed = own.map((file) => ({ file, entries: parseWatches(file) }));
     const asked = ({ i_ino, s_dev, f_handle }: inotify_wd_entry): { inode: bigint; device: number; handle: inotify_wd_entry['f_handle'] } => ({ inode: i_ino, device: s_dev, handle: f_handle });

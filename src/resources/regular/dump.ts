@@ -84,14 +84,14 @@ export function keepContents(id: number, file: NamedFile, context: DumpContext):
 }
 
 /** The file's own entry. @param flags, pos of the open file; 0 for what is not open */
-export function namedEntry(id: number, file: NamedFile, { flags = 0, pos = 0n, owner = NO_OWNER }: { flags?: number; pos?: bigint; owner?: FileOwner } = {}): reg_file_entry {
+export function namedEntry(id: number, file: NamedFile, { flags = 0, pos = 0n, owner = NO_OWNER, context }: { flags?: number; pos?: bigint; owner?: FileOwner; context?: DumpContext } = {}): reg_file_entry {
   const { stat } = file;
   const name = plainName(file);
   // a log that is only appended to may well be longer when it is restored
   const checked = typeOfMode(stat) === S.IFREG && !((flags & O.ACCMODE) === O.WRONLY && (flags & O.APPEND) !== 0);
   return create(reg_file_entry, {
     id, flags, pos, fown: create(fown_entry, owner), name, mode: Number(stat.mode),
-    size: checked ? stat.size : undefined, build_id: checked && !isDeleted(stat) ? buildIdOf(name, stat) : [],
+    size: checked ? stat.size : undefined, build_id: checked && !isDeleted(stat) && context?.noticed !== true ? buildIdOf(name, stat) : [],
   });
 }
 
@@ -147,7 +147,7 @@ export class NamedFiles {
   /** Writes their entries; the tree may run again already. */
   write(): void {
     for (const { id, file } of this.#ids.values()) {
-      this.context.tree.files.set(id, create(file_entry, { type: fd_types.REG, id, reg: namedEntry(id, file) }));
+      this.context.tree.files.set(id, create(file_entry, { type: fd_types.REG, id, reg: namedEntry(id, file, { context: this.context }) }));
     }
   }
 }
@@ -166,9 +166,9 @@ export const regularFiles: FileKind = {
     keepContents(file.id, doorOf(file.descriptors[0]!), context);
     return () => {};
   },
-  entry: (file) => {
+  entry: (file, context) => {
     const first = file.descriptors[0]!;
-    return { reg: namedEntry(file.id, doorOf(first), { flags: first.info.flags, pos: first.info.pos, owner: file.owner }) };
+    return { reg: namedEntry(file.id, doorOf(first), { flags: first.info.flags, pos: first.info.pos, owner: file.owner, context }) };
   },
 };
 

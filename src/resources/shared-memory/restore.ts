@@ -12,6 +12,7 @@ import type { RestoreContext } from '../../restore/context.ts';
 import type { HelperFd } from '../../restore/helper-fd.ts';
 import type { FileKind } from '../../restore/kinds.ts';
 import { pageRuns } from '../../restore/page-runs.ts';
+import { addStatusFlags } from '../../restore/status-flags.ts';
 import { reopen } from '../ghost/restore.ts';
 import { addFills } from '../memory/fill.ts';
 import { pagesFile } from '../memory/pages.ts';
@@ -43,13 +44,18 @@ export const memoryFiles: FileKind = {
     for (const file of files) checkMemoryFile(context, file.id);
   },
   open(files, context) {
+    const taken = new Set<HelperFd>();
     for (const { id, memfd } of files) {
       if (memfd === undefined) continue;
       const inode = inodeOf(context, memfd)!;
       const base = memoryFile(context, inode);
       const resource = `file ${id} (${describeInode(inode)})`;
       const p = context.local.program.resource(resource);
-      const fd = context.local.open(resource, reopen(context, base, memfd.flags));
+      // as memfd_create gave it, a descriptor for writing is no hindrance to executing the file; one that was opened is
+      const asMade = !taken.has(base) && (memfd.flags & O.ACCMODE) === O.RDWR && (memfd.flags & O.PATH) === 0 && !isAnonymous(inode);
+      const fd = asMade ? base : context.local.open(resource, reopen(context, base, memfd.flags));
+      if (asMade) addStatusFlags(p, base.ref, memfd.flags);
+      if (asMade) taken.add(base);
       if (memfd.pos !== 0n) p.call('lseek', [fd.ref, memfd.pos, SEEK.SET], { keep: false });
       context.files.set(id, fd);
     }
