@@ -1,7 +1,7 @@
 /** What the compilers of a restore share: the tree, the machine, what the helper opens, what speaks against it. */
 import type { ErrorParts } from '../errors.ts';
 import type { file_entry, sf_thread_entry } from '../image/schema/index.ts';
-import type { FrozenTree } from '../image/tree.ts';
+import type { FrozenTree, Task } from '../image/tree.ts';
 import { Deferred, Program } from '../program/program.ts';
 import type { BlockPlan } from './block.ts';
 import type { Host } from './host.ts';
@@ -65,6 +65,13 @@ export class RestoreContext {
   #workers = 0;
   #workerTid: number | undefined;
 
+  /** Children of a task, in the order of the process tree image. */
+  childrenOf(pid: number): readonly Task[] {
+    this.#children ??= groupByParent(this.tree);
+    return this.#children.get(pid) ?? [];
+  }
+  #children: Map<number, Task[]> | undefined;
+
   /** How many more helping threads there can be. */
   get freeWorkers(): number { return BARRIERS - FIRST_WORKER_BARRIER - this.#workers; }
 
@@ -101,6 +108,17 @@ export class RestoreContext {
   inArena(label: string, offset: () => bigint): Deferred {
     return new Deferred(label, () => known(this.arenaAddress, 'the arena') + offset());
   }
+}
+
+function groupByParent(tree: FrozenTree): Map<number, Task[]> {
+  const children = new Map<number, Task[]>();
+  for (const task of tree.tasks.values()) {
+    const list = children.get(task.item.ppid);
+    if (task.item.ppid === task.pid) continue;
+    if (list === undefined) children.set(task.item.ppid, [task]);
+    else list.push(task);
+  }
+  return children;
 }
 
 function known<T>(value: T | undefined, what: string): T {

@@ -27,10 +27,16 @@ export function readHost(hello: Hello): Host {
     });
   }
   const status = readFileSync('/proc/self/status', 'latin1');
-  const [, , pgid = 0, sid = 0, , tpgid = 0] = statNumbers();
+  const stat = statNumbers();
+  const [, , pgid = 0, sid = 0, , tpgid = 0] = stat;
   return {
     permitted: capability(status, 'CapPrm'),
     bounding: capability(status, 'CapBnd'),
+    credentials: {
+      uids: numbers(status, 'Uid'), gids: numbers(status, 'Gid'), groups: numbers(status, 'Groups'),
+      inheritable: capability(status, 'CapInh'), effective: capability(status, 'CapEff'), ambient: capability(status, 'CapAmb'),
+    },
+    nice: stat[NICE_FIELD],
     rlimits: readLimits(),
     processors: availableParallelism(),
     pidMax: Number(readFileSync('/proc/sys/kernel/pid_max', 'latin1')) - 1,
@@ -45,6 +51,12 @@ export function readHost(hello: Hello): Host {
     mounts: parseMountInfo(readFileSync('/proc/self/mountinfo', 'latin1')),
   };
 }
+
+/** Of /proc/PID/stat, counted from the state. */
+const NICE_FIELD = 16;
+
+const numbers = (status: string, name: string): number[] =>
+  (new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(status)?.[1] ?? '').split(/\s+/).filter((word) => word !== '').map(Number);
 
 /** A kernel without auditing has no such file. */
 function readLoginuid(): number {

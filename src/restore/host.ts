@@ -8,6 +8,17 @@ import type { VdsoImage } from '../resources/vdso/symbols.ts';
 
 export interface Rlimit { readonly cur: bigint; readonly max: bigint }
 
+/** As in /proc/PID/status. */
+export interface HostCredentials {
+  /** Real, effective, saved, file system. */
+  readonly uids: readonly number[];
+  readonly gids: readonly number[];
+  readonly groups: readonly number[];
+  readonly inheritable: bigint;
+  readonly effective: bigint;
+  readonly ambient: bigint;
+}
+
 export interface Host {
   /** Capabilities the helper may use, and what its children may ever have: bit n is capability n. */
   readonly permitted: bigint;
@@ -15,6 +26,9 @@ export interface Host {
   /** By resource number. */
   readonly rlimits: readonly Rlimit[];
   readonly oomScoreAdj: number;
+  /** Credentials and nice value that every task starts with, when known: what is the same needs no steps. */
+  readonly credentials?: HostCredentials;
+  readonly nice?: number;
   /** /proc/self/loginuid; 4294967295: not set. */
   readonly loginuid: number;
   /** How many processors may be used. */

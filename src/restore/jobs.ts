@@ -3,7 +3,7 @@
  * This decides who is forked before its parent founds a session and who after, and what speaks against it.
  */
 import type { Task } from '../image/tree.ts';
-import { childrenOf, rootTask } from '../image/tree.ts';
+import { rootTask } from '../image/tree.ts';
 import type { RestoreContext } from './context.ts';
 import { findStandIns, type StandIn } from './leaders.ts';
 
@@ -69,7 +69,7 @@ export class Jobs {
     let wanted: number | undefined = sid;
     if (sid === task.pid || this.bornBy(task.pid) !== undefined) {
       wanted = undefined;
-      for (const child of childrenOf(this.context.tree, task.pid)) {
+      for (const child of this.context.childrenOf(task.pid)) {
         const needs = this.born(child);
         if (needs !== undefined && needs !== sid) wanted ??= needs;
       }
@@ -85,10 +85,9 @@ export class Jobs {
   }
 
   #check(root: Task): void {
-    const { tree } = this.context;
     const visit = (task: Task): void => {
       const { sid } = this.job(task.pid);
-      for (const child of childrenOf(tree, task.pid)) {
+      for (const child of this.context.childrenOf(task.pid)) {
         const wanted = this.born(child);
         if (wanted !== undefined && wanted !== sid && wanted !== this.born(task)) {
           this.context.refuse(`task ${child.pid}`, `its session ${wanted} is neither its parent's (task ${task.pid}) nor one its parent was ever in`,

@@ -41,6 +41,8 @@ export function ownerFile(owner: PageOwner): string {
 export function pageRuns(set: SourceSet, owner: PageOwner): PageRun[] {
   const map = pageMapOf(set.tree, owner);
   if (map === undefined) return [];
+  const known = RUNS.get(map);
+  if (known !== undefined && known.count === map.entries.length) return known.runs;
   const runs: PageRun[] = [];
   let offset = 0n;
   let parent: PageRun[] | undefined;
@@ -58,8 +60,11 @@ export function pageRuns(set: SourceSet, owner: PageOwner): PageRun[] {
       runs.push(...found);
     }
   }
+  RUNS.set(map, { count: map.entries.length, runs });
   return runs;
 }
+/** Runs are asked for when a set is checked and when it is compiled. */
+const RUNS = new WeakMap<PageMap, { readonly count: number; readonly runs: PageRun[] }>();
 
 function missing(set: SourceSet, owner: PageOwner, start: bigint, end: bigint): StillframeError {
   return new StillframeError({

@@ -2,7 +2,7 @@
  * The program of a task: the order in which what a task is and holds comes back. What each kind of resource needs is in
  * src/resources/; here is only what comes before what, and why.
  */
-import { childrenOf, type Task } from '../image/tree.ts';
+import type { Task } from '../image/tree.ts';
 import { AT_FDCWD, O, TIOCSPGRP } from '../kernel/files.ts';
 import { CLONE, PR, WAIT } from '../kernel/process.ts';
 import { SIG, SIG_SETMASK, SIGSET_SIZE, signalName } from '../kernel/signals.ts';
@@ -103,7 +103,7 @@ export class TreeCompiler {
     const { context, jobs } = this;
     const shares = parent === undefined ? 0 : sharing(task, parent);
     if ((shares & CLONE.FILES) === 0) this.#closeAll(p, parent === undefined);
-    const children = childrenOf(context.tree, task.pid).filter((c) => jobs.bornBy(c.pid) === undefined);
+    const children = context.childrenOf(task.pid).filter((c) => jobs.bornBy(c.pid) === undefined);
     const [early, late] = [children.filter((c) => jobs.early(c, task)), children.filter((c) => !jobs.early(c, task))];
     const deadFirst = (list: Task[]): [Task[], Task[]] => [list.filter((c) => !isAlive(c)), list.filter(isAlive)];
     const [earlyDead, earlyAlive] = deadFirst(early);
@@ -125,7 +125,7 @@ export class TreeCompiler {
       p.resource(`process ${pid}, which stood in for a leader that is gone`).call('waitid', [WAIT.P_PID, pid, 0, WAIT.EXITED, 0], { keep: false });
     }
     if (standIns.length > 0) addDrainChildSignals(p);
-    this.#awaitZombies(p, childrenOf(context.tree, task.pid).filter((c) => !isAlive(c)));
+    this.#awaitZombies(p, context.childrenOf(task.pid).filter((c) => !isAlive(c)));
     if ((shares & CLONE.VM) === 0) this.#memory.get(task.pid)?.finish(p);
     const table = (shares & CLONE.FILES) === 0 ? new DescriptorTable(p, context, task) : undefined;
     table?.takeOpened();

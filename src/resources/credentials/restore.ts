@@ -27,9 +27,13 @@ export function checkCredentials(context: RestoreContext, creds: creds_entry, wh
   }
 }
 
-/** Whether a thread's credentials are those every task starts with: root's, with all of the host's capabilities. */
 export function addCredentials(p: Program, context: RestoreContext, creds: creds_entry): void {
   const { bounding, permitted } = context.host;
+  if (sameAsHost(context, creds)) {
+    p.resource('capabilities').call('prctl', [PR.SET_SECUREBITS, 0, 0, 0, 0], { keep: false });
+    if ((creds.no_new_privs ?? 0) !== 0) p.call('prctl', [PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0], { keep: false });
+    return;
+  }
   const target = { inh: capSet(creds.cap_inh), prm: capSet(creds.cap_prm), eff: capSet(creds.cap_eff), bnd: capSet(creds.cap_bnd), amb: capSet(creds.cap_amb) };
   const uidRemedy = { EINVAL: 'The user namespace of the restore has no mapping for that id', EPERM: 'Run the restore as root' };
   p.resource('groups');
@@ -52,6 +56,16 @@ export function addCredentials(p: Program, context: RestoreContext, creds: creds
   p.call('prctl', [PR.SET_SECUREBITS, creds.secbits, 0, 0, 0], { keep: false, remedy: { EPERM: `Secure bits need CAP_${CAPABILITIES[CAP.SETPCAP]}` } });
   p.call('capset', [header, p.data(encodeCaps(target.eff & all, target.prm & all, target.inh & all))], { keep: false });
   if ((creds.no_new_privs ?? 0) !== 0) p.call('prctl', [PR.SET_NO_NEW_PRIVS, 1, 0, 0, 0], { keep: false });
+}
+
+/** Whether these are the credentials that every thread starts with here: the most usual case, of hundreds of threads. */
+function sameAsHost({ host }: RestoreContext, creds: creds_entry): boolean {
+  const own = host.credentials;
+  if (own === undefined || creds.secbits !== 0) return false;
+  const ids = [creds.uid, creds.euid, creds.suid, creds.fsuid].join() === own.uids.join()
+    && [creds.gid, creds.egid, creds.sgid, creds.fsgid].join() === own.gids.join() && creds.groups.join() === own.groups.join();
+  return ids && capSet(creds.cap_prm) === host.permitted && capSet(creds.cap_eff) === own.effective && capSet(creds.cap_inh) === own.inheritable
+    && capSet(creds.cap_bnd) === host.bounding && capSet(creds.cap_amb) === own.ambient;
 }
 
 function forEachCap(set: bigint, use: (cap: number) => void): void {

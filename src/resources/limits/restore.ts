@@ -17,6 +17,7 @@ export function addLimits(p: Program, context: RestoreContext, limits: readonly 
       max = ours.max;
       if (cur > max) cur = max;
     }
+    if (ours !== undefined && ours.cur === cur && ours.max === max) return; // inherited
     p.resource(`limit ${name}`);
     p.call('prlimit64', [0, resource, p.data(new Uint8Array(BigUint64Array.of(cur, max).buffer)), 0], {
       keep: false, remedy: { EPERM: 'A hard limit can only be raised with CAP_SYS_RESOURCE' },

@@ -2,7 +2,7 @@
 import { fileNames, type Task } from '../../image/tree.ts';
 import { TASK_SIZE } from '../../kernel/memory.ts';
 import type { RestoreContext } from '../../restore/context.ts';
-import { join, pageRuns, subtract } from '../../restore/page-runs.ts';
+import { distribute, join, pageRuns, subtract, total } from '../../restore/page-runs.ts';
 import { regOf } from '../regular/restore.ts';
 import { checkRemap } from '../ghost/restore.ts';
 import { checkMemoryFile } from '../shared-memory/restore.ts';
@@ -44,8 +44,10 @@ export function checkMemory(context: RestoreContext, task: Task): void {
 
 /** Pages must lie in mappings. */
 function checkPageMap(context: RestoreContext, task: Task): void {
-  const vmas = (task.mm?.vmas ?? []).map(({ start, end }) => ({ start, end })).filter(({ start, end }) => start < end);
-  const outside = subtract(join(pageRuns(context.set, { pid: task.pid })), join(vmas));
+  const runs = pageRuns(context.set, { pid: task.pid });
+  const vmas = task.mm?.vmas ?? [];
+  if (distribute(runs, vmas).reduce((sum, inside) => sum + total(inside), 0n) === total(runs)) return;
+  const outside = subtract(join(runs), join(vmas.filter(({ start, end }) => start < end).map(({ start, end }) => ({ start, end }))));
   for (const { start, end } of outside.slice(0, 3)) {
     context.refuse(`${fileNames.pagemap(task.pid)}`, `pages 0x${start.toString(16)}-0x${end.toString(16)} are in no mapping of task ${task.pid}`, 'The image is damaged: take another');
   }

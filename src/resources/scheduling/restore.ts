@@ -18,7 +18,8 @@ const MCE_KILL_SET = 1;
 const NICE_REMEDY = { EACCES: 'A lower nice value needs CAP_SYS_NICE', EPERM: 'A lower nice value needs CAP_SYS_NICE' };
 const REALTIME_REMEDY = { EPERM: 'A real-time policy needs CAP_SYS_NICE' };
 
-export function addScheduling(p: Program, core: thread_core_entry, own: sf_thread_entry | undefined): void {
+/** @param nice that of the process that restores, which threads start with */
+export function addScheduling(p: Program, core: thread_core_entry, own: sf_thread_entry | undefined, nice: number | undefined): void {
   const asked = core.sched_policy ?? SCHED_OTHER;
   const policy = asked & ~SCHED_RESET_ON_FORK;
   p.resource('scheduling');
@@ -28,7 +29,8 @@ export function addScheduling(p: Program, core: thread_core_entry, own: sf_threa
     const priority = policy === SCHED_FIFO || policy === SCHED_RR ? core.sched_prio ?? 1 : 0;
     p.call('sched_setscheduler', [0, asked, p.data(Buffer.from(Int32Array.of(priority).buffer))], { keep: false, remedy: REALTIME_REMEDY });
   }
-  if (policy !== SCHED_FIFO && policy !== SCHED_RR && policy !== SCHED_DEADLINE) p.call('setpriority', [PRIO_PROCESS, 0, core.sched_nice ?? 0], { keep: false, remedy: NICE_REMEDY });
+  const fair = policy !== SCHED_FIFO && policy !== SCHED_RR && policy !== SCHED_DEADLINE;
+  if (fair && (core.sched_nice ?? 0) !== nice) p.call('setpriority', [PRIO_PROCESS, 0, core.sched_nice ?? 0], { keep: false, remedy: NICE_REMEDY });
   if (own !== undefined) addOwn(p, own);
 }
 

@@ -7,14 +7,19 @@ import { SELF_PID, SELF_TID, type Program } from '../../program/program.ts';
 /** All signals, as a kernel signal set. */
 export const ALL_SIGNALS = 0xffff_ffff_ffff_ffffn;
 const EAGAIN = 11;
+const SS_DISABLE = 2;
 
-/** The image has one action a signal, without SIGKILL and SIGSTOP. Actions that are all zero (the default) are left out when `fromDefault`. */
+/**
+ * The image has one action a signal, without SIGKILL and SIGSTOP. A task starts with the default actions (CLONE_CLEAR_SIGHAND for the root;
+ * children are made before their parent sets its own), so only others are set.
+ */
 export function addActions(p: Program, actions: readonly sa_entry[]): void {
   let i = 0;
   for (let signal = 1; signal <= NSIG; signal++) {
     if (signal === SIG.KILL || signal === SIG.STOP) continue;
     const action = actions[i++];
     if (action === undefined) return;
+    if (action.sigaction === 0n && action.flags === 0n && action.restorer === 0n && action.mask === 0n) continue;
     p.resource(`action of ${signalName(signal)}`);
     p.call('rt_sigaction', [signal, p.data(encodeAction(action)), 0, SIGSET_SIZE], { keep: false });
   }
@@ -71,7 +76,7 @@ export function addDrainChildSignals(p: Program): void {
 }
 
 export function addAlternateStack(p: Program, sas: thread_sas_entry | undefined): void {
-  if (sas === undefined) return;
+  if (sas === undefined || (sas.ss_flags === SS_DISABLE && sas.ss_sp === 0n)) return; // what a new thread has
   const bytes = Buffer.alloc(STACK_T_SIZE);
   bytes.writeBigUInt64LE(sas.ss_sp, 0);
   bytes.writeInt32LE(sas.ss_flags | 0, 8);

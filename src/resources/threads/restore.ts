@@ -20,8 +20,9 @@ export function addThreadState(p: Program, context: RestoreContext, core: core_e
   const own = core.thread_core;
   p.resource('thread name').call('prctl', [PR.SET_NAME, p.cstring(commOf(core)), 0, 0, 0], { keep: false });
   if (own === undefined) return;
-  addScheduling(p, own, context.ownThread(tid));
-  p.resource('robust futex list').call('set_robust_list', [own.futex_rla, own.futex_rla_len === 0 ? 24 : own.futex_rla_len], { keep: false });
+  addScheduling(p, own, context.ownThread(tid), context.host.nice);
+  // a new thread has none
+  if (own.futex_rla !== 0n) p.resource('robust futex list').call('set_robust_list', [own.futex_rla, own.futex_rla_len === 0 ? 24 : own.futex_rla_len], { keep: false });
   if (core.thread_info !== undefined) {
     p.resource('clear_child_tid').call('set_tid_address', [core.thread_info.clear_tid_addr], { keep: false });
     addThreadLocalStorage(p, core.thread_info.tls);
