@@ -164,25 +164,25 @@ export function askThreads({ living }: Collected, { helper }: DumpContext, run: 
   for (const one of living) {
     const { task } = one;
     const landing = findLanding(helper, task.pid, task.mappings.map(({ start, end, exec, name }) => ({ start, end, name, executable: exec })));
-    const doneSignal = pickDoneSignal(signalSets(task));
-    const options = { landing, doneSignal, timeoutMs: RUN_TIMEOUT_MS };
-    const ask = <T>(tids: readonly number[], { program, read }: Questions<T>): T[] => {
-      if (tids.length === 0) return [];
-      return run(tids, program, options).map((ran, i) => read(ran.check(`dump: thread ${tids[i]} of ${describeTask(task)}`)));
-    };
-    [one.answers] = ask([task.pid], leaderProgram(one.timers));
-    const others = task.tids.slice(1);
-    ask(others, threadProgram()).forEach((answers, i) => one.threads.set(others[i]!, answers));
+    const ask = <T>(tids: readonly number[], doneSignal: number, { program, read }: Questions<T>): T[] =>
+      run(tids, program, { landing, doneSignal, timeoutMs: RUN_TIMEOUT_MS }).map((ran, i) => read(ran.check(`dump: thread ${tids[i]} of ${describeTask(task)}`)));
+    const signals = doneSignals(task);
+    [one.answers] = ask([task.pid], signals.get(task.pid)!, leaderProgram(one.timers));
+    for (const signal of new Set(signals.values())) {
+      const tids = task.tids.slice(1).filter((tid) => signals.get(tid) === signal);
+      if (tids.length > 0) ask(tids, signal, threadProgram()).forEach((answers, i) => one.threads.set(tids[i]!, answers));
+    }
   }
 }
 
-function signalSets({ threads }: FrozenTask): { caught: bigint; blocked: bigint; pending: bigint } {
-  const sets = { caught: threads[0]!.status.sigCgt, blocked: 0n, pending: 0n };
+/** For each thread the signal by which it tells that its program is done: a thread may block one that the others do not (Node's has one that blocks all). */
+function doneSignals({ threads }: FrozenTask): Map<number, number> {
+  const caught = threads[0]!.status.sigCgt;
+  let pending = 0n;
   for (const { state } of threads) {
-    sets.blocked |= state.sigmask;
-    for (const siginfo of [...state.pending, ...state.sharedPending]) sets.pending |= 1n << BigInt(siginfo.readInt32LE(0) - 1);
+    for (const siginfo of [...state.pending, ...state.sharedPending]) pending |= 1n << BigInt(siginfo.readInt32LE(0) - 1);
   }
-  return sets;
+  return new Map(threads.map(({ tid, state }) => [tid, pickDoneSignal({ caught, blocked: state.sigmask, pending })]));
 }
 
 /** What the helper can tell of threads and of the clocks. */
