@@ -7,7 +7,8 @@ import { findLanding, pickDoneSignal } from '../helper/landing.ts';
 import type { RunOptions } from '../helper/client.ts';
 import type { ThreadState } from '../helper/protocol.ts';
 import type { task_kobj_ids_entry, fs_entry } from '../image/schema/index.ts';
-import { O } from '../kernel/files.ts';
+import { DEVICE, DEV_ZERO, major, minor } from '../kernel/devices.ts';
+import { O, S } from '../kernel/files.ts';
 import { parseAuxv } from '../proc/auxv.ts';
 import { readProc, readProcLink, readProcRecord, readProcText } from '../proc/read.ts';
 import { parseSmaps, type Mapping } from '../proc/smaps.ts';
@@ -124,6 +125,7 @@ function collectTask(task: FrozenTask, ids: task_kobj_ids_entry, named: NamedFil
 function mappedFiles(task: FrozenTask, named: NamedFiles, context: DumpContext): (mapping: Mapping) => MappedFile {
   const known = new Map<string, { id: number; memfd: boolean }>();
   return (mapping) => {
+    if (refuseMapping(mapping) !== undefined) return { id: 0, memfd: false, access: O.RDONLY };
     const door = `/proc/${task.pid}/map_files/${mapping.range}`;
     const access = accessOf(Number(lstatSync(door).mode));
     const key = `${mapping.device} ${mapping.inode}`;
@@ -132,11 +134,18 @@ function mappedFiles(task: FrozenTask, named: NamedFiles, context: DumpContext):
       const stat: BigIntStats = statSync(door, { bigint: true });
       const link = readProcLink(door);
       const memfd = stat.dev === context.shmemDevice;
+      if (!mappable(stat)) context.refusals.add(`${describeTask(task)}, ${describeMapping(mapping)}`, 'memory of a device cannot be dumped');
       const id = memfd ? mappedMemoryFile({ link, stat, door }, context) : named.id({ link, stat, door }, `${describeTask(task)}, ${describeMapping(mapping)}`);
       known.set(key, file = { id, memfd });
     }
     return { ...file, access };
   };
+}
+
+/** Regular files, and /dev/zero, whose mapping is plain memory. */
+function mappable(stat: BigIntStats): boolean {
+  const type = Number(stat.mode) & S.IFMT;
+  return type === S.IFREG || (type === S.IFCHR && major(stat.rdev) === DEVICE.MEM && minor(stat.rdev) === DEV_ZERO);
 }
 
 /** The mode of a link in map_files tells how the file was opened. */

@@ -52,11 +52,22 @@ export async function dump(options: DumpOptions, log: Log, startHelper: () => He
     return new Dump(options, log, helper, images).run();
   } catch (error) {
     images.undo();
-    throw error;
+    throw explained(error);
   } finally {
     helper.close();
     images.close();
   }
+}
+
+/** What the kernel refused us while reading the tree, as a person reads it. Anything else that is no StillframeError is a bug, and stays one. */
+function explained(error: unknown): unknown {
+  if (error instanceof StillframeError || !(error instanceof Error) || !('code' in error) || !('syscall' in error)) return error;
+  const where = 'path' in error && error.path !== undefined ? String(error.path) : undefined;
+  const denied = error.code === 'EPERM' || error.code === 'EACCES';
+  return new StillframeError({
+    doing: 'dump', where, why: `${String(error.syscall)}: ${String(error.code)}`, cause: error,
+    remedy: denied ? 'Run as root, or with CAP_SYS_PTRACE and CAP_CHECKPOINT_RESTORE' : error.code === 'EMFILE' ? "Raise the limit of open files: 'ulimit -n'" : undefined,
+  });
 }
 
 class Dump {

@@ -3,7 +3,7 @@
  * same pass as their children were found, so each pass can only find what was made before the last one.
  */
 import { StillframeError } from '../errors.ts';
-import { errnoName } from '../kernel/errno.ts';
+import { ERRNO, errnoName } from '../kernel/errno.ts';
 import { isGone, readProcNumbers, readProcRecord, readProcText } from '../proc/read.ts';
 import { parseStat, type ProcStat } from '../proc/stat.ts';
 import { parseStatus } from '../proc/status.ts';
@@ -64,6 +64,7 @@ function order(found: readonly Found[], seized: ReadonlyMap<number, Seized>): Fr
   const tasks = new Map<number, FrozenTask>();
   for (const { pid, tids } of found) {
     const stat = parseStat(readProcRecord(`/proc/${pid}/stat`));
+    if (isZombie(stat) && tids.length > 1) throw leaderless(pid, stat);
     const parent = tasks.get(stat.ppid);
     tasks.set(pid, {
       pid, ppid: parent?.pid ?? 0, parent, stat, zombie: isZombie(stat) && tids.length === 1, stopSignal: seized.get(pid)?.stopSignal ?? 0, tids,
@@ -93,6 +94,10 @@ function depthFirst(tasks: readonly FrozenTask[]): FrozenTask[] {
 
 export const isZombie = (stat: ProcStat): boolean => stat.state === 'Z' || stat.state === 'X';
 
+function leaderless(pid: number, { comm }: ProcStat): StillframeError {
+  return new StillframeError({ doing: 'dump', where: `task ${pid} (${comm})`, why: 'its main thread has exited while others run on, which the image format cannot tell' });
+}
+
 function gone(root: number): never {
   throw new StillframeError({ doing: 'dump', where: `task ${root}`, why: 'it exited before it could be stopped' });
 }
@@ -111,8 +116,19 @@ function notSeized({ tid, status }: Seized): StillframeError {
       doing: 'dump', where: `task ${tid}`, why: `it is traced by process ${tracer}${commOf(tracer)}`, remedy: 'Detach that debugger or tracer first: a task has one tracer at a time',
     });
   }
+  if (-status === ERRNO.ETIMEDOUT) {
+    return new StillframeError({ doing: 'dump', where: `task ${tid}`, why: `it does not stop: it waits inside the kernel (${waitingAt(tid)})`, remedy: 'Give it more time with --timeout SECONDS, or end what it waits for (a disk, a network file system, a vfork child)' });
+  }
   const why = `it could not be stopped: ${errnoName(-status) ?? `error ${status}`}`;
   return new StillframeError({ doing: 'dump', where: `task ${tid}`, why, remedy: status === -1 ? 'Run as root, or with CAP_SYS_PTRACE and CAP_CHECKPOINT_RESTORE' : undefined });
+}
+
+function waitingAt(tid: number): string {
+  try {
+    return `state ${parseStat(readProcRecord(`/proc/${tid}/stat`)).state}, ${readProcText(`/proc/${tid}/wchan`) || 'unknown place'}`;
+  } catch {
+    return 'gone by now';
+  }
 }
 
 function tracerOf(tid: number): number {

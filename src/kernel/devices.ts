@@ -26,5 +26,7 @@ export function slaveDevice(index: number): bigint {
 
 /** Majors. */
 export const DEVICE = { MEM: 1, TTY: 4, TTYAUX: 5, PTY_MASTER: 128, PTY_SLAVE: 136, PTY_MAJORS: 8 } as const;
+/** Minor of DEVICE.MEM. */
+export const DEV_ZERO = 5;
 /** Minors of DEVICE.MEM that hold no state: null, zero, full, random, urandom. */
 export const PLAIN_MEMORY_DEVICES: ReadonlySet<number> = new Set([3, 5, 7, 8, 9]);

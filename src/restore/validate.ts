@@ -30,14 +30,25 @@ export function validate(set: SourceSet, options: ValidateOptions): ErrorParts[]
   return [...checkNumbers(set.tree), ...checkPages(set), ...checkFiles(set.tree, options)];
 }
 
+/** How long a zombie that has a number of the tree may take to be waited for by its parent, and how often to look, in ms. */
+const ZOMBIE_MS = 2000, LOOK_MS = 10;
+
+/** A tree that was dumped just now may not be waited for yet: that is a matter of moments where its parent or init does. */
+function awaitZombies(tids: readonly number[]): void {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  const end = performance.now() + ZOMBIE_MS;
+  while (tids.some((tid) => ownerOf(tid)?.zombie === true) && performance.now() < end) Atomics.wait(pause, 0, 0, LOOK_MS);
+}
+
 /** Pids and tids that are taken. */
 function checkNumbers(tree: FrozenTree): ErrorParts[] {
+  awaitZombies([...tree.tasks.values()].flatMap(({ threads }) => [...threads.keys()]));
   const reasons: ErrorParts[] = [];
   for (const task of tree.tasks.values()) {
     for (const tid of task.threads.keys()) {
       const owner = ownerOf(tid);
       if (owner === undefined) continue;
-      const who = owner.pid === tid ? `process ${tid} (${owner.comm})` : `a thread of process ${owner.pid} (${owner.comm})`;
+      const who = owner.pid === tid ? `${owner.zombie ? 'a zombie,' : 'process'} ${tid} (${owner.comm})${owner.zombie ? ', which its parent did not wait for,' : ''}` : `a thread of process ${owner.pid} (${owner.comm})`;
       reasons.push({
         doing, where: tid === task.pid ? `task ${tid}` : `thread ${tid} of task ${task.pid}`, why: `its number is taken: ${who} has it`,
         remedy: tree.tasks.has(owner.pid) ? 'Does the dumped tree still run? End it, then restore again' : 'End that process, or restore in a new pid namespace (unshare -pf --mount-proc)',
@@ -47,11 +58,11 @@ function checkNumbers(tree: FrozenTree): ErrorParts[] {
   return reasons;
 }
 
-function ownerOf(tid: number): { pid: number; comm: string } | undefined {
+function ownerOf(tid: number): { pid: number; comm: string; zombie: boolean } | undefined {
   if (!existsSync(`/proc/${tid}`)) return undefined;
   try {
     const status = readFileSync(`/proc/${tid}/status`, 'utf8');
-    return { pid: Number(/^Tgid:\s*(\d+)/m.exec(status)?.[1] ?? tid), comm: /^Name:\s*(.*)$/m.exec(status)?.[1] ?? '?' };
+    return { pid: Number(/^Tgid:\s*(\d+)/m.exec(status)?.[1] ?? tid), comm: /^Name:\s*(.*)$/m.exec(status)?.[1] ?? '?', zombie: /^State:\s*Z/m.test(status) };
   } catch {
     return undefined;
   }

@@ -25,12 +25,15 @@ seize('what cannot be stopped is told one by one; the others are stopped', () =>
   const dead = Number(readFileSync(`/proc/${shell.pid}/task/${shell.pid}/children`, 'latin1').trim());
   await withHelper((second) => {
     second.seize([other.pid]);
-    const [a, b, c, d, e] = helper.seize([asleep.pid, other.pid, 0x3ffffd, dead, 2]);
+    // in a pid namespace (a container) no kernel thread is to be seen
+    const kernel = existsSync('/proc/2/comm') && readFileSync('/proc/2/comm', 'latin1') === 'kthreadd\n' ? [2] : [];
+    if (kernel.length === 0) console.log('SKIP a kernel thread: none is to be seen here');
+    const [a, b, c, d, e] = helper.seize([asleep.pid, other.pid, 0x3ffffd, dead, ...kernel]);
     assert.equal([a!.status, a!.stopSignal, a!.zombie], [0, 0, false]);
     assert.is(b!.status, -1, 'traced by somebody else');
     assert.is(c!.status, -3);
     assert.equal([d!.status, d!.zombie], [-1, true]);
-    assert.is(e!.status, -1, 'a kernel thread');
+    if (e !== undefined) assert.is(e.status, -1, 'a kernel thread');
     assert.is(tracer(asleep.pid), String(helper.pid));
   });
   assert.equal(helper.detach([asleep.pid, 12345678]), [0, -3]);

@@ -2,11 +2,8 @@
  * undumpable WHAT...: holds what a dump has to refuse, then waits. Prints `skip` where this machine has no such thing.
  */
 #include "check.h"
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -31,11 +28,6 @@ static void hold(const char *what)
 		int id = must(shmget(IPC_PRIVATE, 4096, 0600));
 		must((long)shmat(id, NULL, 0));
 		must(shmctl(id, IPC_RMID, NULL));
-	} else if (!strcmp(what, "seccomp")) {
-		struct sock_filter all[] = { BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW) };
-		struct sock_fprog program = { 1, all };
-		must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-		must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program));
 	} else if (!strcmp(what, "ghost")) {
 		char block[4096];
 		int fd = must(open("ghost", O_RDWR | O_CREAT, 0600));

@@ -15,6 +15,8 @@ export const ROWS: readonly Row[] = [
   { name: 'tree', program: 'tree' },
   { name: 'tree, zombie with status 255', program: 'tree', args: ['255'], notCriu: 'restores an exit status without its highest bit' },
   { name: 'pipes', program: 'pipes' },
+  { name: 'unix sockets', program: 'unix', args: ['common'] },
+  { name: 'unix sockets, all', program: 'unix', notCriu: 'loses empty datagrams, credentials in queues, names of accepted connections, SO_PEEK_OFF' },
   { name: 'memory', program: 'memory' },
   { name: 'signals', program: 'signals' },
   { name: 'timers', program: 'timers', mayDiffer: MOVING },
@@ -35,5 +37,6 @@ export const ROWS: readonly Row[] = [
   { name: 'pidfds and files of threads', program: 'processes', mayDiffer: [/ SigCgt$/], notCriu: 'refuses them' },
   { name: 'fifos', program: 'fifos' },
   { name: 'file locks', program: 'locks', dumpOptions: ['-l'], restoreOptions: ['-l'], notCriu: 'loses leases that are being broken' },
+  { name: 'signal-driven I/O', program: 'sigio', notCriu: 'cannot make a thread the owner again' },
   { name: 'interrupted calls', program: 'blocked', mayDiffer: [/./], notCriu: 'lets timed calls end with EINTR' },
 ];

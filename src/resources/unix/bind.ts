@@ -56,7 +56,7 @@ export function addBind(context: RestoreContext, socket: ResultRef, entry: unix_
 }
 
 /** Runs steps with the directory that a relative name starts from as the helper's own. */
-function inDirectory(p: Program, entry: unix_sk_entry, steps: () => void): void {
+export function inDirectory(p: Program, entry: unix_sk_entry, steps: () => void): void {
   const { name_dir: directory } = entry;
   if (directory === undefined || pathOf(entry).startsWith('/')) {
     steps();

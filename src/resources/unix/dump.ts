@@ -24,6 +24,7 @@ import { displayName, isListening, isPath, typeName, unixSockets as tableOf, typ
 export const USK_EXTERN = 1;
 const SHUTDOWN_BOTH = 3;
 const DELETED = ' (deleted)';
+const SLASH = 0x2f;
 
 /** Where a socket is bound to. */
 interface Place { readonly stat: BigIntStats; readonly path: string; readonly deleted: boolean }
@@ -39,13 +40,15 @@ interface State {
   readonly inFlight: Map<number, OpenFile>;
   /** What a peer is in the image: a client that waits to be accepted is said to be connected to the listening socket. */
   readonly peers: Map<number, number>;
+  /** Working directories of tasks with a peer outside of the tree. */
+  readonly directories: Map<number, string>;
   helperTask?: FrozenTask;
 }
 const states = new WeakMap<DumpContext, State>();
 
 function stateOf(context: DumpContext): State {
   let state = states.get(context);
-  if (state === undefined) states.set(context, state = { queues: new Map(), places: new Map(), answers: new Map(), inFlight: new Map(), peers: new Map() });
+  if (state === undefined) states.set(context, state = { queues: new Map(), places: new Map(), answers: new Map(), inFlight: new Map(), peers: new Map(), directories: new Map() });
   return state;
 }
 
@@ -154,7 +157,7 @@ function askPlaces(own: readonly OpenFile[], context: DumpContext): void {
 /** Who is connected to whom, and whether all of them are of the tree. */
 function checkPeers(own: readonly OpenFile[], context: DumpContext): void {
   const table = tableOf(context);
-  const { peers, places } = stateOf(context);
+  const { peers, places, directories } = stateOf(context);
   const ours = new Map(own.map((file) => [socketOf(file.descriptors[0]!, context)!.inode, file]));
   const listeners = new Map<number, UnixSocket>();
   for (const socket of table.values()) if (isListening(socket)) for (const inode of socket.pending) if (inode !== 0) listeners.set(inode, socket);
@@ -177,7 +180,11 @@ function checkPeers(own: readonly OpenFile[], context: DumpContext): void {
       const outside = socket.pending.find((client) => client !== 0 && !ours.has(client) && !isExternal(client, context));
       if (outside !== undefined) refuse(`${holderOf(outside)} waits to be accepted by it and is not part of the tree`, 'Let the program accept it first, or end what connects to it');
     }
-    if (peer !== 0 && !ours.has(peer)) checkExternal(socket, peer, refuse, context);
+    if (peer !== 0 && !ours.has(peer)) {
+      const { pid } = file.descriptors[0]!.task;
+      checkExternal(socket, peer, refuse, context);
+      directories.set(pid, textOf(readlinkSync(`/proc/${pid}/cwd`, { encoding: 'buffer' })));
+    }
   }
 }
 
@@ -250,7 +257,7 @@ function unixEntry(file: OpenFile, context: DumpContext): unix_sk_entry {
   const directory = place === undefined ? '' : nameDirectory(socket, place) ?? '';
   const peer = state.peers.get(socket.inode) ?? 0;
   addQueue(file, socket, context);
-  addExternal(peer, context);
+  addExternal(peer, first, context);
   const { options } = answers;
   if (options.own.length > 0) ownFile(context.tree, file.id).sockopts.push(...options.own);
   if (answers.peer !== undefined) ownFile(context.tree, file.id).peer = create(sf_peer_entry, answers.peer);
@@ -279,14 +286,17 @@ function addQueue(file: OpenFile, socket: UnixSocket, context: DumpContext): voi
 }
 
 /** A peer outside of the tree is in the image by its name alone. */
-function addExternal(inode: number, context: DumpContext): void {
+function addExternal(inode: number, from: Descriptor, context: DumpContext): void {
   if (inode === 0 || stateOf(context).peers.has(inode)) return;
   stateOf(context).peers.set(inode, 0);
   const id = context.newFileId();
+  const name = tableOf(context).get(inode)?.name ?? new Uint8Array(0);
   const opts = create(sk_opts_entry, { so_sndbuf: 0, so_rcvbuf: 0, so_snd_tmo_sec: 0n, so_snd_tmo_usec: 0n, so_rcv_tmo_sec: 0n, so_rcv_tmo_usec: 0n });
   const usk = create(unix_sk_entry, {
     id, ino: inode, type: SOCK.DGRAM, state: SK_STATE.LISTEN, flags: 0, uflags: USK_EXTERN, backlog: 0, peer: 0,
-    fown: create(fown_entry, { uid: 0, euid: 0, signum: 0, pid_type: 0, pid: 0 }), opts, name: tableOf(context).get(inode)?.name ?? new Uint8Array(0),
+    fown: create(fown_entry, { uid: 0, euid: 0, signum: 0, pid_type: 0, pid: 0 }), opts, name,
+    // a relative one was reached from where the task was
+    ...(name.length > 0 && name[0] !== 0 && name[0] !== SLASH ? { name_dir: stateOf(context).directories.get(from.task.pid) ?? '/' } : {}),
   });
   context.tree.files.set(id, create(file_entry, { type: fd_types.UNIXSK, id, usk }));
 }

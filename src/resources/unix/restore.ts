@@ -9,13 +9,14 @@ import type { FrozenTree } from '../../image/tree.ts';
 import { AF, SK_STATE, SO, SOCK, SOL_SOCKET } from '../../kernel/sockets.ts';
 import type { Arg, Program, ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
-import { stageOf } from '../../restore/descriptors.ts';
+import { firstPlaces, stageOf } from '../../restore/descriptors.ts';
 import type { HelperFd } from '../../restore/helper-fd.ts';
 import { describeFile, type FileKind } from '../../restore/kinds.ts';
 import { addStatusFlags } from '../../restore/status-flags.ts';
 import { addOptions, addRoomForQueue } from '../socket/options-restore.ts';
-import { addBind, addConnect } from './bind.ts';
+import { addBind, addConnect, inDirectory } from './bind.ts';
 import { addMessage, type Message } from './send.ts';
+import { asUser, type User } from './user.ts';
 
 const USK_EXTERN = 1;
 const SHUTDOWN = { read: 1, write: 2, both: 3 } as const;
@@ -86,6 +87,12 @@ export const unixSockets: FileKind = {
     const sockets = made.get(context);
     if (sockets !== undefined) new Settler(context, sockets).settle();
   },
+  /** Whoever connects sees as its peer the process that called listen last: the one that had done so, when it still is the first to have it. */
+  finish(p, { id, usk }, fd, context, task) {
+    const peer = ownFileOf(context.tree, id)?.peer;
+    if (usk === undefined || !isListening(usk) || (peer !== undefined && peer.pid !== task.pid)) return;
+    asUser(p, peer, () => { p.call('listen', [fd, usk.backlog], { keep: false }); });
+  },
 };
 
 const made = new WeakMap<RestoreContext, Map<number, Socket>>();
@@ -136,10 +143,15 @@ class Maker {
     return this.context.local.program.call('socket', [AF.UNIX, type | SOCK.CLOEXEC, 0]);
   }
 
-  #pair(type: number): [ResultRef, ResultRef] {
+  /** In the name of the user that a socket has as its peer (SO_PEERCRED). */
+  #as(entry: unix_sk_entry, steps: () => void): void {
+    asUser(this.context.local.program, ownFileOf(this.context.tree, entry.id)?.peer, steps);
+  }
+
+  #pair(of: unix_sk_entry): [ResultRef, ResultRef] {
     const p = this.context.local.program;
     const ends = p.reserve(8);
-    p.call('socketpair', [AF.UNIX, type | SOCK.CLOEXEC, 0, ends], { keep: false });
+    this.#as(of, () => { p.call('socketpair', [AF.UNIX, of.type | SOCK.CLOEXEC, 0, ends], { keep: false }); });
     return [p.load(ends, 4), p.load(ends.at(4), 4)];
   }
 
@@ -147,7 +159,7 @@ class Maker {
     this.#at(one);
     const ref = this.#socket(one.entry.type);
     addBind(this.context, ref, one.entry);
-    this.context.local.program.call('listen', [ref, one.entry.backlog], { keep: false });
+    this.#as(one.entry, () => { this.context.local.program.call('listen', [ref, one.entry.backlog], { keep: false }); });
     this.#hold(one, ref);
   }
 
@@ -169,7 +181,7 @@ class Maker {
 
   /** Both ends of a connection. One that has a name got it by being accepted, or had bound itself before. */
   #joined(one: unix_sk_entry, other: unix_sk_entry | undefined): [ResultRef, ResultRef] {
-    if (one.name.length === 0 && (other?.name.length ?? 0) === 0) return this.#pair(one.type);
+    if (one.name.length === 0 && (other?.name.length ?? 0) === 0) return this.#pair(one);
     const listenerOf = (entry: unix_sk_entry): Socket | undefined => [...this.sockets.values()].find(({ entry: l }) => isListening(l) && l.type === entry.type && sameName(l, entry));
     const reversed = other !== undefined && other.name.length > 0 && (one.name.length === 0 || listenerOf(other) !== undefined);
     const [server, client] = reversed ? [other, one] : [one, other];
@@ -180,11 +192,13 @@ class Maker {
     if (door === undefined) {
       door = temporary = this.#socket(server.type);
       addBind(this.context, temporary, server);
-      p.call('listen', [temporary, 1], { keep: false });
+      const listen = (): void => { p.call('listen', [temporary!, 1], { keep: false }); };
+      if (client === undefined) listen();
+      else this.#as(client, listen);
     }
     const caller = this.#socket(server.type);
     if (client !== undefined) addBind(this.context, caller, client);
-    addConnect(p, caller, door, server);
+    this.#as(server, () => { addConnect(p, caller, door!, server); });
     const accepted = p.call('accept4', [door, 0, 0, SOCK.CLOEXEC]);
     if (temporary !== undefined) p.call('close', [temporary], { keep: false });
     return reversed ? [caller, accepted] : [accepted, caller];
@@ -202,7 +216,7 @@ class Maker {
       return;
     }
     if (peer !== undefined && peer !== one && isDatagram(peer.entry) && peer.entry.peer === entry.ino && peer.held === undefined) {
-      const ends = this.#pair(entry.type);
+      const ends = this.#pair(entry);
       [one, peer].forEach((end, i) => {
         this.#at(end);
         addBind(this.context, ends[i]!, end.entry);
@@ -218,7 +232,7 @@ class Maker {
       this.#hold(one, ref);
       return;
     }
-    const [ref, sender] = this.#pair(entry.type);
+    const [ref, sender] = this.#pair(entry);
     // only who has no peer can be sent to by anybody; the sender keeps it as its own peer
     if (!orphan) this.#disconnect(ref);
     addBind(this.context, ref, entry);
@@ -230,7 +244,7 @@ class Maker {
   #partedPair(one: Socket): void {
     const peer = this.sockets.get(one.entry.peer);
     if (peer === undefined || peer === one || peer.held !== undefined || peer.entry.peer === one.entry.ino || peer.entry.name.length > 0 || !isDatagram(peer.entry)) return;
-    const ends = this.#pair(one.entry.type);
+    const ends = this.#pair(one.entry);
     [one, peer].forEach((end, i) => {
       this.#at(end);
       addBind(this.context, ends[i]!, end.entry);
@@ -325,9 +339,9 @@ class Settler {
     const outside = byInode(this.context.tree).get(entry.peer)!;
     const { name } = outside;
     const bytes = this.#p.data(Buffer.concat([Buffer.from([AF.UNIX, 0]), name]));
-    this.#p.call('connect', [this.#fd(one.held!), bytes, 2 + name.length], {
+    inDirectory(this.#p, outside, () => this.#p.call('connect', [this.#fd(one.held!), bytes, 2 + name.length], {
       keep: false, remedy: { ENOENT: `Nobody has ${nameOf(name)} open here: start who owns it`, ECONNREFUSED: `Nobody listens on ${nameOf(name)}: start who owns it` },
-    });
+    }));
   }
 
   /** Those that wait to be accepted, in their order. */
@@ -340,9 +354,16 @@ class Settler {
       const clients = [...this.sockets.values()].filter(({ entry }) => isConnected(entry) && entry.peer === listener.entry.ino);
       for (const client of clients.sort((a, b) => rank(a) - rank(b) || a.entry.ino - b.entry.ino)) {
         this.#at(client);
-        addConnect(this.#p, this.#fd(client.held!), this.#fd(listener.held!), listener.entry);
+        asUser(this.#p, this.#userOf(client), () => { addConnect(this.#p, this.#fd(client.held!), this.#fd(listener.held!), listener.entry); });
       }
     }
+  }
+
+  /** Who has it first: as whom it most likely connected. */
+  #userOf({ file }: Socket): User | undefined {
+    const { tasks } = this.context.tree;
+    const creds = tasks.get(firstPlaces(this.context).get(file.id)?.pid ?? -1)?.core.thread_core?.creds;
+    return creds === undefined ? undefined : { uid: creds.euid, gid: creds.egid };
   }
 
   #finish(one: Socket): void {
