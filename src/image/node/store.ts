@@ -1,5 +1,6 @@
 /** Image sets in folders and archives in files, by Node. The only part of the image path that knows a file system. */
-import { open as openFile, readdir, readlink, realpath, stat, type FileHandle } from 'node:fs/promises';
+import { readFileSync, statSync } from 'node:fs';
+import { open as openFile, readdir, readlink, realpath, type FileHandle } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { StillframeError } from '../../errors.ts';
 import type { ByteFile } from '../source/source.ts';
@@ -7,6 +8,8 @@ import { byVersion, type ImageStore, type ParentLink } from '../source/store.ts'
 
 /** Files held open at once by one store. */
 const MAX_OPEN = 32;
+/** Files up to this size are read whole and at once: a set of 10,000 of them would be four trips to another thread each. */
+const SMALL = 256 << 10;
 
 export class FileSource implements ByteFile {
   #handle: Promise<FileHandle> | undefined;
@@ -16,6 +19,10 @@ export class FileSource implements ByteFile {
     const wanted = Math.min(length, Math.max(0, this.size - offset));
     if (wanted === 0) return new Uint8Array(0);
     try {
+      if (this.size <= SMALL) {
+        const whole = readFileSync(this.path);
+        return new Uint8Array(whole.buffer, whole.byteOffset, whole.byteLength).subarray(offset, offset + wanted);
+      }
       if (this.#handle === undefined) {
         this.#handle = openFile(this.path, 'r');
         this.opened?.(this);
@@ -68,10 +75,14 @@ export class DirectoryStore implements ImageStore {
     }
   }
 
-  async source(name: string): Promise<ByteFile | undefined> {
+  source(name: string): Promise<ByteFile | undefined> {
+    return Promise.resolve().then(() => this.#source(name));
+  }
+
+  #source(name: string): ByteFile | undefined {
     const path = join(this.path, name);
     try {
-      const info = await stat(path);
+      const info = statSync(path);
       if (!info.isFile()) return undefined;
       return new FileSource(join(this.name, name), path, info.size, info.mtime, (source) => this.#opened(source));
     } catch (cause) {
