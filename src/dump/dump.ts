@@ -11,6 +11,7 @@ import { writeImage } from '../image/set.ts';
 import { create } from '../image/wire.ts';
 import { DirectorySet } from '../image/node/directory.ts';
 import { writeTree } from '../image/tree-write.ts';
+import { tryReadProcText } from '../proc/read.ts';
 import type { Log } from '../log.ts';
 import { errnoName } from '../kernel/errno.ts';
 import { NO_SCRIPTS } from '../cli/hooks.ts';
@@ -86,6 +87,7 @@ class Dump {
     void core; // what encodes images is loaded before anybody waits for it
     const host = probeHost(helper);
     const own = ownNamespaces();
+    warnOfCgroups(options.pid, log);
     const context = new DumpContext(options, log, helper, newTree(own), host.shmemDevice, host.hugeDevices);
     const early = options.finalState !== 'dead' && !hasScripts(options);
 
@@ -185,6 +187,14 @@ class Dump {
     } finally {
       set.close();
     }
+  }
+}
+
+/** The set says nothing about control groups: whoever restores puts the tree into his own. */
+function warnOfCgroups(pid: number, log: Log): void {
+  const theirs = tryReadProcText(`/proc/${pid}/cgroup`);
+  if (theirs !== undefined && theirs !== tryReadProcText('/proc/self/cgroup')) {
+    log.warn(`task ${pid}`, 'it is in other control groups than the dump; they are not part of the images: the restored tree will be in those of the restore');
   }
 }
 
