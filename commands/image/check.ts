@@ -24,7 +24,7 @@ export default class ImageCheck extends ImageCommand {
     host: Flags.boolean({ description: 'also compare with this host: files, CPU, pids, ports' }),
     root: Flags.string({ description: 'with --host: root of the file system the tasks will have', helpValue: 'DIR', dependsOn: ['host'] }),
     strict: Flags.boolean({ description: 'warnings count as errors' }),
-    ignore: Flags.string({ char: 'i', description: 'leave out a rule, like structure/pages-long; or a topic, like host', multiple: true, helpValue: 'RULE' }),
+    ignore: Flags.string({ char: 'i', description: 'leave out a rule, like structure/pages-long; or a topic, like host', multiple: true, multipleNonGreedy: true, helpValue: 'RULE' }),
   };
 
   override async run(): Promise<void> {
