@@ -80,7 +80,7 @@ export const OPTIONS = [
   { name: 'evasive-devices', kind: 'flag', negatable: true, verbs: TREES, since: NOW, group: 'Resources', text: 'Open a device by another path when its own is gone.' },
   { name: 'link-remap', kind: 'flag', negatable: true, verbs: TREES, since: NOW, group: 'Resources', text: 'A removed file that has other links gets a temporary name to be opened by.' },
   { name: 'ghost-limit', kind: 'size', value: 'SIZE', verbs: ['dump'], since: NOW, group: 'Resources', text: 'Largest removed file whose content goes into the image (K, M, G); default 1M.' },
-  { name: 'ghost-fiemap', kind: 'flag', negatable: true, verbs: ['dump'], group: 'Resources', text: 'Find the holes of removed files by FIEMAP.' },
+  { name: 'ghost-fiemap', kind: 'flag', negatable: true, verbs: ['dump'], since: NOW, group: 'Resources', text: 'Find the holes of removed files by FIEMAP.' },
   { name: 'file-locks', short: 'l', kind: 'flag', negatable: true, verbs: BOTH, since: NOW, group: 'Resources', text: 'Dump and restore file locks.' },
   { name: 'file-validation', kind: 'choice', choices: ['filesize', 'buildid'], value: 'METHOD', verbs: BOTH, sinceOn: { restore: NOW }, group: 'Resources', text: 'How restore notices a changed file: filesize or buildid.' },
   { name: 'skip-file-rwx-check', kind: 'flag', negatable: true, verbs: ['restore'], since: NOW, group: 'Resources', text: 'Do not compare the permission bits of files.' },

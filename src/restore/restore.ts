@@ -8,6 +8,7 @@ import { openSet, type DirectorySet } from '../image/node/directory.ts';
 import { writeImage } from '../image/set.ts';
 import type { Log } from '../log.ts';
 import type { RestoreStats } from '../stats.ts';
+import { removeLinks } from '../resources/link-remap/restore.ts';
 import { readHost } from './host-linux.ts';
 import type { RestoreOptions, RestoreOutcome } from './options.ts';
 import type { SourceSet } from './page-runs.ts';
@@ -44,6 +45,7 @@ export function restore(options: RestoreOptions, log: Log, hooks: RestoreHooks =
     if (hooks.fault !== undefined) helper.fault(hooks.fault);
     const run = new RestoreRun(plan, helper, options, log);
     const times = run.run();
+    removeLinks(set.tree, log);
     if (hooks.fault !== undefined) hooks.faultPoints?.(helper.fault({ ...hooks.fault, nth: 0 }));
     const stats: RestoreStats = {
       pages_compared: plan.context.pageCounts.compared, pages_skipped_cow: 0n, forking_time: times.forking,

@@ -135,7 +135,7 @@ function checkFile(reg: reg_file_entry, { skipModeCheck, sizeOnly }: ValidateOpt
   const path = Buffer.from(bytesOf(reg.name));
   let stat: BigIntStats;
   try {
-    stat = statSync(path, { bigint: true });
+    stat = ((reg.mode ?? 0) & S.IFMT) === S.IFLNK ? lstatSync(path, { bigint: true }) : statSync(path, { bigint: true });
   } catch (error) {
     const dangling = codeOf(error) === 'ENOENT' && exists(path);
     return { why: `Can't open file ${reg.name}: ${codeOf(error)}`, remedy: dangling ? 'It is a symbolic link to nowhere: put its target back' : 'Put it back as it was at the dump' };

@@ -10,7 +10,7 @@ const linked = suite('linked');
 const links = (dir: string): string[] => readdirSync(dir).filter((name) => name.startsWith('link_remap.'));
 
 linked('dump and restore', async () => {
-  await roundTrip('linked', { dumpOptions: ['--link-remap'], afterDump: ({ dir }) => { assert.is(links(dir).length, 3, 'one name for each file'); } });
+  await roundTrip('linked', { dumpOptions: ['--link-remap'], afterDump: ({ dir }) => { assert.is(links(dir).length, 3, 'one name for each file'); }, meanwhile: ({ dir }) => { assert.equal(links(dir), [], 'taken away again'); } });
 });
 
 linked('dump with -R takes the names away again', async () => {

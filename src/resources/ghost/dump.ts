@@ -1,12 +1,13 @@
 /** Deleted files that are still in use: their contents go into the set, holes as holes. They are read while the tree is frozen. */
-import { closeSync, openSync, readlinkSync, readSync, type BigIntStats } from 'node:fs';
+import { closeSync, openSync, readSync, type BigIntStats } from 'node:fs';
 import { create } from '../../image/wire.ts';
 import { ghost_file_entry, timeval } from '../../image/schema/index.ts';
 import { textOf } from '../../image/text.ts';
 import { payload } from '../../image/payload.ts';
 import type { GhostPart } from '../../image/tree.ts';
 import { kernelDevice } from '../../kernel/devices.ts';
-import { S } from '../../kernel/files.ts';
+import { AT_FDCWD, O, S } from '../../kernel/files.ts';
+import { Program } from '../../program/program.ts';
 import type { DumpContext } from '../../dump/context.ts';
 import { dataExtents } from '../../dump/extents.ts';
 
@@ -47,7 +48,7 @@ function readGhost({ stat, door }: Ghost, context: DumpContext): { entry: ghost_
   const entry = create(ghost_file_entry, {
     uid: Number(stat.uid), gid: Number(stat.gid), mode: Number(stat.mode), dev: kernelDevice(stat.dev), ino: stat.ino,
     atim: timeOf(stat.atimeNs), mtim: timeOf(stat.mtimeNs), chunks: parted ? true : undefined, size: parted ? stat.size : undefined,
-    symlnk_target: type === S.IFLNK ? textOf(readlinkSync(door, { encoding: 'buffer' })) : undefined,
+    symlnk_target: type === S.IFLNK ? targetOf(door, context) : undefined,
   });
   if (type !== S.IFREG) return { entry, parts: [] };
   const fd = openSync(door, 'r');
@@ -57,6 +58,17 @@ function readGhost({ stat, door }: Ghost, context: DumpContext): { entry: ghost_
   } finally {
     closeSync(fd);
   }
+}
+
+/** Where a symbolic link that somebody holds leads to: read from the link itself, as its name in /proc is one more link. */
+function targetOf(door: string, { helper }: DumpContext): string {
+  const program = new Program('helper').resource(door);
+  const held = program.call('openat', [AT_FDCWD, program.cstring(door), O.PATH | O.CLOEXEC, 0]);
+  const target = program.reserve(4096);
+  const size = program.call('readlinkat', [held, program.cstring(''), target, 4096]);
+  program.call('close', [held], { keep: false });
+  const ran = helper.local(program).check('dump');
+  return textOf(ran.data(target, Number(ran.result(size))));
 }
 
 const timeOf = (ns: bigint): timeval => create(timeval, { tv_sec: ns / 1_000_000_000n, tv_usec: ns % 1_000_000_000n / 1000n });

@@ -6,7 +6,7 @@
 import type { reg_file_entry } from '../../image/schema/index.ts';
 import { bytesOf } from '../../image/text.ts';
 import { fileNames, type FrozenTree, type GhostFile } from '../../image/tree.ts';
-import { AT, AT_FDCWD, O, S } from '../../kernel/files.ts';
+import { AT, AT_FDCWD, F, O, S } from '../../kernel/files.ts';
 import { Cond, Op, type ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import { SPOTS, type HelperFd } from '../../restore/helper-fd.ts';
@@ -47,8 +47,8 @@ export function checkRemap(context: RestoreContext, reg: reg_file_entry): void {
     return;
   }
   const kind = ghost.entry.mode & S.IFMT;
-  if (kind !== S.IFREG && kind !== S.IFDIR && kind !== S.IFIFO) {
-    context.refuse(where, `it was deleted and is neither a regular file, a directory nor a fifo (mode 0${ghost.entry.mode.toString(8)})`, 'Such files cannot be restored yet');
+  if (kind !== S.IFREG && kind !== S.IFDIR && kind !== S.IFIFO && kind !== S.IFLNK) {
+    context.refuse(where, `it was deleted and is neither a regular file, a directory, a symbolic link nor a fifo (mode 0${ghost.entry.mode.toString(8)})`, 'Such files cannot be restored yet');
   }
 }
 
@@ -59,6 +59,8 @@ export function openDeleted(context: RestoreContext, reg: reg_file_entry, flags:
   if (remap.type === LINKED) return openLinked(context, remap.remapId, reg.name, flags, resource);
   const base = baseOf(context, remap.remapId, reg);
   p.resource(resource);
+  // a symbolic link can only be held by O_PATH, and by its name in /proc it would be followed
+  if ((context.tree.ghosts.get(remap.remapId)!.entry.mode & S.IFMT) === S.IFLNK) return context.local.open(resource, p.call('fcntl', [base.ref, F.DUPFD_CLOEXEC, 0]));
   return context.local.open(resource, reopen(context, base, flags));
 }
 
@@ -66,7 +68,8 @@ export function openDeleted(context: RestoreContext, reg: reg_file_entry, flags:
 export function reopen(context: RestoreContext, base: HelperFd, flags: number): ResultRef {
   const p = context.local.program;
   p.call('dup3', [base.ref, REOPEN, O.CLOEXEC], { keep: false });
-  const ref = p.call('openat', [AT_FDCWD, p.cstring(`/proc/self/fd/${REOPEN}`), (flags & ~(O.CREAT | O.EXCL | O.TRUNC)) | O.CLOEXEC | O.NOCTTY, 0]);
+  const plain = (flags & O.TMPFILE) === O.TMPFILE ? flags & ~O.TMPFILE : flags;
+  const ref = p.call('openat', [AT_FDCWD, p.cstring(`/proc/self/fd/${REOPEN}`), (plain & ~(O.CREAT | O.EXCL | O.TRUNC)) | O.CLOEXEC | O.NOCTTY, 0]);
   p.call('dup3', [context.local.plug, REOPEN, O.CLOEXEC], { keep: false });
   return ref;
 }
@@ -106,11 +109,12 @@ function make(context: RestoreContext, ghost: GhostFile, name: string): ResultRe
     const from = p.here;
     let made: ResultRef;
     if (kind === S.IFDIR) made = p.call('mkdirat', [AT_FDCWD, path, 0o700], { expect, remedy });
+    else if (kind === S.IFLNK) made = p.call('symlinkat', [p.cstring(bytesOf(ghost.entry.symlnk_target ?? '')), AT_FDCWD, path], { expect, remedy });
     else if (kind === S.IFIFO) made = p.call('mknodat', [AT_FDCWD, path, S.IFIFO | 0o600, 0], { expect, remedy });
     else made = p.call('openat', [AT_FDCWD, path, O.RDWR | O.CREAT | O.EXCL | O.CLOEXEC, 0o600], { expect, remedy });
     const next = { at: 0 };
     if (!last) p.jump(made, Cond.LT, 0, () => next.at);
-    const fd = kind === S.IFREG ? made : p.call('openat', [AT_FDCWD, path, (kind === S.IFDIR ? O.DIRECTORY | O.RDONLY : O.RDWR) | O.CLOEXEC, 0]);
+    const fd = kind === S.IFREG ? made : p.call('openat', [AT_FDCWD, path, (kind === S.IFDIR ? O.DIRECTORY | O.RDONLY : kind === S.IFLNK ? O.PATH | O.NOFOLLOW : O.RDWR) | O.CLOEXEC, 0]);
     p.store(slot, fd, 4);
     const until = p.here;
     p.call('unlinkat', [AT_FDCWD, path, removeFlags], { keep: false });
@@ -128,8 +132,9 @@ function make(context: RestoreContext, ghost: GhostFile, name: string): ResultRe
 function fillGhost(context: RestoreContext, ghost: GhostFile, fd: ResultRef): void {
   const p = context.local.program;
   const { entry, parts } = ghost;
-  p.call('fchown', [fd, entry.uid, entry.gid], { keep: false });
-  p.call('fchmod', [fd, entry.mode & 0o7777], { keep: false });
+  const path = (entry.mode & S.IFMT) === S.IFLNK;
+  p.call('fchownat', [fd, p.cstring(''), entry.uid, entry.gid, AT.EMPTY_PATH], { keep: false });
+  if (!path) p.call('fchmod', [fd, entry.mode & 0o7777], { keep: false });
   if ((entry.mode & S.IFMT) === S.IFREG) {
     for (const { off, data } of parts) {
       if (data.size > 0) p.control(Op.WRITE_OUT, [fd, p.data(data.bytes()), data.size, off], { keep: false, remedy: { ENOSPC: 'The file system is full: make room there' } });
@@ -138,7 +143,7 @@ function fillGhost(context: RestoreContext, ghost: GhostFile, fd: ResultRef): vo
   }
   if (entry.atim !== undefined && entry.mtim !== undefined) {
     const times = new BigInt64Array([entry.atim.tv_sec, entry.atim.tv_usec * 1000n, entry.mtim.tv_sec, entry.mtim.tv_usec * 1000n].map((n) => BigInt.asIntN(64, n)));
-    p.call('utimensat', [fd, 0, p.data(new Uint8Array(times.buffer)), 0], { keep: false });
+    p.call('utimensat', [fd, path ? p.cstring('') : 0, p.data(new Uint8Array(times.buffer)), path ? AT.EMPTY_PATH : 0], { keep: false });
   }
 }
 
