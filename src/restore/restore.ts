@@ -66,7 +66,7 @@ function makePlan(set: SourceSet, options: RestoreOptions, helper: Helper, log: 
   const plan = planRestore(set, { shellJob: options.shellJob, parentIsCaller: !options.detach || options.sibling, extUnixSk: given.has('ext-unix-sk') }, readHost(helper.hello));
   for (const warning of plan.warnings) log.warn('restore', warning);
   const reasons = validate(set, {
-    skipModeCheck: given.has('skip-file-rwx-check'), sizeOnly: given.get('file-validation')?.at(-1) === 'filesize',
+    vdso: plan.context.host.vdso, skipModeCheck: given.has('skip-file-rwx-check'), sizeOnly: given.get('file-validation')?.at(-1) === 'filesize',
   });
   if (reasons.length > 0) throw new RefusedError('restore', reasons);
   return plan;

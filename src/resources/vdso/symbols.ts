@@ -36,7 +36,7 @@ export function vdsoFunctions(image: Uint8Array): Map<string, number> {
     tags.set(view.getBigUint64(at, true), Number(view.getBigUint64(at + 8, true)) - base);
   }
   const [symtab, strtab] = [tags.get(DT_SYMTAB), tags.get(DT_STRTAB)];
-  if (symtab === undefined || strtab === undefined) return found;
+  if (symtab === undefined || strtab === undefined || symtab < 0 || strtab < 0) return found;
   const count = symbolCount(view, tags.get(DT_HASH), tags.get(DT_GNU_HASH), symtab, strtab);
   for (let i = 0; i < count; i++) {
     const at = symtab + i * SYM_SIZE;
@@ -50,7 +50,7 @@ export function vdsoFunctions(image: Uint8Array): Map<string, number> {
 
 /** From DT_HASH's chain count; with only DT_GNU_HASH the table ends where the strings start (they follow it in every vDSO). */
 function symbolCount(view: DataView, hash: number | undefined, gnu: number | undefined, symtab: number, strtab: number): number {
-  if (hash !== undefined && hash + 8 <= view.byteLength) return view.getUint32(hash + 4, true);
+  if (hash !== undefined && hash >= 0 && hash + 8 <= view.byteLength) return view.getUint32(hash + 4, true);
   return gnu !== undefined && strtab > symtab ? Math.floor((strtab - symtab) / SYM_SIZE) : 0;
 }
 
