@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import { join } from 'node:path';
 import { RefusedError } from '../../src/errors.ts';
 import { openSet } from '../../src/image/node/directory.ts';
+import { VMA } from '../../src/resources/memory/status.ts';
 import { SYSCALLS } from '../../src/kernel/syscalls.ts';
 import { Op } from '../../src/program/program.ts';
 import { planRestore } from '../../src/restore/plan.ts';
@@ -12,13 +13,9 @@ import { readSets } from '../../src/restore/sets.ts';
 import type { SourceSet } from '../../src/restore/page-runs.ts';
 import { ROOT } from '../support/program.ts';
 
+/** The set stays open: what is queued in it is read when it is planned. */
 function fixture(name: string): SourceSet {
-  const set = openSet(join(ROOT, 'test/fixtures', name));
-  try {
-    return readSets(set, name);
-  } finally {
-    set.close();
-  }
+  return readSets(openSet(join(ROOT, 'test/fixtures', name)), name);
 }
 
 const plans = suite('planRestore');
@@ -50,16 +47,28 @@ plans('can be printed, and given as JSON', () => {
 });
 
 plans('what cannot be restored is refused with all reasons, before anything', () => {
-  for (const name of ['family', 'tcp']) {
-    try {
-      planRestore(fixture(name));
-      assert.unreachable(`${name} has files of kinds that are not supported`);
-    } catch (error) {
-      if (!(error instanceof RefusedError)) throw error;
-      assert.ok(error.reasons.length > 0);
-      assert.ok(error.reasons.every(({ where, why }) => where !== undefined && why !== ''), error.message);
-    }
+  const set = fixture('counter');
+  const [task] = set.tree.tasks.values();
+  for (const vma of task!.mm!.vmas.slice(0, 2)) vma.status |= VMA.SHSTK;
+  task!.core.thread_core!.seccomp_mode = 2;
+  set.tree.files.get(5)!.type = 9999;
+  try {
+    planRestore(set);
+    assert.unreachable('it was planned');
+  } catch (error) {
+    if (!(error instanceof RefusedError)) throw error;
+    assert.ok(error.reasons.length >= 4, error.message);
+    assert.ok(error.reasons.every(({ where, why }) => where !== undefined && why !== ''), error.message);
+    for (const part of ['shadow stack', 'seccomp', 'fd 1']) assert.ok(error.message.includes(part), `${part} in: ${error.message}`);
   }
+});
+
+plans('a tree with one of each: a program for every thread and zombie', () => {
+  const set = fixture('family');
+  const plan = planRestore(set);
+  const tids = [...set.tree.tasks.values()].flatMap(({ threads }) => [...threads.keys()]);
+  assert.equal([...new Set(plan.blocks.map(({ tid }) => tid))].sort(), tids.sort());
+  assert.is(plan.blocks.filter(({ parks }) => !parks).length, 1, 'one zombie');
 });
 
 plans('references that lead nowhere', () => {
