@@ -8,7 +8,8 @@ import { textOf } from '../../image/text.ts';
 import type { Mapping } from '../../proc/smaps.ts';
 import type { ProcStat } from '../../proc/stat.ts';
 import type { ProcessFacts } from '../process/dump.ts';
-import { ADVICE_OF, FLAG_OF, MAP, PROT, TASK_SIZE, VMA } from './kinds.ts';
+import { ADVICE_OF, FLAG_OF, MAP, PROT, TASK_SIZE } from './kinds.ts';
+import { VMA } from './status.ts';
 
 /** A mapping on its way into the image. */
 export interface DumpedMapping {

@@ -1,11 +1,4 @@
-/** Numbers of mappings: `status` of the image's vma_entry (CRIU's), mmap flags (<asm/mman.h>, <linux/mman.h>), madvise advice. */
-
-/** What a mapping is (vma_entry.status). */
-export const VMA = {
-  REGULAR: 1 << 0, STACK: 1 << 1, VSYSCALL: 1 << 2, VDSO: 1 << 3, HEAP: 1 << 5,
-  FILE_PRIVATE: 1 << 6, FILE_SHARED: 1 << 7, ANON_SHARED: 1 << 8, ANON_PRIVATE: 1 << 9,
-  SYSVIPC: 1 << 10, SOCKET: 1 << 11, VVAR: 1 << 12, AIORING: 1 << 13, MEMFD: 1 << 14, SHSTK: 1 << 15, GUARD: 1 << 16,
-} as const;
+/** Numbers of mappings: mmap flags (<asm/mman.h>, <linux/mman.h>), madvise advice. What an image entry is: ./status.ts. */
 
 export const PROT = { READ: 1, WRITE: 2, EXEC: 4 } as const;
 
