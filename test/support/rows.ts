@@ -20,6 +20,7 @@ export const ROWS: readonly Row[] = [
   { name: 'internet sockets', program: 'inet', args: ['common'] },
   { name: 'internet sockets, all', program: 'inet', notCriu: 'has no place for many of their options' },
   { name: 'memory', program: 'memory' },
+  { name: 'asynchronous I/O contexts', program: 'aio' },
   { name: 'signals', program: 'signals' },
   { name: 'timers', program: 'timers', mayDiffer: MOVING },
   { name: 'environment', program: 'environment', args: ['one', '', 'a b\nc'], env: { CHECK_THIS: 'a value with spaces\tand é', EMPTY: '' } },
