@@ -37,6 +37,9 @@ export interface CoreExports {
   sf_snapshot_diff(old: Pointer, nOld: number, now: Pointer, nNow: number, wanted: number, out: Pointer, count: Pointer, totals: Pointer, error: Pointer): number;
   sf_dedup(table: Pointer, slots: number, hashes: Pointer, count: number, first: number, out: Pointer, error: Pointer): number;
   sf_bitmap_ranges(bitmap: Pointer, count: number, base: bigint, out: Pointer): number;
+  sf_crc32(crc: number, bytes: Pointer, size: number): number;
+  sf_xxh64_update(state: Pointer, bytes: Pointer, size: number): void;
+  sf_xxh64_digest(state: Pointer): bigint;
 }
 
 const EXPORT_NAMES = [
@@ -44,6 +47,7 @@ const EXPORT_NAMES = [
   'sf_put_sizes', 'sf_get_fields', 'sf_check_messages', 'sf_get_pagemap', 'sf_put_pagemap',
   'sf_ranges_normalise', 'sf_ranges_union', 'sf_ranges_intersect', 'sf_ranges_subtract', 'sf_ranges_split', 'sf_hash_pages',
   'sf_zero_pages', 'sf_differing_pages', 'sf_differing_bytes', 'sf_snapshot_diff', 'sf_dedup', 'sf_bitmap_ranges',
+  'sf_crc32', 'sf_xxh64_update', 'sf_xxh64_digest',
 ] as const satisfies readonly (keyof CoreExports)[];
 
 export interface CoreErrorParts {
