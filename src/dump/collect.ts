@@ -16,6 +16,7 @@ import { parseStat } from '../proc/stat.ts';
 import { parseStatus } from '../proc/status.ts';
 import { parseTimers, type ProcTimer } from '../proc/timers.ts';
 import { Program, type RanBlock } from '../program/program.ts';
+import { settleRing } from '../resources/aio/dump.ts';
 import { executableId, fsEntry } from '../resources/filesystem/dump.ts';
 import { describeMapping, describeMappings, refuseMapping, type DumpedMapping, type MappedFile } from '../resources/memory/dump.ts';
 import { processSettings, type ProcessSettings } from '../resources/process/dump.ts';
@@ -167,7 +168,8 @@ export function askThreads({ living }: Collected, { helper }: DumpContext, run: 
     const ask = <T>(tids: readonly number[], doneSignal: number, { program, read }: Questions<T>): T[] =>
       run(tids, program, { landing, doneSignal, timeoutMs: RUN_TIMEOUT_MS }).map((ran, i) => read(ran.check(`dump: thread ${tids[i]} of ${describeTask(task)}`)));
     const signals = doneSignals(task);
-    [one.answers] = ask([task.pid], signals.get(task.pid)!, leaderProgram(one.timers));
+    [one.answers] = ask([task.pid], signals.get(task.pid)!, leaderProgram(one.timers, task.mappings));
+    for (const { entry } of one.mappings) settleRing(entry, one.answers!.aio);
     for (const signal of new Set(signals.values())) {
       const tids = task.tids.slice(1).filter((tid) => signals.get(tid) === signal);
       if (tids.length > 0) ask(tids, signal, threadProgram()).forEach((answers, i) => one.threads.set(tids[i]!, answers));
