@@ -70,7 +70,10 @@ function makePlan(set: SourceSet, options: RestoreOptions, helper: Helper, log: 
   // the vDSO's functions are read from the pages: only when these are there
   const pages = checkPages(set);
   const vdsos = pages.length > 0 ? undefined : judgeVdsos(set, set.tree, host.vdso);
-  const plan = planRestore(set, { shellJob: options.shellJob, parentIsCaller: !options.detach || options.sibling, extUnixSk: given.has('ext-unix-sk'), vdsos: vdsos?.redirects }, host);
+  const plan = planRestore(set, {
+    shellJob: options.shellJob, parentIsCaller: !options.detach || options.sibling, extUnixSk: given.has('ext-unix-sk'), vdsos: vdsos?.redirects,
+    tcpEstablished: given.has('tcp-established'), tcpClose: given.has('tcp-close'),
+  }, host);
   if (vdsos !== undefined && vdsos.redirects.size > 0) log.info(`The vDSO of ${vdsos.redirects.size} tasks is of another kernel: its functions lead into this one's`);
   for (const warning of plan.warnings) log.warn('restore', warning);
   const reasons = [...pages, ...vdsos?.reasons ?? []];
