@@ -6,6 +6,7 @@
 import type { reg_file_entry } from '../../image/schema/index.ts';
 import { bytesOf } from '../../image/text.ts';
 import { fileNames, type FrozenTree, type GhostFile } from '../../image/tree.ts';
+import { isHarmlessDevice } from '../../kernel/devices.ts';
 import { AT, AT_FDCWD, F, O, S } from '../../kernel/files.ts';
 import { Cond, Op, type ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
@@ -47,8 +48,11 @@ export function checkRemap(context: RestoreContext, reg: reg_file_entry): void {
     return;
   }
   const kind = ghost.entry.mode & S.IFMT;
-  if (kind !== S.IFREG && kind !== S.IFDIR && kind !== S.IFIFO && kind !== S.IFLNK) {
-    context.refuse(where, `it was deleted and is neither a regular file, a directory, a symbolic link nor a fifo (mode 0${ghost.entry.mode.toString(8)})`, 'Such files cannot be restored yet');
+  if (kind === S.IFCHR && !isHarmlessDevice(BigInt(ghost.entry.rdev ?? 0))) {
+    context.refuse(where, `it was a device (number 0x${(ghost.entry.rdev ?? 0).toString(16)}) and was deleted; such devices are not made again`);
+  }
+  if (kind !== S.IFREG && kind !== S.IFDIR && kind !== S.IFIFO && kind !== S.IFLNK && kind !== S.IFCHR) {
+    context.refuse(where, `it was deleted and is neither a regular file, a directory, a symbolic link, a character device nor a fifo (mode 0${ghost.entry.mode.toString(8)})`, 'Such files cannot be restored yet');
   }
 }
 
@@ -110,12 +114,14 @@ function make(context: RestoreContext, ghost: GhostFile, name: string): ResultRe
     let made: ResultRef;
     if (kind === S.IFDIR) made = p.call('mkdirat', [AT_FDCWD, path, 0o700], { expect, remedy });
     else if (kind === S.IFLNK) made = p.call('symlinkat', [p.cstring(bytesOf(ghost.entry.symlnk_target ?? '')), AT_FDCWD, path], { expect, remedy });
+    else if (kind === S.IFCHR) made = p.call('mknodat', [AT_FDCWD, path, ghost.entry.mode & (S.IFMT | 0o7777), ghost.entry.rdev ?? 0], { expect, remedy: { ...remedy, EPERM: 'Making a device needs CAP_MKNOD: run the restore as root' } });
     else if (kind === S.IFIFO) made = p.call('mknodat', [AT_FDCWD, path, S.IFIFO | 0o600, 0], { expect, remedy });
     else made = p.call('openat', [AT_FDCWD, path, O.RDWR | O.CREAT | O.EXCL | O.CLOEXEC, 0o600], { expect, remedy });
     const next = { at: 0 };
     if (!last) p.jump(made, Cond.LT, 0, () => next.at);
-    const fd = kind === S.IFREG ? made : p.call('openat', [AT_FDCWD, path, (kind === S.IFDIR ? O.DIRECTORY | O.RDONLY : kind === S.IFLNK ? O.PATH | O.NOFOLLOW : O.RDWR) | O.CLOEXEC, 0]);
+    const fd = kind === S.IFREG ? made : p.call('openat', [AT_FDCWD, path, (kind === S.IFDIR ? O.DIRECTORY | O.RDONLY : kind === S.IFLNK || kind === S.IFCHR ? O.PATH | O.NOFOLLOW : O.RDWR) | O.CLOEXEC, 0]);
     p.store(slot, fd, 4);
+    if (kind === S.IFCHR) p.call('fchmodat', [AT_FDCWD, path, ghost.entry.mode & 0o7777], { keep: false });
     const until = p.here;
     p.call('unlinkat', [AT_FDCWD, path, removeFlags], { keep: false });
     context.local.undo(from, until, (undo) => {
@@ -132,7 +138,7 @@ function make(context: RestoreContext, ghost: GhostFile, name: string): ResultRe
 function fillGhost(context: RestoreContext, ghost: GhostFile, fd: ResultRef): void {
   const p = context.local.program;
   const { entry, parts } = ghost;
-  const path = (entry.mode & S.IFMT) === S.IFLNK;
+  const path = (entry.mode & S.IFMT) === S.IFLNK || (entry.mode & S.IFMT) === S.IFCHR;
   p.call('fchownat', [fd, p.cstring(''), entry.uid, entry.gid, AT.EMPTY_PATH], { keep: false });
   if (!path) p.call('fchmod', [fd, entry.mode & 0o7777], { keep: false });
   if ((entry.mode & S.IFMT) === S.IFREG) {
