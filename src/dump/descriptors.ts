@@ -10,9 +10,10 @@ import { parseFdInfo } from '../proc/fdinfo.ts';
 import { readProcLink, readProcNumbers, readProcRecord } from '../proc/read.ts';
 import { Program, type RanBlock } from '../program/program.ts';
 import type { DumpContext } from './context.ts';
-import { describeDescriptor, FILE_KINDS, nameUnsupported, type Descriptor, type FileOwner, type OpenFile } from './file-kinds.ts';
+import { describeDescriptor, FILE_KINDS, type Descriptor, type FileOwner, type OpenFile } from './file-kinds.ts';
 import type { FrozenTask } from './frozen.ts';
 import { collectLocks } from '../resources/locks/dump.ts';
+import { nameUnsupported } from './unsupported.ts';
 import { KCMP, sameObjects } from './kcmp.ts';
 
 const FD_CLOEXEC = 1;
@@ -52,7 +53,7 @@ export function collectFiles(tables: ReadonlyMap<number, readonly Descriptor[]>,
   for (const descriptors of sameFiles(withCarried([...tables.values()].flat(), context), context)) {
     const first = descriptors[0]!;
     const kind = FILE_KINDS.find((k) => k.claims(first, context));
-    const refusal = kind === undefined ? { why: nameUnsupported(first.link) } : kind.refuse(first, context);
+    const refusal = kind === undefined ? nameUnsupported(first.link) : kind.refuse(first, context);
     if (refusal !== undefined) context.refusals.add(describeDescriptor(first), refusal.why, refusal.remedy);
     else if (kind !== undefined) files.push({ id: context.newFileId(), kind, descriptors, owner: { uid: 0, euid: 0, signum: 0, pid_type: 0, pid: 0 } });
   }

@@ -75,12 +75,3 @@ export function describeDescriptor({ task, fd, link, via }: Descriptor): string 
   if (via !== undefined) return `${describeDescriptor(via)}, a descriptor in flight (${link})`;
   return `task ${task.pid} (${task.stat.comm}), fd ${fd} (${link})`;
 }
-
-/** The words for what no kind claims. */
-export function nameUnsupported(link: string): string {
-  const [kind] = /^[a-z_]+(?=:\[?)/u.exec(link) ?? [''];
-  if (kind === 'socket') return 'sockets are not supported yet';
-  if (kind === 'anon_inode') return `${link.slice('anon_inode:'.length).replace(/^\[|\]$/gu, '')} descriptors are not supported yet`;
-  if (['net', 'ipc', 'uts', 'pid', 'mnt', 'user', 'cgroup', 'time'].includes(kind!)) return 'descriptors of namespaces are not supported yet';
-  return 'this kind of file is not supported yet';
-}
