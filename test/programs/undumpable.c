@@ -48,6 +48,8 @@ static void hold(const char *what)
 	} else if (!strcmp(what, "namespace")) {
 		if (unshare(CLONE_NEWUTS) != 0)
 			skip("no right to make a namespace");
+	} else if (!strcmp(what, "children")) {
+		must(unshare(CLONE_NEWTIME));
 	} else if (!strcmp(what, "io_uring")) {
 		char params[256] = { 0 };
 		int ring = must(syscall(SYS_io_uring_setup, 4, params));

@@ -3,6 +3,7 @@
  * fills it, and opens each description of it through /proc/self/fd. Where the old name is taken by another file by now, a
  * name beside it is used for that moment.
  */
+import { posix } from 'node:path';
 import type { reg_file_entry } from '../../image/schema/index.ts';
 import { bytesOf } from '../../image/text.ts';
 import { fileNames, type FrozenTree, type GhostFile } from '../../image/tree.ts';
@@ -10,6 +11,7 @@ import { isHarmlessDevice } from '../../kernel/devices.ts';
 import { AT, AT_FDCWD, F, O, S } from '../../kernel/files.ts';
 import { Cond, Op, type ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
+import { withDirectory } from '../../restore/directories.ts';
 import { SPOTS, type HelperFd } from '../../restore/helper-fd.ts';
 
 const LINKED = 0, GHOST = 1, PROCFS = 2;
@@ -92,7 +94,9 @@ function baseOf(context: RestoreContext, id: number, reg: reg_file_entry): Helpe
   const ghost = context.tree.ghosts.get(id)!;
   const resource = `ghost file ${id} (${reg.name})`;
   context.local.program.resource(resource);
-  const base = context.local.open(resource, make(context, ghost, reg.name));
+  let made: ResultRef;
+  withDirectory(context.local, posix.dirname(reg.name), () => { made = make(context, ghost, reg.name); });
+  const base = context.local.open(resource, made!);
   context.mapped.set(baseKey(id), base);
   fillGhost(context, ghost, base.ref);
   return base;
@@ -103,7 +107,7 @@ function make(context: RestoreContext, ghost: GhostFile, name: string): ResultRe
   const p = context.local.program;
   const kind = ghost.entry.mode & S.IFMT;
   const names = [name, `${name}.stillframe-restore`].map((text) => p.cstring(bytesOf(text)));
-  const remedy = { ENOENT: 'The directory it was in is gone: make it again', EACCES: 'The helper may not make files there: run the restore as root' };
+  const remedy = { EACCES: 'The helper may not make files there: run the restore as root' };
   const removeFlags = kind === S.IFDIR ? AT.REMOVEDIR : 0;
   const slot = p.reserve(8);
   const ends: number[] = [];
