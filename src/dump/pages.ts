@@ -101,13 +101,14 @@ export function copyPages(pid: number, { ranges }: ChosenPages, path: (name: str
 
 /** Copies what memory files hold. */
 export function copyMemoryFiles(path: (name: string) => string, context: DumpContext, counts: PageCounts): void {
-  for (const { shmid, held, extents, size } of memoryContents(context)) {
+  for (const { shmid, held, extents, size, mapped } of memoryContents(context)) {
     const ranges = extents.map(({ start, end }) => ({ address: start, size: roundUp(end) - start }));
     counts.sharedScanned += roundUp(size) / PAGE_SIZE;
     if (size === 0n) continue;
     const pagesId = context.newPagesId();
     const started = performance.now();
     copyTo(path(fileNames.pages(pagesId)), ranges, (fd, all) => {
+      if (mapped !== undefined) return context.helper.pages(mapped.pid, fd, 0n, all.map(({ address, size: bytes }) => ({ address: address + mapped.address, size: bytes })));
       const to = context.helper.putFd(fd);
       try {
         // what the last page has behind the file's end is zeros

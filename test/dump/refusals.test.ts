@@ -19,7 +19,7 @@ interface Row {
 
 const ROWS: readonly Row[] = [
   { what: 'socket', where: /fd \d+ \(socket:\[\d+\]\)/u, why: /not supported/u },
-  { what: 'sysv', where: /mapping [0-9a-f]+-[0-9a-f]+ \/SYSV/u, why: /System V shared memory/u, remedy: /shmdt/u },
+  { what: 'sysv', where: /mapping [0-9a-f]+-[0-9a-f]+ \/SYSV/u, why: /only a part of the System V shared memory segment/u, remedy: /shmdt/u },
   { what: 'ghost', where: /fd \d+ \(\/.*deleted\)/u, why: /more than --ghost-limit/u, remedy: /--ghost-limit 3145728/u },
   { what: 'replaced', where: /fd \d+ \(\/.*replaced \(deleted\)\)/u, why: /another file has its name/u },
   { what: 'renamed', where: /fd \d+ \(/u, why: /removed|another name/u },

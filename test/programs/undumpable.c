@@ -26,8 +26,9 @@ static void hold(const char *what)
 		if (mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE, -1, 0) == MAP_FAILED)
 			skip("no huge pages");
 	} else if (!strcmp(what, "sysv")) {
-		int id = must(shmget(IPC_PRIVATE, 4096, 0600));
-		must((long)shmat(id, NULL, 0));
+		int id = must(shmget(IPC_PRIVATE, 8192, 0600));
+		char *at = (char *)must((long)shmat(id, NULL, 0));
+		must(munmap(at + 4096, 4096));
 		must(shmctl(id, IPC_RMID, NULL));
 	} else if (!strcmp(what, "ghost")) {
 		char block[4096];

@@ -8,6 +8,7 @@ import { textOf } from '../../image/text.ts';
 import type { Mapping } from '../../proc/smaps.ts';
 import type { ProcStat } from '../../proc/stat.ts';
 import { isAioRing, ringEntries } from '../aio/dump.ts';
+import { isSysv } from '../sysv-shm/dump.ts';
 import type { ProcessFacts } from '../process/dump.ts';
 import { nameUnsupported } from '../../dump/unsupported.ts';
 import { ADVICE_OF, FLAG_OF, MAP, PROT, TASK_SIZE } from './kinds.ts';
@@ -34,7 +35,7 @@ export interface MappedFile {
 
 /** Whether a mapping has a file behind it (shared anonymous memory has one too). */
 export function hasFile(mapping: Mapping): boolean {
-  return (mapping.device !== '00:00' || mapping.inode !== 0n) && !isPrivateHuge(mapping) && !isAioRing(mapping);
+  return (mapping.device !== '00:00' || mapping.inode !== 0n) && !isPrivateHuge(mapping) && !isAioRing(mapping) && !isSysv(mapping);
 }
 
 /** Name of the file behind anonymous memory of huge pages (hugetlb_file_setup of the kernel). */
@@ -87,8 +88,7 @@ export function refuseMapping(mapping: Mapping): MappingRefusal | undefined {
   const { name, flags, shared } = mapping;
   if (name === '' && !factsOf(flags).suspect) return undefined;
   const has = (flag: string): boolean => flags.includes(flag);
-  if (name.startsWith('/SYSV')) return { why: 'System V shared memory is not supported yet', remedy: 'Detach the segment (shmdt) before the dump' };
-  if (has('ht') && !name.startsWith(ANON_HUGE) && !name.startsWith('/memfd:')) return { why: 'a mapped file of a hugetlbfs mount is not supported', remedy: 'Use memfd_create with MFD_HUGETLB, or MAP_HUGETLB' };
+  if (has('ht') && !isSysv(mapping) && !name.startsWith(ANON_HUGE) && !name.startsWith('/memfd:')) return { why: 'a mapped file of a hugetlbfs mount is not supported', remedy: 'Use memfd_create with MFD_HUGETLB, or MAP_HUGETLB' };
   if (name.startsWith('anon_inode:')) return nameUnsupported(name);
   if (name.startsWith('/secretmem')) return SECRET;
   if (name === '[uprobes]') return { why: 'a probe (uprobe) is set in this process', remedy: 'Remove the probe before the dump' };
@@ -125,7 +125,7 @@ function entryOf(mapping: Mapping, file: MappedFile | undefined): vma_entry {
   const prot = (mapping.read ? PROT.READ : 0) | (mapping.write ? PROT.WRITE : 0) | (mapping.exec ? PROT.EXEC : 0);
   // written out, not create(): all of them have one shape, and there may be many thousands
   return {
-    start: mapping.start, end: mapping.end, pgoff: mapping.offset, shmid: file === undefined ? 0n : BigInt(file.id),
+    start: mapping.start, end: mapping.end, pgoff: mapping.offset, shmid: isSysv(mapping) ? mapping.inode : file === undefined ? 0n : BigInt(file.id),
     prot, flags, status: statusOf(mapping, file), fd: -1n,
     madv: advice === 0n ? undefined : advice, fdflags: file?.access,
   };
@@ -134,6 +134,7 @@ function entryOf(mapping: Mapping, file: MappedFile | undefined): vma_entry {
 function statusOf(mapping: Mapping, file: MappedFile | undefined): number {
   if (file !== undefined) return VMA.REGULAR | (mapping.shared ? VMA.FILE_SHARED : VMA.FILE_PRIVATE) | (file.memfd ? VMA.MEMFD : 0);
   if (isAioRing(mapping)) return VMA.AIORING;
+  if (isSysv(mapping)) return VMA.REGULAR | VMA.ANON_SHARED | VMA.SYSVIPC;
   const anonymous = mapping.shared ? VMA.ANON_SHARED : VMA.ANON_PRIVATE;
   switch (mapping.name) {
     case '[vsyscall]': return VMA.VSYSCALL | anonymous;
