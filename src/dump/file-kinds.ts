@@ -10,6 +10,7 @@ import { epolls } from '../resources/epoll/dump.ts';
 import { eventfds } from '../resources/eventfd/dump.ts';
 import { fanotifies } from '../resources/fanotify/dump.ts';
 import { fifos } from '../resources/fifo/dump.ts';
+import { inetSockets } from '../resources/inet/dump.ts';
 import { inotifies } from '../resources/inotify/dump.ts';
 import { namespaceFiles } from '../resources/namespace-file/dump.ts';
 import { pidfds } from '../resources/pidfd/dump.ts';
@@ -21,6 +22,9 @@ import { timerfds } from '../resources/timerfd/dump.ts';
 import { terminals } from '../resources/tty/dump.ts';
 import { unixSockets } from '../resources/unix/dump.ts';
 import type { DumpContext } from './context.ts';
+import { nameByLink, type Unsupported } from './unsupported.ts';
+import { socketFacts } from '../resources/socket/facts.ts';
+import { nameSocket } from '../resources/socket/names.ts';
 import type { FrozenTask } from './frozen.ts';
 
 /** One descriptor of one task. */
@@ -51,6 +55,8 @@ export interface FileOwner { uid: number; euid: number; signum: number; pid_type
 export interface FileKind {
   /** `file_entry.type`. */
   readonly type: number;
+  /** Sees all descriptors, some at a time, before any is claimed. Looks only. */
+  meet?(descriptors: readonly Descriptor[], context: DumpContext): void;
   claims(descriptor: Descriptor, context: DumpContext): boolean;
   /** What stands in the way of dumping it. */
   refuse(descriptor: Descriptor, context: DumpContext): { readonly why: string; readonly remedy?: string } | undefined;
@@ -68,10 +74,16 @@ export interface FileKind {
 }
 
 export const FILE_KINDS: readonly FileKind[] = [
-  memoryFiles, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets,
+  memoryFiles, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets,
 ];
 
 export function describeDescriptor({ task, fd, link, via }: Descriptor): string {
   if (via !== undefined) return `${describeDescriptor(via)}, a descriptor in flight (${link})`;
   return `task ${task.pid} (${task.stat.comm}), fd ${fd} (${link})`;
+}
+
+/** The words for what no kind claims. */
+export function nameUnsupported(descriptor: Descriptor, context: DumpContext): Unsupported {
+  const facts = socketFacts(descriptor, context);
+  return facts === undefined ? nameByLink(descriptor.link) : nameSocket(facts);
 }

@@ -25,9 +25,8 @@ const ANONYMOUS: Readonly<Record<string, Unsupported>> = {
 const NAMESPACES: ReadonlySet<string> = new Set(['net', 'ipc', 'uts', 'pid', 'mnt', 'user', 'cgroup', 'time']);
 
 /** @param link what /proc/PID/fd/N points to, or a mapping's name */
-export function nameUnsupported(link: string): Unsupported {
+export function nameByLink(link: string): Unsupported {
   const [kind] = /^[a-z_]+(?=:\[?)/u.exec(link) ?? [''];
-  if (kind === 'socket') return { why: 'sockets are not supported yet' };
   if (kind === 'anon_inode') {
     const name = link.slice('anon_inode:'.length).replace(/^\[|\]$/gu, '');
     return ANONYMOUS[name.startsWith('kvm-vcpu') ? 'kvm-vcpu' : name] ?? { why: `${name} descriptors are not supported yet`, remedy: CLOSE };

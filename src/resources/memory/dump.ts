@@ -10,7 +10,7 @@ import type { ProcStat } from '../../proc/stat.ts';
 import { isAioRing, ringEntries } from '../aio/dump.ts';
 import { isSysv } from '../sysv-shm/dump.ts';
 import type { ProcessFacts } from '../process/dump.ts';
-import { nameUnsupported } from '../../dump/unsupported.ts';
+import { nameByLink } from '../../dump/unsupported.ts';
 import { ADVICE_OF, FLAG_OF, MAP, PROT, TASK_SIZE } from './kinds.ts';
 import { VMA } from './status.ts';
 
@@ -83,17 +83,20 @@ const SECRET: MappingRefusal = {
   why: 'secret memory (memfd_secret) can be read by nobody but its process, not even by the kernel on behalf of another', remedy: 'Let the program unmap and close it before the dump, or do without it',
 };
 
-/** What stands in the way of dumping it, from what smaps says. */
-export function refuseMapping(mapping: Mapping): MappingRefusal | undefined {
+/**
+ * What stands in the way of dumping it, from what smaps says.
+ * @param tracked whether write-protection by a userfaultfd is that of our own tracking
+ */
+export function refuseMapping(mapping: Mapping, tracked: () => boolean = () => false): MappingRefusal | undefined {
   const { name, flags, shared } = mapping;
   if (name === '' && !factsOf(flags).suspect) return undefined;
   const has = (flag: string): boolean => flags.includes(flag);
   if (has('ht') && !isSysv(mapping) && !name.startsWith(ANON_HUGE) && !name.startsWith('/memfd:')) return { why: 'a mapped file of a hugetlbfs mount is not supported', remedy: 'Use memfd_create with MFD_HUGETLB, or MAP_HUGETLB' };
-  if (name.startsWith('anon_inode:')) return nameUnsupported(name);
+  if (name.startsWith('anon_inode:')) return nameByLink(name);
   if (name.startsWith('/secretmem')) return SECRET;
   if (name === '[uprobes]') return { why: 'a probe (uprobe) is set in this process', remedy: 'Remove the probe before the dump' };
   if (has('ss')) return { why: 'a shadow stack is not supported yet', remedy: 'Start the program with GLIBC_TUNABLES=glibc.cpu.x86_shstk=off' };
-  if (has('um') || has('uw') || has('ui')) return { why: 'it is registered with a userfaultfd, whose handler cannot be dumped', remedy: 'Let the program unregister the range (UFFDIO_UNREGISTER) or close its userfaultfd before the dump' };
+  if (has('um') || has('ui') || (has('uw') && !tracked())) return { why: 'it is registered with a userfaultfd, whose handler cannot be dumped', remedy: 'Let the program unregister the range (UFFDIO_UNREGISTER) or close its userfaultfd before the dump' };
   if ((has('io') || has('pf')) && !isVvar(mapping) && !(shared && hasFile(mapping))) return { why: 'memory of a device cannot be dumped', remedy: 'Let the program unmap it before the dump' };
   return undefined;
 }
