@@ -37,6 +37,8 @@ export class RestoreContext {
   /** Pages files, by set and number; shared memory, by shmid. */
   readonly pages = new Map<string, HelperFd>();
   readonly shared = new Map<bigint, HelperFd>();
+  /** What the helper makes once, whoever needs it first: keys that kinds choose. */
+  readonly prepared = new Set<string>();
   readonly warnings: string[] = [];
   /** For stats-restore: pages read, and of these pages compared with inherited ones. */
   readonly pageCounts = { restored: 0n, compared: 0n };
