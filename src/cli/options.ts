@@ -119,7 +119,7 @@ export const OPTIONS = [
   { name: 'precopy', kind: 'flag', negatable: true, verbs: ['dump'], since: NOW, group: 'Memory', text: 'Copy memory while the tree runs, and only what changes last while it is stopped; so -R does by itself.' },
   { name: 'max-pause', kind: 'number', value: 'MS', verbs: ['dump'], since: NOW, group: 'Memory', text: 'How long copying memory may stop the tree with --precopy or -R, if it can be kept; default 10.' },
   { name: 'prev-images-dir', kind: 'path', value: 'DIR', verbs: DUMPS, since: NOW, group: 'Memory', text: 'Parent image set, relative to -D.' },
-  { name: 'auto-dedup', kind: 'flag', negatable: true, verbs: [...TREES, 'page-server'], group: 'Memory', text: 'Free the parent\'s pages that the child replaced.' },
+  { name: 'auto-dedup', kind: 'flag', negatable: true, verbs: [...TREES, 'page-server'], sinceOn: { dump: NOW, 'pre-dump': NOW, restore: NOW }, group: 'Memory', text: 'Free the pages of earlier sets that this one replaces; of a restore, the pages that it has brought into memory.' },
   { name: 'pre-dump-mode', kind: 'choice', choices: ['splice', 'read'], value: 'MODE', verbs: ['pre-dump'], since: NOW, group: 'Memory', text: 'How criu copies pages; here always while the tree runs, whichever is named.' },
   { name: 'lazy-pages', kind: 'flag', verbs: BOTH, group: 'Memory', text: 'Restore pages when they are touched.' },
 
@@ -173,7 +173,7 @@ export const VERBS: readonly { readonly name: Verb; readonly text: string; reado
   { name: 'lazy-pages', text: 'serve pages that a restore left behind' },
   { name: 'service', text: 'serve requests over a socket' },
   { name: 'swrk', text: 'serve requests on an inherited socket' },
-  { name: 'dedup', text: 'free pages that later images replace' },
+  { name: 'dedup', since: NOW, text: 'free pages that later images replace' },
   { name: 'cpuinfo', text: 'record or compare the processor (cpuinfo dump, cpuinfo check)' },
   { name: 'exec', text: 'gone from criu' },
   { name: 'show', text: 'gone from criu: `crit decode` shows images' },
