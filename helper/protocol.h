@@ -40,6 +40,7 @@ enum sf_req {
 	SF_REQ_AWAIT = 17,  /* struct sf_await + u64 block[] (threads that must not die while they run) -> struct sf_awaited: until all parked, one failed, one died, or time is up */
 	SF_REQ_TAKEOVER = 18, /* struct sf_takeover + calls + xstate (padded to 8), for each thread -> struct sf_taken[] */
 	SF_REQ_FILE_PAGES = 19, /* struct sf_file_pages + struct sf_range[]: held descriptor's bytes to another held descriptor */
+	SF_REQ_GUARD = 30,  /* block -> nothing: a process that runs it when the helper dies; one at a time. Nothing -> nothing: it is dismissed */
 	SF_REQ_FAULT = 20,  /* u32 request, u32 nth, s32 errno (0: the helper kills itself), u32 where (0: any) -> u32 points
 			       the previous plan saw. Fault injection for tests; refused unless started with --faults */
 };

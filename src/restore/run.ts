@@ -48,6 +48,7 @@ export class RestoreRun {
       this.#takeOver();
       options.scripts.run('post-restore', { initPid: plan.rootPid });
       if (options.pidfile !== undefined) writePidfile(options.pidfile, plan.rootPid);
+      if (plan.context.final.steps.length > 0) this.helper.local(plan.context.final).check(doing);
       options.scripts.run('pre-resume', { initPid: plan.rootPid });
       this.#resume();
       return { forking };
