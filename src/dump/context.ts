@@ -6,6 +6,7 @@ import type { Log } from '../log.ts';
 import type { FrozenTask } from './frozen.ts';
 import type { DumpOptions } from './options.ts';
 import { SeccompFilters } from '../resources/seccomp/dump.ts';
+import { runCommand } from '../network-lock/run.ts';
 import { Guard } from './guard.ts';
 import { Refusals } from './refusals.ts';
 
@@ -27,7 +28,7 @@ export class DumpContext {
    */
   constructor(readonly options: DumpOptions, readonly log: Log, readonly helper: Helper, readonly tree: FrozenTree, readonly shmemDevice: bigint,
     readonly hugeDevices: ReadonlyMap<bigint, number> = new Map()) {
-    this.guard = new Guard(helper);
+    this.guard = new Guard(helper, (command) => { runCommand(command); });
   }
 
   /** A new id in the files image. */

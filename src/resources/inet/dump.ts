@@ -15,6 +15,9 @@ import { AF, SOCK } from '../../kernel/sockets.ts';
 import { Program, type RanBlock, type ResultRef } from '../../program/program.ts';
 import { addWithSockets, answerOf, askOption, socketFacts } from '../socket/facts.ts';
 import { askFilter, askOptions, type SocketOptions } from '../socket/options-dump.ts';
+import type { Endpoints } from '../../network-lock/endpoints.ts';
+import { chooseMethod, lock } from '../../network-lock/lock.ts';
+import { METHOD, unlockOf } from '../../network-lock/unlock.ts';
 import { describeAddresses, needsScope, wordsOf } from './address.ts';
 import { inetFacts, isInet, isTcp, isUdp, learnInet, type InetFacts } from './facts.ts';
 import { addRepairOff, holdDescriptors, readStreams, states } from './stream-dump.ts';
@@ -101,8 +104,26 @@ function holdConnections(own: readonly OpenFile[], context: DumpContext): void {
     const { inode } = inetFacts(file.descriptors[0]!, context)!;
     return { file, inode, fd: fds[i]!, reuseaddr: answers.get(context)!.get(inode)!.options.opts.reuseaddr === true };
   });
-  context.guard.arm((p) => { addRepairOff(p, held); });
+  const ends = files.map((file) => endpointsOf(inetFacts(file.descriptors[0]!, context)!)).filter((one) => one !== undefined);
+  const { inventory } = context.tree;
+  const id = inventory.dump_criu_run_id ?? '';
+  const method = ends.length === 0 ? 'skip' : chooseMethod(context.options.given.get('network-lock')?.at(-1), context.helper);
+  if (ends.length > 0) inventory.network_lock_method = METHOD[method];
+  const unlock = unlockOf(METHOD[method], id, ends);
+  context.guard.arm({
+    steps: (p) => {
+      unlock.steps?.(p);
+      addRepairOff(p, held);
+    },
+    command: unlock.command,
+  });
+  if (ends.length > 0) lock(method, id, ends, `dump of task ${context.options.pid}`, context.helper);
   readStreams(held, context);
+}
+
+/** Undefined for what is over. */
+function endpointsOf({ family, state, local, peer }: InetFacts): Endpoints | undefined {
+  return state === TCP_STATE.CLOSE || peer === undefined ? undefined : { family, local, peer };
 }
 
 const isConnection = (facts: InetFacts): boolean => isTcp(facts) && facts.state !== TCP_STATE.LISTEN && facts.peer !== undefined && facts.peer.port !== 0;

@@ -3,7 +3,8 @@
  * or connect; what they themselves had said about using addresses again comes last.
  */
 import { fd_types, type file_entry, type inet_sk_entry } from '../../image/schema/index.ts';
-import type { TcpStream } from '../../image/tree.ts';
+import { METHOD, unlockOf } from '../../network-lock/unlock.ts';
+import { rootTask, type TcpStream } from '../../image/tree.ts';
 import { ownFileOf } from '../../image/tree-own.ts';
 import { tcpStateName } from '../../inspect/names.ts';
 import { ERRNO } from '../../kernel/errno.ts';
@@ -51,6 +52,7 @@ export const inetSockets: FileKind = {
   },
   settle(context) {
     const sockets = made.get(context) ?? [];
+    openNetwork(sockets, context);
     for (const one of sockets) join(one, context);
     for (const one of sockets) finish(one, context);
   },
@@ -98,6 +100,19 @@ function checkConnection({ state, ino }: inet_sk_entry, where: string, context: 
   if (state === TCP_STATE.CLOSE && stream === undefined) return;
   if (context.options.tcpEstablished === true || state === TCP_STATE.CLOSE) checkStream(stream, ino, where, context);
   else context.refuse(where, 'it is a TCP connection', 'Restore it with --tcp-established, or let the program find it closed with --tcp-close');
+}
+
+/** Before the first connection speaks, the lock that the dump left goes. */
+function openNetwork(sockets: readonly Socket[], context: RestoreContext): void {
+  const { inventory } = context.tree;
+  const connections = sockets.filter(({ entry }) => isConnection(entry) && entry.state !== TCP_STATE.CLOSE);
+  if (connections.length === 0) return;
+  const id = inventory.dump_criu_run_id ?? String(rootTask(context.tree)?.pid ?? 0);
+  const { steps, command } = unlockOf(inventory.network_lock_method ?? METHOD.iptables, id, connections.map(({ entry: { family, src_addr, src_port, dst_addr, dst_port } }) => ({
+    family, local: { words: src_addr, port: src_port }, peer: { words: dst_addr, port: dst_port },
+  })));
+  steps?.(context.final);
+  context.finalCommand = command;
 }
 
 const number = (p: Program, value: number): Arg => {
