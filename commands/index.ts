@@ -10,8 +10,10 @@ export type Loaders = Readonly<Record<string, () => Promise<{ readonly default: 
 const LOADERS: Loaders = {
   ...IMAGE_LOADERS,
   check: () => import('./check.ts'),
+  dedup: () => import('./dedup.ts'),
   dump: () => import('./dump.ts'),
   plan: () => import('./plan.ts'),
+  'pre-dump': () => import('./pre-dump.ts'),
   restore: () => import('./restore.ts'),
   version: () => import('./version.ts'),
 };

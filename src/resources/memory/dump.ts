@@ -77,8 +77,11 @@ function factsOf(flags: readonly string[]): FlagFacts {
   return known;
 }
 
-/** What stands in the way of dumping it, from what smaps says. */
-export function refuseMapping(mapping: Mapping): MappingRefusal | undefined {
+/**
+ * What stands in the way of dumping it, from what smaps says.
+ * @param tracked whether write-protection by a userfaultfd is that of our own tracking
+ */
+export function refuseMapping(mapping: Mapping, tracked: () => boolean = () => false): MappingRefusal | undefined {
   const { name, flags, shared } = mapping;
   if (name === '' && !factsOf(flags).suspect) return undefined;
   const has = (flag: string): boolean => flags.includes(flag);
@@ -88,7 +91,7 @@ export function refuseMapping(mapping: Mapping): MappingRefusal | undefined {
   if (name.startsWith('/secretmem')) return { why: 'secret memory (memfd_secret) cannot be read by anybody but its process' };
   if (name === '[uprobes]') return { why: 'a probe (uprobe) is set in this process', remedy: 'Remove the probe before the dump' };
   if (has('ss')) return { why: 'a shadow stack is not supported yet', remedy: 'Start the program with GLIBC_TUNABLES=glibc.cpu.x86_shstk=off' };
-  if (has('um') || has('uw') || has('ui')) return { why: 'it is registered with a userfaultfd, whose handler cannot be dumped', remedy: 'Unregister the range before the dump' };
+  if (has('um') || has('ui') || (has('uw') && !tracked())) return { why: 'it is registered with a userfaultfd, whose handler cannot be dumped', remedy: 'Unregister the range before the dump' };
   if ((has('io') || has('pf')) && !isVvar(mapping) && !(shared && hasFile(mapping))) return { why: 'memory of a device cannot be dumped' };
   return undefined;
 }
