@@ -7,6 +7,7 @@ import type { pagemap_entry } from '../image/schema/index.ts';
 import { fileNames, PE_LAZY, PE_PARENT, PE_PRESENT, type PageMap } from '../image/tree.ts';
 import { PageIs, type Range, type Region } from '../helper/protocol.ts';
 import { canBeLazy, dumpsWhole, guardEntry, holdsPages, type DumpedMapping } from '../resources/memory/dump.ts';
+import { VMA } from '../resources/memory/status.ts';
 import { PAGE_SIZE, TASK_SIZE } from '../resources/memory/kinds.ts';
 import { memoryContents } from '../resources/shared-memory/dump.ts';
 import type { vma_entry } from '../image/schema/index.ts';
@@ -57,6 +58,8 @@ export function choosePages(pid: number, mappings: readonly DumpedMapping[], gua
     const { entry } = dumped;
     if (dumpsWhole(dumped)) {
       add(entry.start, entry.end, false);
+      // nothing tells when the kernel has written into a ring
+      if ((entry.status & VMA.AIORING) !== 0) written.push({ start: entry.start, end: entry.end });
       continue;
     }
     while (at < regions.length && regions[at]!.end <= entry.start) at++;

@@ -58,6 +58,8 @@ export const sf_task_entry = message('sf_task_entry', {
   thp_flags: opt.uint32(6, { hex: true }),
   /** PR_GET_MDWE. */
   mdwe: opt.uint32(7, { hex: true }),
+  /** PR_GET_MEMORY_MERGE. */
+  memory_merge: opt.bool(8),
 });
 export type sf_task_entry = Message<typeof sf_task_entry>;
 
