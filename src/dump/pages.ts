@@ -7,7 +7,6 @@ import type { pagemap_entry } from '../image/schema/index.ts';
 import { fileNames, PE_LAZY, PE_PARENT, PE_PRESENT, type PageMap } from '../image/tree.ts';
 import { PageIs, type Range, type Region } from '../helper/protocol.ts';
 import { canBeLazy, dumpsWhole, guardEntry, holdsPages, type DumpedMapping } from '../resources/memory/dump.ts';
-import { VMA } from '../resources/memory/status.ts';
 import { PAGE_SIZE, TASK_SIZE } from '../resources/memory/kinds.ts';
 import { memoryContents } from '../resources/shared-memory/dump.ts';
 import type { vma_entry } from '../image/schema/index.ts';
@@ -58,8 +57,7 @@ export function choosePages(pid: number, mappings: readonly DumpedMapping[], gua
     const { entry } = dumped;
     if (dumpsWhole(dumped)) {
       add(entry.start, entry.end, false);
-      // nothing tells when the kernel has written into a ring
-      if ((entry.status & VMA.AIORING) !== 0) written.push({ start: entry.start, end: entry.end });
+      if (bit !== 0n) written.push({ start: entry.start, end: entry.end });
       continue;
     }
     while (at < regions.length && regions[at]!.end <= entry.start) at++;
@@ -167,7 +165,7 @@ export function copyMemoryFiles({ path, chain }: Target, context: DumpContext, c
 
 const roundUp = (n: bigint): bigint => (n + PAGE_SIZE - 1n) / PAGE_SIZE * PAGE_SIZE;
 
-function pageMapEntry(vaddr: bigint, pages: bigint, flags: number): pagemap_entry {
+export function pageMapEntry(vaddr: bigint, pages: bigint, flags: number): pagemap_entry {
   return { vaddr, compat_nr_pages: 0, in_parent: undefined, flags, nr_pages: pages };
 }
 
