@@ -95,19 +95,26 @@ const KEEP_ARENA = 64 << 20;
 
 /** One instance of the module and its arena. */
 export class CoreInstance {
-  #module: WebAssembly.Module;
-  #exports!: CoreExports;
+  #module: WebAssembly.Module | (() => WebAssembly.Module);
+  #exports: CoreExports | undefined;
   #base = 0;
   #top = 0;
   #depth = 0;
   #broken = false;
 
-  constructor(module: WebAssembly.Module) {
+  /** @param module with a function, it is made and instantiated when it is first needed */
+  constructor(module: WebAssembly.Module | (() => WebAssembly.Module)) {
     this.#module = module;
-    this.#start();
+    if (typeof module !== 'function') this.#start();
   }
 
-  #start(): void {
+  /** Makes sure that there is an instance, so that no later moment has to wait for it. */
+  start(): void {
+    if (this.#exports === undefined) this.#start();
+  }
+
+  #start(): CoreExports {
+    if (typeof this.#module === 'function') this.#module = this.#module();
     const exports = new WebAssembly.Instance(this.#module, {}).exports;
     if (!isCore(exports)) throw new TypeError('the WebAssembly module is not this version of the Stillframe core: build it again with make');
     exports._initialize?.();
@@ -115,18 +122,20 @@ export class CoreInstance {
     this.#base = align(exports.sf_heap_base(), 64);
     this.#top = this.#base + ERROR_SIZE + SCRATCH_SIZE;
     this.#broken = false;
+    return exports;
   }
 
-  get exports(): CoreExports { return this.#exports; }
+  get exports(): CoreExports { return this.#exports ?? this.#start(); }
   /** Address of the `struct sf_error` that every call may use. */
-  get error(): Pointer { return this.#base; }
+  get error(): Pointer { this.start(); return this.#base; }
   /** Address of 128 bytes for small outputs; any call may overwrite them. */
-  get scratch(): Pointer { return this.#base + ERROR_SIZE; }
+  get scratch(): Pointer { this.start(); return this.#base + ERROR_SIZE; }
   /** Bytes of WebAssembly memory in use by this instance. */
-  get memorySize(): number { return this.#exports.memory.buffer.byteLength; }
+  get memorySize(): number { return this.exports.memory.buffer.byteLength; }
 
   /** Runs `use` with the arena marked, and releases what it allocated. */
   run<T>(use: (core: this) => T): T {
+    this.start();
     const mark = this.#top;
     this.#depth++;
     try {
@@ -154,7 +163,7 @@ export class CoreInstance {
     if (missing > 0) {
       // Half as much again, so that many small growths do not copy the memory each time.
       const wanted = Math.min(Math.max(missing, this.memorySize >>> 1), this.#base + MAX_ARENA + WASM_PAGE - this.memorySize);
-      this.#exports.memory.grow(Math.ceil(Math.max(wanted, missing) / WASM_PAGE));
+      this.exports.memory.grow(Math.ceil(Math.max(wanted, missing) / WASM_PAGE));
     }
     this.#top = end;
     return at;
@@ -168,9 +177,9 @@ export class CoreInstance {
   }
 
   /** Views; valid until the next allocation. */
-  bytes(at: Pointer, length: number): Uint8Array { return new Uint8Array(this.#exports.memory.buffer, at, length); }
-  u32(at: Pointer, length: number): Uint32Array { return new Uint32Array(this.#exports.memory.buffer, at, length); }
-  u64(at: Pointer, length: number): BigUint64Array { return new BigUint64Array(this.#exports.memory.buffer, at, length); }
+  bytes(at: Pointer, length: number): Uint8Array { return new Uint8Array(this.exports.memory.buffer, at, length); }
+  u32(at: Pointer, length: number): Uint32Array { return new Uint32Array(this.exports.memory.buffer, at, length); }
+  u64(at: Pointer, length: number): BigUint64Array { return new BigUint64Array(this.exports.memory.buffer, at, length); }
 
   /** Throws what a call reported. `subject` names the input. */
   check(code: number, doing?: string, subject?: string): void {
@@ -183,12 +192,12 @@ export class CoreInstance {
     const numbers: Readonly<Record<string, string>> = {
       got: String(got), want: String(want), record: String(record), 'got:x': `0x${got.toString(16)}`, 'want:x': `0x${want.toString(16)}`,
     };
-    const text = this.#string(this.#exports.sf_error_text(code)).replace(/\{([\w:]+)\}/g, (whole, name: string) => numbers[name] ?? whole);
-    return new CoreError({ code: this.#string(this.#exports.sf_error_name(code)), offset, record, text, subject, doing });
+    const text = this.#string(this.exports.sf_error_text(code)).replace(/\{([\w:]+)\}/g, (whole, name: string) => numbers[name] ?? whole);
+    return new CoreError({ code: this.#string(this.exports.sf_error_name(code)), offset, record, text, subject, doing });
   }
 
   #string(at: Pointer): string {
-    const memory = new Uint8Array(this.#exports.memory.buffer);
+    const memory = new Uint8Array(this.exports.memory.buffer);
     return String.fromCharCode(...memory.subarray(at, memory.indexOf(0, at)));
   }
 }

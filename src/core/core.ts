@@ -27,7 +27,8 @@ export class Core {
   readonly ranges: RangesCore;
   readonly pages: PagesCore;
 
-  constructor(module: WebAssembly.Module) {
+  /** @param module or what makes it when the core is first used */
+  constructor(module: WebAssembly.Module | (() => WebAssembly.Module)) {
     this.instance = new CoreInstance(module);
     this.container = new ContainerCore(this.instance);
     this.wire = new WireCore(this.instance);
