@@ -19,7 +19,7 @@ import { Program, type RanBlock } from '../program/program.ts';
 import { executableId, fsEntry } from '../resources/filesystem/dump.ts';
 import { describeMapping, describeMappings, refuseMapping, type DumpedMapping, type MappedFile } from '../resources/memory/dump.ts';
 import { processSettings, type ProcessSettings } from '../resources/process/dump.ts';
-import { lostComponents, registersOf, USER32_CS } from '../resources/registers/dump.ts';
+import { isCompat, lostComponents } from '../resources/registers/dump.ts';
 import { NamedFiles } from '../resources/regular/dump.ts';
 import { askScheduling, type SchedFacts } from '../resources/scheduling/dump.ts';
 import { mappedMemoryFile } from '../resources/shared-memory/dump.ts';
@@ -94,7 +94,7 @@ function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { 
 function checkTask(task: FrozenTask, { refusals }: DumpContext): void {
   for (const { tid, state, status } of task.threads) {
     const where = tid === task.pid ? describeTask(task) : `${describeTask(task)}, thread ${tid}`;
-    if (registersOf(state).cs === USER32_CS) refusals.add(where, 'it is a 32-bit program, which is not supported');
+    if (isCompat(state)) refusals.add(where, 'it is a 32-bit program, which is not supported');
     if (status.seccomp !== 0 && !task.seccompSuspended) refusals.add(where, 'it runs under seccomp, which could not be suspended while it is dumped', 'Run the dump with CAP_SYS_ADMIN, outside of seccomp');
     for (const lost of lostComponents(state.xstate)) refusals.add(where, `it uses ${lost}, for which the image format has no place`);
   }
