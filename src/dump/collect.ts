@@ -3,6 +3,7 @@
  * threads themselves are asked. Turning it into images is ./compose.ts.
  */
 import { lstatSync, statSync, type BigIntStats } from 'node:fs';
+import { keepToBaseline } from '../engine.ts';
 import { findLanding, pickDoneSignal } from '../helper/landing.ts';
 import type { RunOptions } from '../helper/client.ts';
 import type { ThreadState } from '../helper/protocol.ts';
@@ -51,6 +52,9 @@ export interface Collected {
   readonly named: NamedFiles;
 }
 
+/** Of a tree: threads, of a task: mappings, for which much is to be done. */
+const MANY_THREADS = 40, MANY_MAPPINGS = 500;
+
 /** How long a task's program may take: it only asks. */
 const RUN_TIMEOUT_MS = 10_000;
 
@@ -62,6 +66,7 @@ const RUN_TIMEOUT_MS = 10_000;
 export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids: readonly number[]) => readonly ThreadState[],
   descriptorsOf: (task: FrozenTask) => Descriptor[] = readDescriptors): Collected {
   const living = context.tasks.filter(({ zombie }) => !zombie);
+  if (living.reduce((sum, { tids }) => sum + tids.length, 0) > MANY_THREADS) keepToBaseline();
   const states = new Map(stateOf(living.flatMap(({ tids }) => tids)).map((state) => [state.tid, state]));
   for (const task of living) readTask(task, states, context);
   for (const task of living) {
@@ -89,6 +94,7 @@ function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { 
     return { tid, state, stat: parseStat(readProcRecord(`${dir}/stat`)), status: parseStatus(readProcRecord(`${dir}/status`)) };
   });
   task.mappings = parseSmaps(readProcText(`/proc/${task.pid}/smaps`));
+  if (task.mappings.length > MANY_MAPPINGS) keepToBaseline();
 }
 
 function checkTask(task: FrozenTask, { refusals }: DumpContext): void {
