@@ -15,6 +15,9 @@ export interface PlanOptions {
   readonly parentIsCaller: boolean;
   /** --ext-unix-sk: sockets may connect to peers outside of the tree. */
   readonly extUnixSk?: boolean;
+  /** --tcp-established, --tcp-close: what becomes of TCP connections. The second one wins. */
+  readonly tcpEstablished?: boolean;
+  readonly tcpClose?: boolean;
 }
 
 /** SF_MAX_BARRIERS of helper/program.h, and the first that tasks share with their helping threads. */

@@ -65,7 +65,9 @@ export function restore(options: RestoreOptions, log: Log, hooks: RestoreHooks =
 
 function makePlan(set: SourceSet, options: RestoreOptions, helper: Helper, log: Log): RestorePlan {
   const { given } = options;
-  const plan = planRestore(set, { shellJob: options.shellJob, parentIsCaller: !options.detach || options.sibling, extUnixSk: given.has('ext-unix-sk') }, readHost(helper.hello));
+  const plan = planRestore(set, {
+    shellJob: options.shellJob, parentIsCaller: !options.detach || options.sibling, extUnixSk: given.has('ext-unix-sk'), tcpEstablished: given.has('tcp-established'), tcpClose: given.has('tcp-close'),
+  }, readHost(helper.hello));
   for (const warning of plan.warnings) log.warn('restore', warning);
   const reasons = validate(set, {
     vdso: plan.context.host.vdso, skipModeCheck: given.has('skip-file-rwx-check'), sizeOnly: given.get('file-validation')?.at(-1) === 'filesize',
