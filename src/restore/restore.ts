@@ -11,11 +11,14 @@ import type { RestoreStats } from '../stats.ts';
 import { removeLinks } from '../resources/link-remap/restore.ts';
 import { readHost } from './host-linux.ts';
 import type { RestoreOptions, RestoreOutcome } from './options.ts';
-import type { SourceSet } from './page-runs.ts';
+import { pageRuns, type SourceSet } from './page-runs.ts';
+import { punch, type Hole } from '../memory-tracking/dedup.ts';
+import { fileNames } from '../image/tree.ts';
 import { planRestore, type RestorePlan } from './plan.ts';
 import { RestoreRun } from './run.ts';
 import { readSets } from './sets.ts';
-import { validate } from './validate.ts';
+import { judgeVdsos } from '../resources/vdso/check.ts';
+import { checkPages, validate } from './validate.ts';
 
 /** Points into a restore, for tests. */
 export interface RestoreHooks {
@@ -52,6 +55,7 @@ export function restore(options: RestoreOptions, log: Log, hooks: RestoreHooks =
       restore_time: Math.round((performance.now() - started) * 1000), pages_restored: plan.context.pageCounts.restored,
     };
     writeStats(options, stats);
+    if (options.given.has('auto-dedup')) freeRestored(set, helper, log);
     log.info('Restore finished successfully. Tasks resumed.');
     options.scripts.run('post-resume', { initPid: plan.rootPid });
     helper.close();
@@ -65,15 +69,38 @@ export function restore(options: RestoreOptions, log: Log, hooks: RestoreHooks =
 
 function makePlan(set: SourceSet, options: RestoreOptions, helper: Helper, log: Log): RestorePlan {
   const { given } = options;
+  const host = readHost(helper.hello);
+  // the vDSO's functions are read from the pages: only when these are there
+  const pages = checkPages(set);
+  const vdsos = pages.length > 0 ? undefined : judgeVdsos(set, set.tree, host.vdso);
   const plan = planRestore(set, {
-    shellJob: options.shellJob, parentIsCaller: !options.detach || options.sibling, extUnixSk: given.has('ext-unix-sk'), tcpEstablished: given.has('tcp-established'), tcpClose: given.has('tcp-close'),
-  }, readHost(helper.hello));
+    shellJob: options.shellJob, parentIsCaller: !options.detach || options.sibling, extUnixSk: given.has('ext-unix-sk'), vdsos: vdsos?.redirects,
+    tcpEstablished: given.has('tcp-established'), tcpClose: given.has('tcp-close'),
+  }, host);
+  if (vdsos !== undefined && vdsos.redirects.size > 0) log.info(`The vDSO of ${vdsos.redirects.size} tasks is of another kernel: its functions lead into this one's`);
   for (const warning of plan.warnings) log.warn('restore', warning);
-  const reasons = validate(set, {
-    vdso: plan.context.host.vdso, skipModeCheck: given.has('skip-file-rwx-check'), sizeOnly: given.get('file-validation')?.at(-1) === 'filesize',
-  });
+  const reasons = [...pages, ...vdsos?.reasons ?? []];
+  reasons.push(...validate(set, {
+    skipModeCheck: given.has('skip-file-rwx-check'), sizeOnly: given.get('file-validation')?.at(-1) === 'filesize',
+  }));
   if (reasons.length > 0) throw new RefusedError('restore', reasons);
   return plan;
+}
+
+/** --auto-dedup: what is in memory now is not kept twice. The tree runs already, so nothing here fails the restore. */
+function freeRestored(set: SourceSet, helper: Helper, log: Log): void {
+  const holes = new Map<string, Hole[]>();
+  const owners = [...[...set.tree.tasks.keys()].map((pid) => ({ pid })), ...[...set.tree.shmem.keys()].map((shmid) => ({ shmid }))];
+  for (const { set: { name }, pagesId, start, end, offset } of owners.flatMap((owner) => pageRuns(set, owner))) {
+    const path = `${name}/${fileNames.pages(pagesId)}`;
+    const list = holes.get(path) ?? [];
+    if (list.push({ offset, size: end - start }) === 1) holes.set(path, list);
+  }
+  try {
+    for (const [path, list] of holes) punch(helper, path, list);
+  } catch (error) {
+    log.warn('--auto-dedup', error instanceof Error ? error.message : String(error));
+  }
 }
 
 function writeStats(options: RestoreOptions, stats: RestoreStats): void {
