@@ -24,6 +24,7 @@ export const ROWS: readonly Row[] = [
   { name: 'signals', program: 'signals' },
   { name: 'timers', program: 'timers', mayDiffer: MOVING },
   { name: 'environment', program: 'environment', args: ['one', '', 'a b\nc'], env: { CHECK_THIS: 'a value with spaces\tand é', EMPTY: '' } },
+  { name: 'vDSO', program: 'vdso' },
   { name: 'credentials of root', program: 'credentials', args: ['root'] },
   { name: 'limits and priorities', program: 'credentials', args: ['limits'] },
   { name: 'real-time scheduling', program: 'credentials', args: ['realtime'] },
