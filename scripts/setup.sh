@@ -26,6 +26,7 @@ case $goals in *" test "*)
 	want redis-server redis-server
 	want memcached memcached
 	want nginx nginx-light
+	[ -x /usr/lib/postgresql/15/bin/postgres ] || packages+=(postgresql-15)
 	want javac openjdk-17-jdk-headless
 	want caddy caddy
 	want perl perl
