@@ -9,8 +9,8 @@ import { onTheWire, PASS_MARK } from '../resources/inet/packet.ts';
 import type { End, Endpoints } from './endpoints.ts';
 
 export const CHAIN = 'STILLFRAME-';
-/** A chain's name has at most 28 characters. */
-export const chainName = (id: string): string => `${CHAIN}${id.slice(0, 16)}`;
+/** A chain's name has at most 28 characters. The id may come from an image, and goes to a shell: letters, digits and dashes of it only. */
+export const chainName = (id: string): string => `${CHAIN}${id.replace(/[^A-Za-z0-9-]/gu, '').slice(0, 16)}`;
 
 const TOOL: Readonly<Record<number, string>> = { [AF.INET]: 'iptables-restore', [AF.INET6]: 'ip6tables-restore' };
 
