@@ -142,11 +142,23 @@ export async function runRestore(ready: Ready): Promise<RestoreOutcome> {
 
 export async function runCheckVerb({ given, log }: Ready): Promise<CheckReport> {
   const { runCheck } = await import('../check/check.ts');
-  return runCheck({
+  const report = await runCheck({
     features: given.texts('feature'),
     extra: given.flag('extra') || given.flag('all'),
     experimental: given.flag('experimental') || given.flag('all'),
   }, log);
+  const left = given.texts('feature').length > 0 ? '' : await describeLeftLocks();
+  return left === '' ? report : { ...report, text: `${report.text}${left}` };
+}
+
+/** Network locks, which may be left by a crash: nothing of it makes the check fail. */
+async function describeLeftLocks(): Promise<string> {
+  const { describeLock, findLocks } = await import('../network-lock/leftovers.ts');
+  try {
+    return findLocks().map((lock) => `There is a network lock: ${describeLock(lock)}. If no images wait to be restored, 'stillframe unlock' removes it.\n`).join('');
+  } catch {
+    return '';
+  }
 }
 
 /** -S: what the helper clones becomes a child of our caller only if the helper itself is one. Does not return when it has to change places. */
@@ -183,7 +195,7 @@ export async function planImages(dir: string, { shellJob, detach }: { shellJob: 
   ]);
   const set = openSet(dir);
   try {
-    const plan = planRestore(readSets(set, dir), { shellJob, parentIsCaller: !detach });
+    const plan = planRestore(readSets(set, dir), { shellJob, parentIsCaller: !detach, tcpEstablished: true });
     return { text: renderPlan(plan), json: planToJSON(plan) };
   } finally {
     set.close();

@@ -19,6 +19,7 @@ export const ROWS: readonly Row[] = [
   { name: 'unix sockets, all', program: 'unix', notCriu: 'loses empty datagrams, credentials in queues, names of accepted connections, SO_PEEK_OFF' },
   { name: 'internet sockets', program: 'inet', args: ['common'] },
   { name: 'internet sockets, all', program: 'inet', notCriu: 'has no place for many of their options' },
+  { name: 'TCP connections', program: 'tcp', dumpOptions: ['--tcp-established'], restoreOptions: ['--tcp-established'] },
   { name: 'memory', program: 'memory' },
   { name: 'asynchronous I/O contexts', program: 'aio' },
   { name: 'System V shared memory', program: 'sysv', notCriu: 'takes it only from an IPC namespace of its own' },
