@@ -27,6 +27,9 @@ import { ownNamespaces } from './ids.ts';
 import { checkInput } from './input.ts';
 import type { DumpOptions, DumpOutcome } from './options.ts';
 import { MemoryChain } from '../memory-tracking/chain.ts';
+import { PageIs } from '../helper/protocol.ts';
+import { O } from '../kernel/files.ts';
+import { Precopy } from './precopy.ts';
 import { choosePages, copyMemoryFiles, copyPages, noPages, type PageCounts } from './pages.ts';
 import { makeLinks, removeLinks } from '../resources/link-remap/dump.ts';
 import { probeHost } from './probe.ts';
@@ -80,6 +83,7 @@ class Dump {
   #seizedAt = 0;
   #releasedAt = 0;
   #memoryMs = 0;
+  #precopy: Precopy | undefined;
 
   constructor(readonly options: DumpOptions, readonly log: Log, readonly helper: Helper, readonly images: ImageDirectory) {}
 
@@ -97,8 +101,9 @@ class Dump {
     const early = options.finalState !== 'dead' && !hasScripts(options);
 
     rehearse(options, helper, own, host);
-    log.hold();
     try {
+      this.#copyAhead(context);
+      log.hold();
       this.#frozenAt = performance.now();
       context.tasks = seizeTree(helper, options.pid, options.timeoutSeconds * 1000);
       this.#seizedAt = performance.now();
@@ -114,9 +119,11 @@ class Dump {
       const outside = askHelper(collected, context, host.affinity.length);
       makeLinks(context);
       lap('ask helper');
-      const pages = this.#pages(context, chain, collected.living, host.guards);
+      const direct = collected.files.files.some(({ descriptors }) => (descriptors[0]!.info.flags & O.DIRECT) !== 0);
+      const pages = this.#pages(context, chain, collected.living, host.guards, direct);
       lap('pages');
       if (early) this.#release(context.tasks);
+      this.#precopy?.settle(new Set(pages.keys()));
       compose(collected, outside, pages, helper.hello.xfeatures, host, context);
       const written = writeTree(images, context.tree);
       log.debug(`Time since the first stop: ${lap('images')}`);
@@ -133,20 +140,35 @@ class Dump {
       removeLinks(context);
       throw error;
     } finally {
+      this.#precopy?.close();
       chain.close();
       log.release();
     }
   }
 
-  #pages(context: DumpContext, chain: MemoryChain, tasks: readonly CollectedTask[], guards: boolean): PagesOf {
+  /** Copies memory while the tree runs, where that is asked for or makes the stop short. */
+  #copyAhead(context: DumpContext): void {
+    const { precopy } = this.options;
+    if (precopy === undefined) return;
+    this.#precopy = new Precopy(this.helper, this.images, this.log, { ...precopy, timeoutMs: this.options.timeoutSeconds * 1000 }, () => context.newPagesId());
+    const ahead = this.#precopy, chained = context.tracker;
+    context.precopy = ahead;
+    context.tracker = { isOurs: (task) => ahead.isOurs(task) || chained?.isOurs(task) === true };
+    this.#precopy.run(this.options.pid);
+  }
+
+  #pages(context: DumpContext, chain: MemoryChain, tasks: readonly CollectedTask[], guards: boolean, direct: boolean): PagesOf {
     const started = performance.now();
     const target = { path: (name: string): string => this.images.make(name), chain };
     if (chain.options.track) context.tree.inventory.dump_uptime = uptime();
     const pages = new Map(tasks.map(({ task, mappings }) => {
       const tracked = trackedTask(task);
       if (this.options.finalState !== 'dead') chain.track(tracked, eligible(mappings), () => enterLeader(task, context));
-      const chosen = choosePages(task.pid, mappings, guards, context, chain.bitFor(tracked));
+      const ahead = this.#precopy?.isOurs(tracked) === true;
+      const chosen = choosePages(task.pid, mappings, guards, context, ahead ? PageIs.WRITTEN : chain.bitFor(tracked));
       this.#counts.scanned += chosen.scanned;
+      const copied = this.#precopy?.finish(tracked, chosen, direct, this.#counts);
+      if (copied !== undefined) return [task.pid, { chosen, map: copied }];
       const parts = chain.divide(tracked, chosen);
       chain.tracker.restart(task.pid);
       return [task.pid, { chosen, map: copyPages(task.pid, parts, target, context, this.#counts) }];

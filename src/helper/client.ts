@@ -33,8 +33,11 @@ export interface ScanOptions {
   readonly noneOf?: bigint;
   /** ... and all of these. */
   readonly allOf?: bigint;
-  /** Write-protect what is found, in the same walk. Every range must be registered with an asynchronous userfaultfd, else EPERM. */
-  readonly protect?: boolean;
+  /**
+   * Write-protect what is found, in the same walk. Every range must be registered with an asynchronous userfaultfd, else EPERM;
+   * `tracked`: what is not is passed over.
+   */
+  readonly protect?: boolean | 'tracked';
   /** Which bits to tell apart in the answer. */
   readonly report: bigint;
   /** At most so many regions (0: no limit). When as many came, go on from the last one's end. */
@@ -173,7 +176,7 @@ export class Helper {
   /** What the page tables say about ranges of a task; regions come in the order of the ranges and never span two. */
   scan(pid: number, ranges: readonly p.Range[], { anyOf, noneOf = 0n, allOf = 0n, report, maxRegions = 0, oldKernel = false, protect = false }: ScanOptions): p.Region[] {
     if (ranges.length === 0) return [];
-    const head = Buffer.concat([p.encodeWords([pid, (oldKernel ? 1 : 0) | (protect ? 2 : 0)]), p.encodeQuads([0n, 0n, BigInt(maxRegions), anyOf, noneOf, report, allOf])]);
+    const head = Buffer.concat([p.encodeWords([pid, (oldKernel ? 1 : 0) | (protect === 'tracked' ? 6 : protect ? 2 : 0)]), p.encodeQuads([0n, 0n, BigInt(maxRegions), anyOf, noneOf, report, allOf])]);
     return p.decodeRegions(this.#ask('SCAN', head, p.encodeRanges(ranges)).payload);
   }
 
@@ -188,7 +191,7 @@ export class Helper {
     return this.#exchange('PAGES', [head, p.encodeRanges(ranges)], typeof to === 'number' ? to : undefined).payload.readBigUInt64LE(0);
   }
 
-  /** Copies ranges (addresses are offsets in `from`) of a held descriptor, laid end to end, to another at `offset`. */
+  /** Copies ranges (addresses are offsets in `from`) of a held descriptor, laid end to end, to another at `offset`. To the same: each range is moved as a whole, one after the other. */
   filePages(from: number, to: number, offset: bigint, ranges: readonly p.Range[]): bigint {
     const head = Buffer.concat([p.encodeWords([from, to]), p.encodeQuads([offset]), p.encodeWords([ranges.length, 0])]);
     return this.#ask('FILE_PAGES', head, p.encodeRanges(ranges)).payload.readBigUInt64LE(0);
