@@ -24,6 +24,7 @@ import { processSettings, type ProcessSettings } from '../resources/process/dump
 import { isCompat, lostComponents, nameOriginalCall } from '../resources/registers/dump.ts';
 import { NamedFiles } from '../resources/regular/dump.ts';
 import { askScheduling, type SchedFacts } from '../resources/scheduling/dump.ts';
+import { refuseUndo } from '../resources/sysv-sem/dump.ts';
 import { collectSegments, isSysv } from '../resources/sysv-shm/dump.ts';
 import { mappedMemoryFile } from '../resources/shared-memory/dump.ts';
 import { leaderProgram, threadProgram, type ProcessAnswers, type Questions, type ThreadAnswers } from '../resources/threads/dump.ts';
@@ -86,6 +87,7 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   for (const { mappings } of living) for (const mapping of mappings) if (isSysv(mapping)) context.reservedShmids.add(Number(mapping.inode));
   const collected = living.map((task) => collectTask(task, ids.get(task.pid)!, named, context));
   collectSegments(collected, own.ids.ipc_ns_id ?? 0, context);
+  refuseUndo(living, context);
   return { living: collected, files: collectFiles(tables, context), named };
 }
 
