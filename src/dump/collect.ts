@@ -24,6 +24,7 @@ import { processSettings, type ProcessSettings } from '../resources/process/dump
 import { isCompat, lostComponents } from '../resources/registers/dump.ts';
 import { NamedFiles } from '../resources/regular/dump.ts';
 import { askScheduling, type SchedFacts } from '../resources/scheduling/dump.ts';
+import { collectSegments, isSysv } from '../resources/sysv-shm/dump.ts';
 import { mappedMemoryFile } from '../resources/shared-memory/dump.ts';
 import { leaderProgram, threadProgram, type ProcessAnswers, type Questions, type ThreadAnswers } from '../resources/threads/dump.ts';
 import type { DumpContext } from './context.ts';
@@ -82,11 +83,13 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
     if (!tables.has(filesId)) tables.set(filesId, descriptorsOf(task));
   }
   const named = new NamedFiles(context);
+  for (const { mappings } of living) for (const mapping of mappings) if (isSysv(mapping)) context.reservedShmids.add(Number(mapping.inode));
   const collected = living.map((task) => collectTask(task, ids.get(task.pid)!, named, context));
+  collectSegments(collected, own.ids.ipc_ns_id ?? 0, context);
   return { living: collected, files: collectFiles(tables, context), named };
 }
 
-function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { log }: DumpContext): void {
+function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { log, precopy }: DumpContext): void {
   log.debug(`Reading task (pid: ${task.pid} comm: ${task.stat.comm})`);
   task.threads = task.tids.map((tid) => {
     const dir = `/proc/${task.pid}/task/${tid}`;
@@ -94,7 +97,7 @@ function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { 
     if (state === undefined) throw new RangeError(`the helper gave no state of thread ${tid}`);
     return { tid, state, stat: parseStat(readProcRecord(`${dir}/stat`)), status: parseStatus(readProcRecord(`${dir}/status`)) };
   });
-  task.mappings = parseSmaps(readProcText(`/proc/${task.pid}/smaps`));
+  task.mappings = precopy?.mappings({ pid: task.pid, start: task.stat.startTime }) ?? parseSmaps(readProcText(`/proc/${task.pid}/smaps`));
   if (task.mappings.length > MANY_MAPPINGS) keepToBaseline();
 }
 

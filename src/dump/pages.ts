@@ -57,6 +57,7 @@ export function choosePages(pid: number, mappings: readonly DumpedMapping[], gua
     const { entry } = dumped;
     if (dumpsWhole(dumped)) {
       add(entry.start, entry.end, false);
+      if (bit !== 0n) written.push({ start: entry.start, end: entry.end });
       continue;
     }
     while (at < regions.length && regions[at]!.end <= entry.start) at++;
@@ -130,7 +131,7 @@ export function copyPages(pid: number, parts: readonly Part[], { path, chain }: 
 
 /** Copies what memory files hold. */
 export function copyMemoryFiles({ path, chain }: Target, context: DumpContext, counts: PageCounts): void {
-  for (const { shmid, held, extents, size } of memoryContents(context)) {
+  for (const { shmid, held, extents, size, mapped } of memoryContents(context)) {
     counts.sharedScanned += roundUp(size) / PAGE_SIZE;
     if (size === 0n) continue;
     const parts = chain.divideFile(shmid, held, size, extents.map(({ start, end }) => ({ start, end: roundUp(end) })));
@@ -138,6 +139,7 @@ export function copyMemoryFiles({ path, chain }: Target, context: DumpContext, c
     const pagesId = context.newPagesId();
     const started = performance.now();
     copyTo(path(fileNames.pages(pagesId)), ranges, (fd, all) => {
+      if (mapped !== undefined) return context.helper.pages(mapped.pid, fd, 0n, all.map(({ address, size: bytes }) => ({ address: address + mapped.address, size: bytes })));
       const to = context.helper.putFd(fd);
       try {
         // what the last page has behind the file's end is zeros
@@ -163,7 +165,7 @@ export function copyMemoryFiles({ path, chain }: Target, context: DumpContext, c
 
 const roundUp = (n: bigint): bigint => (n + PAGE_SIZE - 1n) / PAGE_SIZE * PAGE_SIZE;
 
-function pageMapEntry(vaddr: bigint, pages: bigint, flags: number): pagemap_entry {
+export function pageMapEntry(vaddr: bigint, pages: bigint, flags: number): pagemap_entry {
   return { vaddr, compat_nr_pages: 0, in_parent: undefined, flags, nr_pages: pages };
 }
 
