@@ -22,7 +22,7 @@ import { isGone, readProcNumbers, readProcRecord, readProcText } from '../proc/r
 import { parseMapsLine, type Mapping } from '../proc/smaps.ts';
 import { parseStatus } from '../proc/status.ts';
 import { describeMappings } from '../resources/memory/dump.ts';
-import { registersOf, USER32_CS } from '../resources/registers/dump.ts';
+import { isCompat } from '../resources/registers/dump.ts';
 import { isAioRing } from '../resources/aio/dump.ts';
 import { enterLeader } from './collect.ts';
 import type { FrozenTask } from './frozen.ts';
@@ -110,7 +110,7 @@ export class Precopy {
     const { pid, stopSignal } = task;
     const state = this.helper.state([pid])[0]!;
     const status = parseStatus(readProcRecord(`/proc/${pid}/status`));
-    if (stopSignal !== 0 || registersOf(state).cs === USER32_CS) return;
+    if (stopSignal !== 0 || isCompat(state)) return;
     if (status.seccomp !== 0 && !task.seccompSuspended) return this.#cannot(`task ${pid}`, 'seccomp forbids to look into it');
     const maps = readProcText(`/proc/${pid}/maps`).trimEnd().split('\n').map(parseMapsLine);
     if (maps.some(isAioRing)) return this.#cannot(`task ${pid}`, 'it has asynchronous I/O going on, which is not noticed when it writes to memory');
