@@ -1,6 +1,6 @@
 /** What the compilers of a restore share: the tree, the machine, what the helper opens, what speaks against it. */
 import type { ErrorParts } from '../errors.ts';
-import type { file_entry, sf_thread_entry } from '../image/schema/index.ts';
+import type { file_entry, sf_task_entry, sf_thread_entry } from '../image/schema/index.ts';
 import type { FrozenTree, Task } from '../image/tree.ts';
 import { Deferred, Program } from '../program/program.ts';
 import type { Redirect } from '../resources/vdso/redirect.ts';
@@ -108,6 +108,13 @@ export class RestoreContext {
   }
   #ownThreads: Map<number, sf_thread_entry> | undefined;
 
+  /** What our own image says of a task. */
+  ownTask(pid: number): sf_task_entry | undefined {
+    this.#ownTasks ??= new Map((this.tree.own?.tasks ?? []).map((task) => [task.pid, task]));
+    return this.#ownTasks.get(pid);
+  }
+  #ownTasks: Map<number, sf_task_entry> | undefined;
+
   /** Counts bytes of pages that a program reads. */
   count(restored: bigint, compared: bigint): void {
     this.pageCounts.restored += restored / 4096n;
@@ -124,7 +131,8 @@ export class RestoreContext {
   }
 }
 
-function groupByParent(tree: FrozenTree): Map<number, Task[]> {
+/** Children by their parent's pid, in the order of the process tree image. */
+export function groupByParent(tree: FrozenTree): Map<number, Task[]> {
   const children = new Map<number, Task[]>();
   for (const task of tree.tasks.values()) {
     const list = children.get(task.item.ppid);

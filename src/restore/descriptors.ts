@@ -40,10 +40,17 @@ export function referenced(context: RestoreContext): Set<number> {
   return found;
 }
 
-/** When a task of the tree has to open a description itself; undefined: the helper can. */
+const stages = new WeakMap<RestoreContext, Map<number, Stage | undefined>>();
+
+/** When a task of the tree has to open a description itself; undefined: the helper can. Asked many times for each. */
 export function stageOf(context: RestoreContext, id: number): Stage | undefined {
+  let known = stages.get(context);
+  if (known === undefined) stages.set(context, known = new Map());
+  if (known.has(id)) return known.get(id);
   const file = context.tree.files.get(id);
-  return file === undefined ? undefined : kindOf(file.type)?.opensIn?.(file, context);
+  const stage = file === undefined ? undefined : kindOf(file.type)?.opensIn?.(file, context);
+  known.set(id, stage);
+  return stage;
 }
 
 /** Which stages there are, and whether somebody waits in one for what another task opens. */

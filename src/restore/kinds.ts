@@ -52,8 +52,11 @@ export const FILE_KINDS: readonly FileKind[] = [
 
 const TYPE_NAMES = new Map<number, string>(Object.entries(fd_types).map(([name, type]) => [type, name]));
 
+let byType: ReadonlyMap<number, FileKind> | undefined;
+
 export function kindOf(type: number): FileKind | undefined {
-  return FILE_KINDS.find(({ types }) => types.includes(type));
+  byType ??= new Map(FILE_KINDS.flatMap((kind) => kind.types.map((one) => [one, kind] as const)));
+  return byType.get(type);
 }
 
 export function describeFile(id: number, tree: FrozenTree): string {

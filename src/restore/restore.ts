@@ -2,9 +2,11 @@
  * The verb `restore`: reads the set, plans, checks it against this machine, then runs the plan. Whatever fails, everything that
  * was made until then is taken back.
  */
+import { keepToBaseline } from '../engine.ts';
 import { RefusedError } from '../errors.ts';
 import { Helper, type FaultPlan } from '../helper/client.ts';
 import { openSet, type DirectorySet } from '../image/node/directory.ts';
+import type { FrozenTree } from '../image/tree.ts';
 import { writeImage } from '../image/set.ts';
 import type { Log } from '../log.ts';
 import type { RestoreStats } from '../stats.ts';
@@ -42,6 +44,7 @@ export function restore(options: RestoreOptions, log: Log, hooks: RestoreHooks =
   try {
     const set = readSets(directory, options.imagesDir);
     log.debug(`Read ${set.tree.tasks.size} tasks from ${options.imagesDir}`);
+    if (isLarge(set.tree)) keepToBaseline();
     helper = Helper.start({ faults: hooks.fault !== undefined });
     const plan = makePlan(set, options, helper, log);
     hooks.planned?.(plan);
@@ -65,6 +68,18 @@ export function restore(options: RestoreOptions, log: Log, hooks: RestoreHooks =
     helper?.close();
     directory.close();
   }
+}
+
+/** Threads, mappings or files of a tree for which much is to be done. */
+const MANY_THREADS = 40, MANY_MAPPINGS = 500, MANY_FILES = 1000;
+
+function isLarge({ tasks, files }: FrozenTree): boolean {
+  let threads = 0, mappings = 0;
+  for (const task of tasks.values()) {
+    threads += task.threads.size;
+    mappings += task.mm?.vmas.length ?? 0;
+  }
+  return threads > MANY_THREADS || mappings > MANY_MAPPINGS || files.size > MANY_FILES;
 }
 
 function makePlan(set: SourceSet, options: RestoreOptions, helper: Helper, log: Log): RestorePlan {

@@ -25,9 +25,16 @@ const namedKey = (fileId: number): string => `ghost-named:${fileId}`;
 
 export interface Remap { readonly type: number; readonly remapId: number }
 
+/** Remaps by the file they are of: a tree may have thousands. */
+const remaps = new WeakMap<FrozenTree['remaps'], { readonly size: number; readonly byId: ReadonlyMap<number, FrozenTree['remaps'][number]> }>();
+
 /** How a file that had lost its name is kept, if it had. */
 export function remapOf(tree: FrozenTree, fileId: number): Remap | undefined {
-  const found = tree.remaps.find(({ orig_id }) => orig_id === fileId);
+  let known = remaps.get(tree.remaps);
+  if (known?.size !== tree.remaps.length) {
+    remaps.set(tree.remaps, known = { size: tree.remaps.length, byId: new Map(tree.remaps.map((remap) => [remap.orig_id, remap] as const).reverse()) });
+  }
+  const found = known.byId.get(fileId);
   return found === undefined ? undefined : { type: found.remap_type ?? GHOST, remapId: found.remap_id };
 }
 
