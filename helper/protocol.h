@@ -43,6 +43,7 @@ enum sf_req {
 	SF_REQ_FAULT = 20,  /* u32 request, u32 nth, s32 errno (0: the helper kills itself), u32 where (0: any) -> u32 points
 			       the previous plan saw. Fault injection for tests; refused unless started with --faults */
 	SF_REQ_KEEP = 30,   /* struct sf_keep + words -> s32 pid of a process of its own that keeps descriptors for a task (keeper.c) */
+	SF_REQ_GUARD = 31,  /* block -> nothing: a process that runs it when the helper dies; one at a time. Nothing -> nothing: it is dismissed */
 };
 
 struct sf_request {

@@ -111,7 +111,7 @@ export const OPTIONS = [
   { name: 'tcp-established', kind: 'flag', negatable: true, verbs: BOTH, since: NOW, group: 'Network', text: 'Keep established TCP connections.' },
   { name: 'skip-in-flight', kind: 'flag', negatable: true, verbs: BOTH, since: NOW, group: 'Network', text: 'Leave out TCP connections that wait to be accepted.' },
   { name: 'tcp-close', kind: 'flag', negatable: true, verbs: BOTH, since: NOW, group: 'Network', text: 'The tree finds its TCP connections closed after the restore.' },
-  { name: 'network-lock', kind: 'choice', choices: ['iptables', 'nftables', 'skip', 'none'], value: 'METHOD', verbs: ['dump'], group: 'Network', text: 'How packets are held while the tree is frozen.' },
+  { name: 'network-lock', kind: 'choice', choices: ['iptables', 'nftables', 'skip', 'none'], value: 'METHOD', verbs: ['dump'], since: NOW, group: 'Network', text: 'How packets of TCP connections are held until the restore; default nftables where the kernel has it.' },
   { name: 'veth-pair', kind: 'text', value: 'IN=OUT', many: true, verbs: ['restore'], group: 'Network', text: 'Outside name of a restored veth device.' },
 
   // Memory

@@ -19,9 +19,8 @@ import type { DumpStats } from '../stats.ts';
 import { askHelper, askThreads, collect, enterLeader, type CollectedTask } from './collect.ts';
 import { compose, newTree, type PagesOf } from './compose.ts';
 import { DumpContext } from './context.ts';
-import { askFiles } from './descriptors.ts';
+import { askFiles, holdFiles } from './descriptors.ts';
 import { trackedTask, eligible, uptime } from './tracked.ts';
-import type { FrozenTask } from './frozen.ts';
 import { ImageDirectory } from './image-directory.ts';
 import { ownNamespaces } from './ids.ts';
 import { checkInput } from './input.ts';
@@ -122,13 +121,15 @@ class Dump {
       const direct = collected.files.files.some(({ descriptors }) => (descriptors[0]!.info.flags & O.DIRECT) !== 0);
       const pages = this.#pages(context, chain, collected.living, host.guards, direct);
       lap('pages');
-      if (early) this.#release(context.tasks);
+      holdFiles(collected.files, context);
+      lap('hold');
+      if (early) this.#release(context);
       this.#precopy?.settle(new Set(pages.keys()));
       compose(collected, outside, pages, helper.hello.xfeatures, host, context);
       const written = writeTree(images, context.tree);
       log.debug(`Time since the first stop: ${lap('images')}`);
       if (hasScripts(options)) options.scripts.run('post-dump', { initPid: options.pid });
-      if (!early) this.#release(context.tasks);
+      if (!early) this.#release(context);
       const stats = this.#stats();
       writeDumpStats(options.workDir, stats, this.#counts, log);
       chain.finish(images, context.tree.inventory.dump_criu_run_id, options.finalState !== 'dead');
@@ -138,6 +139,7 @@ class Dump {
       return { stats, tasks: context.tasks.length, pids: context.tasks.map(({ pid }) => pid), images: written };
     } catch (error) {
       removeLinks(context);
+      takeBack(context);
       throw error;
     } finally {
       options.progress?.end();
@@ -180,14 +182,16 @@ class Dump {
   }
 
   /** Ends the frozen window as asked for. From here on nothing can fail the dump but the disk. */
-  #release(tasks: readonly FrozenTask[]): void {
+  #release({ tasks, guard }: DumpContext): void {
     const { helper, options } = this;
     const living = tasks.filter(({ zombie }) => !zombie);
     if (options.finalState === 'dead') {
       helper.kill(living.map(({ pid }) => pid)).forEach((status, i) => {
         if (status !== 0) this.log.warn(`task ${living[i]!.pid}`, `it could not be killed: ${errnoName(-status) ?? status}`);
       });
+      guard.commit();
     } else {
+      guard.undo();
       const stop = options.finalState === 'stopped' ? living.map(({ pid }) => pid) : [];
       const others = living.flatMap(({ pid, tids }) => (stop.length > 0 ? tids.filter((tid) => tid !== pid) : tids));
       // a leader's stop is the whole process's: the other threads find it waiting for them
@@ -223,6 +227,15 @@ export function writeDumpStats(workDir: string, stats: DumpStats, counts: PageCo
     log.warn('stats', `${join(workDir, 'stats-dump')} was not written: ${error instanceof Error ? error.message : String(error)}`);
   } finally {
     set.close();
+  }
+}
+
+/** After a failure. When the helper is gone, what stood guard for it has done it. */
+function takeBack({ guard, log }: DumpContext): void {
+  try {
+    guard.undo();
+  } catch (error) {
+    log.debug(`Taking back: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

@@ -22,6 +22,7 @@ import { timerfds } from '../resources/timerfd/dump.ts';
 import { terminals } from '../resources/tty/dump.ts';
 import { unixSockets } from '../resources/unix/dump.ts';
 import type { DumpContext } from './context.ts';
+import { nameByLink, type Unsupported } from './unsupported.ts';
 import { socketFacts } from '../resources/socket/facts.ts';
 import { nameSocket } from '../resources/socket/names.ts';
 import type { FrozenTask } from './frozen.ts';
@@ -68,6 +69,8 @@ export interface FileKind {
    * Nothing may be consumed or changed: the program may run on.
    */
   ask?(program: Program, held: ResultRef, file: OpenFile, context: DumpContext): (ran: RanBlock) => void;
+  /** The last thing in the frozen window, when only writing the images can still fail: may change things, if `context.guard` can take it back. */
+  hold?(own: readonly OpenFile[], context: DumpContext): void;
   /** Its entry, and whatever other images it needs (into `context.tree`). Called for each open file once; the tree may run again already. */
   entry(file: OpenFile, context: DumpContext): Omit<file_entry, 'type' | 'id'>;
 }
@@ -82,14 +85,7 @@ export function describeDescriptor({ task, fd, link, via }: Descriptor): string 
 }
 
 /** The words for what no kind claims. */
-export function nameUnsupported(descriptor: Descriptor, context: DumpContext): { readonly why: string; readonly remedy?: string } {
+export function nameUnsupported(descriptor: Descriptor, context: DumpContext): Unsupported {
   const facts = socketFacts(descriptor, context);
-  return facts === undefined ? { why: nameByLink(descriptor.link) } : nameSocket(facts);
-}
-
-function nameByLink(link: string): string {
-  const [kind] = /^[a-z_]+(?=:\[?)/u.exec(link) ?? [''];
-  if (kind === 'anon_inode') return `${link.slice('anon_inode:'.length).replace(/^\[|\]$/gu, '')} descriptors are not supported yet`;
-  if (['net', 'ipc', 'uts', 'pid', 'mnt', 'user', 'cgroup', 'time'].includes(kind!)) return 'descriptors of namespaces are not supported yet';
-  return 'this kind of file is not supported yet';
+  return facts === undefined ? nameByLink(descriptor.link) : nameSocket(facts);
 }

@@ -62,7 +62,7 @@ const DOING: Record<p.ReqName, string> = {
   KILL: 'kill processes', SCAN: 'scan memory', PAGES: 'copy memory', PEEK: 'read memory', POKE: 'write memory', LOCAL: 'run a program in the helper',
   PUT_FD: 'hand a descriptor to the helper', GET_FD: 'fetch a descriptor from the helper', CLOSE: 'close descriptors in the helper',
   ARENA: 'map the arena', SPAWN: 'start the first task', AWAIT: 'wait for the restored tasks', TAKEOVER: 'take restored threads over',
-  FILE_PAGES: 'copy file ranges', FAULT: 'plan a fault', KEEP: 'leave a keeper behind',
+  FILE_PAGES: 'copy file ranges', FAULT: 'plan a fault', KEEP: 'leave a keeper behind', GUARD: 'set a guard',
 };
 
 const REMEDIES: Record<string, string> = {
@@ -159,6 +159,11 @@ export class Helper {
   /** Runs a program in the helper. Descriptors it opens stay open there under their numbers. */
   local(program: Program): RanBlock {
     return new RanBlock(program, this.#ask('LOCAL', withoutStack(program.encode())).payload);
+  }
+
+  /** Sees that a program is run when the helper dies before `guard()` without one is called. It has what the helper has open now. */
+  guard(program?: Program): void {
+    this.#ask('GUARD', ...(program === undefined ? [] : [withoutStack(program.encode())]));
   }
 
   /** Lets threads go on as they were. `signal`: 0, or SIGSTOP to leave them stopped. Answers 0 or -errno for each. */

@@ -30,6 +30,10 @@ export class RestoreContext {
   readonly local = new LocalPlan();
   /** What the helper does when all tasks are made. */
   readonly late = new Program('helper');
+  /** What the helper does last, when the tree is complete and about to be let go: what others see from then on. */
+  readonly final = new Program('helper');
+  /** A shell command that is run before. */
+  finalCommand: string | undefined;
   /** Descriptions by their id in the files image, once a kind added the steps that open them. */
   readonly files = new Map<number, HelperFd>();
   /** Files opened for mappings, by file id and access mode. */
@@ -37,6 +41,8 @@ export class RestoreContext {
   /** Pages files, by set and number; shared memory, by shmid. */
   readonly pages = new Map<string, HelperFd>();
   readonly shared = new Map<bigint, HelperFd>();
+  /** What the helper makes once, whoever needs it first: keys that kinds choose. */
+  readonly prepared = new Set<string>();
   readonly warnings: string[] = [];
   /** For stats-restore: pages read, and of these pages compared with inherited ones. */
   readonly pageCounts = { restored: 0n, compared: 0n };

@@ -12,6 +12,7 @@ import type { RestoreContext } from '../../restore/context.ts';
 import type { HelperFd } from '../../restore/helper-fd.ts';
 import { cut, distribute, join, pageRuns, subtract, total, type PageRun, type Range } from '../../restore/page-runs.ts';
 import { addRing } from '../aio/restore.ts';
+import { addAttachment, isWhole } from '../sysv-shm/restore.ts';
 import { openForMapping } from '../regular/restore.ts';
 import type { Redirect } from '../vdso/redirect.ts';
 import { addVdso } from '../vdso/restore.ts';
@@ -127,6 +128,7 @@ export class TaskMemory {
       const other = byStart.get(vma.start);
       // a copy of a huge page on write can fail when the pool is used up: the child gets pages of its own at once
       if (other === undefined || !sameMapping(vma, other) || (isKind(vma, PRIVATE) && (vma.flags & MAP.HUGETLB) !== 0)) continue;
+      if (isKind(vma, VMA.SYSVIPC) && !isWhole(this.context, this.task, vma)) continue;
       // the exe link can only be changed while no mapping of the old exe is left
       if (exe !== parentExe && isKind(vma, VMA.FILE_PRIVATE | VMA.FILE_SHARED) && this.#fileName(other) === this.#exeName(parentExe)) continue;
       found.set(vma, other);
@@ -148,6 +150,10 @@ export class TaskMemory {
         p.call('mprotect', [vma.start, vma.end - vma.start, wanted], { keep: false });
       }
       return mapping;
+    }
+    if (isKind(vma, VMA.SYSVIPC)) {
+      addAttachment(p, this.context, this.task, vma);
+      return { vma, runs, inherited: false, working: vma.prot };
     }
     const [fd, offset] = this.#object(p, vma);
     p.call('mmap', [vma.start, vma.end - vma.start, wanted, (vma.flags & MAP_FLAGS & (fd === undefined ? ~0 : ~MAP.ANONYMOUS)) | (fd === undefined ? hugeFlags(vma) : 0) | MAP.FIXED_NOREPLACE, fd ?? -1, offset], {
