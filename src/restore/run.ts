@@ -11,12 +11,9 @@ import { CLONE } from '../kernel/process.ts';
 import { SIG, signalName } from '../kernel/signals.ts';
 import { runCommand } from '../network-lock/run.ts';
 import type { Log } from '../log.ts';
-<<<<<<< HEAD
 import { tryReadProcText } from '../proc/read.ts';
 import { Deferred, State } from '../program/program.ts';
-=======
 import { Deferred, State, type RanBlock } from '../program/program.ts';
->>>>>>> main
 import { encodeBlock, encodeShared, layOut, type ArenaLayout } from './arena.ts';
 import type { BlockPlan } from './block.ts';
 import type { RestoreOptions } from './options.ts';
@@ -36,12 +33,9 @@ export class RestoreRun {
   #arenaFd: number | undefined;
   #arena: ArenaLayout | undefined;
   #root: number | undefined;
-<<<<<<< HEAD
   #filled = 0;
-=======
   /** What the helper did before there was a task. */
   #ran: RanBlock | undefined;
->>>>>>> main
 
   constructor(readonly plan: RestorePlan, readonly helper: Helper, readonly options: RestoreOptions, readonly log: Log) {}
 
