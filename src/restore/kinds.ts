@@ -12,6 +12,7 @@ import { fifos } from '../resources/fifo/restore.ts';
 import { inetSockets } from '../resources/inet/restore.ts';
 import { inotifies } from '../resources/inotify/restore.ts';
 import { namespaceFiles } from '../resources/namespace-file/restore.ts';
+import { messageQueues } from '../resources/mqueue/restore.ts';
 import { pidfds } from '../resources/pidfd/restore.ts';
 import { regularFiles } from '../resources/regular/restore.ts';
 import { pipes } from '../resources/pipe/restore.ts';
@@ -46,7 +47,7 @@ export interface FileKind {
 }
 
 export const FILE_KINDS: readonly FileKind[] = [
-  regularFiles, pipes, memoryFiles, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets,
+  regularFiles, messageQueues, pipes, memoryFiles, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets,
 ];
 
 const TYPE_NAMES = new Map<number, string>(Object.entries(fd_types).map(([name, type]) => [type, name]));
