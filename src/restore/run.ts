@@ -12,7 +12,6 @@ import { SIG, signalName } from '../kernel/signals.ts';
 import { runCommand } from '../network-lock/run.ts';
 import type { Log } from '../log.ts';
 import { tryReadProcText } from '../proc/read.ts';
-import { Deferred, State } from '../program/program.ts';
 import { Deferred, State, type RanBlock } from '../program/program.ts';
 import { encodeBlock, encodeShared, layOut, type ArenaLayout } from './arena.ts';
 import type { BlockPlan } from './block.ts';
