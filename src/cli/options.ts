@@ -147,6 +147,7 @@ export const OPTIONS = [
   { name: 'log-file', short: 'o', kind: 'path', value: 'FILE', verbs: ALL, since: NOW, group: 'Log', text: 'Log to FILE in the work directory; `-` is standard output, default standard error.' },
   { name: 'log-pid', kind: 'flag', negatable: true, verbs: ['restore'], since: NOW, group: 'Log', text: 'What concerns one restored task goes to FILE.PID.' },
   { name: 'verbosity', short: 'v', kind: 'count', value: 'NUM', optional: true, verbs: ALL, since: NOW, group: 'Log', text: '1 errors, 2 warnings (default), 3 information and times, 4 everything; each bare v adds one.' },
+  { name: 'progress', kind: 'choice', choices: ['bar', 'json', 'none'], value: 'HOW', verbs: TREES, since: NOW, group: 'Log', text: 'How far copying memory is, on stderr, once it takes more than a second: a bar, or a line of JSON each; default: a bar on a terminal.' },
   { name: 'display-stats', kind: 'flag', negatable: true, verbs: TREES, since: NOW, group: 'Log', text: 'Print the statistics.' },
 
   // Configuration

@@ -7,6 +7,7 @@ import type { CheckReport } from '../check/check.ts';
 import type { DumpOptions, DumpOutcome } from '../dump/options.ts';
 import type { RestoreOptions, RestoreOutcome } from '../restore/options.ts';
 import type { FileLog } from '../log.ts';
+import type { Progress } from '../progress.ts';
 import { usageError, parseArguments, type Arguments } from './arguments.ts';
 import { readConfigs } from './configfile.ts';
 import { findDirectories, Given, readWords, refuseUnsupported, type Asked, type Directories } from './given.ts';
@@ -80,11 +81,20 @@ export async function dumpOptions(ready: Ready): Promise<DumpOptions> {
     ghostLimit: given.size('ghost-limit') ?? 1n << 20n,
     trackMemory: given.flag('track-mem'),
     parent: given.text('prev-images-dir'),
+    progress: await progressOf(ready),
     precopy: precopyOptions(given, last === 'leave-running'),
     autoDedup: given.flag('auto-dedup'),
     scripts: await scripts(ready),
     given: given.toMap(),
   };
+}
+
+/** Loaded only where somebody may watch. */
+async function progressOf({ given }: Ready): Promise<Progress | undefined> {
+  const how = given.text('progress') ?? (process.stderr.isTTY ? 'bar' : 'none');
+  if (how === 'none') return undefined;
+  const { bar, lines } = await import('../progress.ts');
+  return how === 'json' ? lines() : bar(process.stderr.columns);
 }
 
 /** What may be open between a dump and the next needs its own tracking. */
@@ -111,6 +121,7 @@ export async function restoreOptions(ready: Ready): Promise<RestoreOptions> {
     shellJob: given.flag('shell-job'),
     pidfile: pidfile === undefined ? undefined : resolve(directories.work, pidfile),
     execCommand: asked.execCommand,
+    progress: await progressOf(ready),
     scripts: await scripts(ready),
     given: given.toMap(),
   };

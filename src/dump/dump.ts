@@ -142,6 +142,7 @@ class Dump {
       takeBack(context);
       throw error;
     } finally {
+      options.progress?.end();
       this.#precopy?.close();
       chain.close();
       log.release();
@@ -152,7 +153,7 @@ class Dump {
   #copyAhead(context: DumpContext): void {
     const { precopy } = this.options;
     if (precopy === undefined) return;
-    this.#precopy = new Precopy(this.helper, this.images, this.log, { ...precopy, timeoutMs: this.options.timeoutSeconds * 1000 }, () => context.newPagesId());
+    this.#precopy = new Precopy(this.helper, this.images, this.log, { ...precopy, timeoutMs: this.options.timeoutSeconds * 1000, progress: this.options.progress }, () => context.newPagesId());
     const ahead = this.#precopy, chained = context.tracker;
     context.precopy = ahead;
     context.tracker = { isOurs: (task) => ahead.isOurs(task) || chained?.isOurs(task) === true };

@@ -65,6 +65,7 @@ export function restore(options: RestoreOptions, log: Log, hooks: RestoreHooks =
     if (!options.detach && options.execCommand === undefined) run.awaitRoot();
     return { stats, pid: plan.rootPid };
   } finally {
+    options.progress?.end();
     helper?.close();
     directory.close();
   }
