@@ -129,8 +129,10 @@ async function goBelowHelper({ given, log }: Ready): Promise<void> {
   const { goUnderHelper, isUnderHelper } = await import('../helper/under.ts');
   if (isUnderHelper()) return;
   const { helperPath } = await import('../helper/client.ts');
+  const { parseInherited } = await import('../restore/inherited.ts');
   log.flush();
-  goUnderHelper(helperPath());
+  // Node marks what it inherits as close-on-exec
+  goUnderHelper(helperPath(), parseInherited(given.texts('inherit-fd')).map(({ fd }) => fd));
 }
 
 /** Set when this process was started below its helper (src/helper/under.ts); asked here so that nothing is loaded for it otherwise. */

@@ -6,6 +6,7 @@ import { Deferred, Program } from '../program/program.ts';
 import type { BlockPlan } from './block.ts';
 import type { Host } from './host.ts';
 import { LocalPlan, type HelperFd } from './helper-fd.ts';
+import { Inherited, type InheritedFd } from './inherited.ts';
 import type { SourceSet } from './page-runs.ts';
 
 /** What of the options a plan depends on. */
@@ -15,6 +16,8 @@ export interface PlanOptions {
   readonly parentIsCaller: boolean;
   /** --ext-unix-sk: sockets may connect to peers outside of the tree. */
   readonly extUnixSk?: boolean;
+  /** --inherit-fd */
+  readonly inherited?: readonly InheritedFd[];
 }
 
 /** SF_MAX_BARRIERS of helper/program.h, and the first that tasks share with their helping threads. */
@@ -45,6 +48,8 @@ export class RestoreContext {
   foregroundFd: HelperFd | undefined;
   /** Terminals of the tree that control one of its sessions, by the session's id. */
   readonly controlling = new Map<number, { readonly fd: HelperFd; readonly pgrp: number }>();
+  /** Descriptors of ours that take the place of files of the image. */
+  readonly inherited: Inherited;
   /** Number of the helper's pidfd in every task: one that no task of the tree uses. */
   readonly pidfd: number;
 
@@ -56,6 +61,7 @@ export class RestoreContext {
 
   constructor(readonly set: SourceSet, readonly host: Host, readonly options: PlanOptions) {
     this.pidfd = freeNumber(set.tree);
+    this.inherited = new Inherited(options.inherited ?? []);
   }
 
   get tree(): FrozenTree { return this.set.tree; }

@@ -9,7 +9,11 @@ import { writeImage } from '../image/set.ts';
 import type { Log } from '../log.ts';
 import type { RestoreStats } from '../stats.ts';
 import { removeLinks } from '../resources/link-remap/restore.ts';
+import { checkExternal } from '../external.ts';
+import { inheritedKey } from './descriptors.ts';
 import { readHost } from './host-linux.ts';
+import { checkInherited } from './inherited-host.ts';
+import { parseInherited } from './inherited.ts';
 import type { RestoreOptions, RestoreOutcome } from './options.ts';
 import type { SourceSet } from './page-runs.ts';
 import { planRestore, type RestorePlan } from './plan.ts';
@@ -65,10 +69,17 @@ export function restore(options: RestoreOptions, log: Log, hooks: RestoreHooks =
 
 function makePlan(set: SourceSet, options: RestoreOptions, helper: Helper, log: Log): RestorePlan {
   const { given } = options;
-  const plan = planRestore(set, { shellJob: options.shellJob, parentIsCaller: !options.detach || options.sibling, extUnixSk: given.has('ext-unix-sk') }, readHost(helper.hello));
+  checkExternal('restore', given.get('external') ?? []);
+  const inherited = parseInherited(given.get('inherit-fd') ?? []);
+  checkInherited(inherited);
+  const plan = planRestore(set, {
+    shellJob: options.shellJob, parentIsCaller: !options.detach || options.sibling, extUnixSk: given.has('ext-unix-sk'), inherited,
+  }, readHost(helper.hello));
+  for (const { key, fd } of inherited) log.info(`File ${key} will be restored from inherit fd ${fd}`);
   for (const warning of plan.warnings) log.warn('restore', warning);
   const reasons = validate(set, {
     vdso: plan.context.host.vdso, skipModeCheck: given.has('skip-file-rwx-check'), sizeOnly: given.get('file-validation')?.at(-1) === 'filesize',
+    handedIn: (file) => inheritedKey(plan.context, file) !== undefined,
   });
   if (reasons.length > 0) throw new RefusedError('restore', reasons);
   return plan;

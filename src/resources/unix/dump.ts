@@ -14,6 +14,7 @@ import { readProcNumbers, readProcRecord } from '../../proc/read.ts';
 import { Program, type RanBlock, type ResultRef } from '../../program/program.ts';
 import type { DumpContext } from '../../dump/context.ts';
 import { readDescriptor } from '../../dump/descriptors.ts';
+import { isExternal as isNamedExternal, socketKey } from '../../dump/external.ts';
 import { describeDescriptor, type Descriptor, type FileKind, type OpenFile } from '../../dump/file-kinds.ts';
 import type { FrozenTask } from '../../dump/frozen.ts';
 import { askFilter, askOptions, type SocketOptions } from '../socket/options-dump.ts';
@@ -189,16 +190,16 @@ function checkPeers(own: readonly OpenFile[], context: DumpContext): void {
 }
 
 /** --external unix[INODE], --ext-unix-sk=INODE,...: told by the inode of the socket that is in the tree. */
-function isExternal(inode: number, { options: { given } }: DumpContext): boolean {
-  const listed = (given.get('ext-unix-sk') ?? []).flatMap((list) => list.split(','));
-  return (given.get('external') ?? []).includes(`unix[${inode}]`) || listed.includes(String(inode));
+function isExternal(inode: number, context: DumpContext): boolean {
+  const listed = (context.options.given.get('ext-unix-sk') ?? []).flatMap((list) => list.split(','));
+  return isNamedExternal(socketKey(inode), context) || listed.includes(String(inode));
 }
 
 function checkExternal(socket: UnixSocket, inode: number, refuse: (why: string, remedy?: string) => void, context: DumpContext): void {
   if (isExternal(socket.inode, context)) return;
   const peer = tableOf(context).get(inode);
   const who = `its peer, socket:[${inode}]${peer === undefined ? '' : ` (${displayName(peer.name)})`}, is not part of the tree: ${holderOf(inode)} has it`;
-  const end = 'End the connection first, or dump the whole tree that has both ends';
+  const end = `End the connection first, or say with --external ${socketKey(socket.inode)} that it is handed in at the restore (--inherit-fd 'fd[N]:socket:[${socket.inode}]')`;
   const reachable = peer?.type === SOCK.DGRAM && peer.name.length > 0;
   if (!context.options.given.has('ext-unix-sk')) refuse(who, reachable ? 'Say with --ext-unix-sk that it may stay outside: it is connected to again at the restore' : end);
   else if (peer === undefined || peer.type !== SOCK.DGRAM) refuse(`${who}, and half of a ${typeName(socket.type)} connection cannot be dumped`, end);
