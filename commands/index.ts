@@ -12,6 +12,7 @@ const LOADERS: Loaders = {
   check: () => import('./check.ts'),
   dump: () => import('./dump.ts'),
   plan: () => import('./plan.ts'),
+  'pre-dump': () => import('./pre-dump.ts'),
   restore: () => import('./restore.ts'),
   version: () => import('./version.ts'),
 };

@@ -91,7 +91,7 @@ enum { FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_PRIVATE = 128 };
 /* <linux/fcntl.h>, <linux/prctl.h>, <linux/poll.h> */
 enum {
 	AT_FDCWD = -100, O_RDONLY = 0, O_RDWR = 2, O_CLOEXEC = 0x80000, F_DUPFD_CLOEXEC = 1030,
-	PR_SET_PDEATHSIG = 1, POLLIN = 1,
+	PR_SET_PDEATHSIG = 1, POLLIN = 1, CLOSE_RANGE_CLOEXEC = 4,
 };
 struct pollfd { int32_t fd; int16_t events, revents; };
 
@@ -105,6 +105,7 @@ enum { SOL_SOCKET = 1, SCM_RIGHTS = 1, MSG_NOSIGNAL = 0x4000, MSG_CMSG_CLOEXEC =
 
 /* PAGEMAP_SCAN and PAGE_IS_* of <linux/fs.h> */
 #define PAGEMAP_SCAN 0xc0606610u
+enum { PM_SCAN_WP_MATCHING = 1, PM_SCAN_CHECK_WPASYNC = 2 };
 enum {
 	PAGE_IS_WPALLOWED = 1, PAGE_IS_WRITTEN = 2, PAGE_IS_FILE = 4, PAGE_IS_PRESENT = 8, PAGE_IS_SWAPPED = 16,
 	PAGE_IS_PFNZERO = 32, PAGE_IS_HUGE = 64, PAGE_IS_SOFT_DIRTY = 128, PAGE_IS_GUARD = 256,

@@ -12,7 +12,9 @@
 #define SYNCHRONOUS (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGILL) | SIGBIT(SIGFPE) | SIGBIT(SIGTRAP) | SIGBIT(SIGSYS))
 
 struct run {
-	uint32_t tid, done_signal;
+	uint32_t tid, done_signal, take; /* take: as in struct sf_run, 0 when done */
+	int64_t taken;
+	uint64_t results; /* address of the block's results in the task */
 	uint64_t landing, region, region_size;
 	int mem;
 	struct user_regs home;
@@ -122,6 +124,24 @@ static void send_kept(struct run *r)
 	r->nkept = 0;
 }
 
+/* The block has paused: the descriptor it made is still open. Left alone it goes on and closes it. */
+static void take_descriptor(struct run *r)
+{
+	int64_t number = -EBADF;
+	struct fail f = read_task(r->tid, r->mem, r->results + 8ull * (r->take - 1), &number, 8);
+	r->take = 0;
+	r->taken = f.error != 0 ? f.error : number;
+	if (r->taken < 0) return;
+	autofd task = (int)sys_pidfd_open((int)r->tid);
+	r->taken = task < 0 ? task : raw3(NR_pidfd_getfd, task, number, 0);
+}
+
+/* Whether this stop is the block's own tkill, not one of the landing's. */
+static bool is_pause(const struct run *r, const struct user_regs *regs)
+{
+	return r->take != 0 && regs->orig_rax == NR_tkill && regs->rip - r->region < EXECUTOR_PAGES;
+}
+
 /*
  * Lets the thread go on until it stops at `rip`: at the done signal, or without one at the exit of the call before `rip`.
  */
@@ -141,9 +161,11 @@ static MUST_CHECK struct fail run_to(struct run *r, uint64_t rip, struct user_re
 		if (sig == (SIGTRAP | 0x80)) {
 			TRY(get_regs(r->tid, regs));
 			if (regs->rip == rip && (int64_t)regs->rax != -ENOSYS) return OK;
+			if ((int64_t)regs->rax != -ENOSYS && is_pause(r, regs)) take_descriptor(r);
 		} else if (sig == (int)r->done_signal) {
 			TRY(get_regs(r->tid, regs));
 			if (regs->rip == rip) return OK;
+			if (is_pause(r, regs)) take_descriptor(r);
 		} else {
 			TRY(keep_signal(r, sig));
 		}
@@ -217,10 +239,14 @@ static MUST_CHECK struct fail execute(struct run *r, const uint8_t *block, uint6
 	regs.orig_rax = ~0ull;
 	TRY(set_regs(r->tid, &regs));
 	POINT(SF_AT_INJECT_RUN, r->tid);
+	r->results = at + b->results_off;
+	uint32_t take = r->take;
+	r->taken = -ENODATA;
 	TRY(run_to(r, stub_address(r, sf_landing_mark2), &regs));
 	POINT(SF_AT_INJECT_READ, r->tid);
 	TRY(buffer_reserve(out, out->size + size));
 	TRY(read_task(r->tid, r->mem, at, out->data + out->size, size));
+	if (take != 0) memcpy(out->data + out->size + b->results_off + 8ull * (take - 1), &r->taken, 8);
 	out->size += size;
 	POINT(SF_AT_INJECT_READ, r->tid);
 	return OK;
@@ -271,7 +297,7 @@ static MUST_CHECK struct fail run_block(struct run *r, const uint8_t *block, uin
 static MUST_CHECK struct fail run_thread(const struct sf_run *q, uint32_t tid, const uint8_t *block, uint64_t size, struct buffer *out)
 {
 	if (tracee_find(tid) == 0) return failed(SF_AT_DECODE, tid, -ESRCH);
-	struct run r = {.tid = tid, .done_signal = q->done_signal, .landing = q->landing};
+	struct run r = {.tid = tid, .done_signal = q->done_signal, .take = q->take, .taken = -ENODATA, .landing = q->landing};
 	r.region_size = EXECUTOR_PAGES + ROUND_UP(((const struct sf_block *)block)->size, PAGE_SIZE);
 	autofd mem = -1;
 	TRY(proc_open(tid, "mem", O_RDWR, &mem));
@@ -279,6 +305,7 @@ static MUST_CHECK struct fail run_thread(const struct sf_run *q, uint32_t tid, c
 	deadline_start(q->timeout_ms != 0 ? q->timeout_ms : 10000);
 	struct fail f = run_block(&r, block, size, out);
 	deadline_stop();
+	if (f.error != 0 && r.taken >= 0) (void)sys_close((int)r.taken);
 	send_kept(&r);
 	return f;
 }
@@ -296,6 +323,7 @@ struct fail req_run(struct request *rq, struct reply *rp)
 	bool synchronous = q.done_signal != 0 && q.done_signal <= 64 && (SYNCHRONOUS & SIGBIT(q.done_signal)) != 0;
 	if (q.done_signal > 64 || synchronous || q.landing % 16 != 0) return failed(SF_AT_DECODE, 0, -EINVAL);
 	TRY(check(SF_AT_DECODE, 0, sf_executor_check((const struct sf_block *)block, rq->size - head)));
+	if (q.take > ((const struct sf_block *)block)->nresults || (q.take != 0 && q.ntids != 1)) return failed(SF_AT_DECODE, 0, -EINVAL);
 	for (uint32_t i = 0; i < q.ntids; i++) TRY(run_thread(&q, tids[i], block, rq->size - head, &rp->out));
 	return OK;
 }

@@ -76,6 +76,7 @@ static MUST_CHECK struct fail privileged_op(struct request *rq, struct reply *rp
 	case SF_REQ_TAKEOVER: return req_takeover(rq, rp);
 	case SF_REQ_FILE_PAGES: return req_file_pages(rq, rp);
 	case SF_REQ_FAULT: return req_fault(rq, rp);
+	case SF_REQ_KEEP: return req_keep(rq, rp);
 	default: return failed(SF_AT_DECODE, rq->op, -ENOSYS);
 	}
 }
@@ -118,6 +119,7 @@ __attribute__((noreturn, used)) static void start(const int64_t *stack)
 {
 	int64_t argc = stack[0];
 	char *const *argv = (char *const *)(stack + 1);
+	if (argc >= 1 && is_word(argv[0], SF_KEEPER_NAME)) keep();
 	if (argc < 2 || argc > 3 || (wire_socket = number(argv[1])) < 0) sys_exit_group(2);
 	faults_enabled = argc == 3 && is_word(argv[2], "--faults");
 	bool parent = argc == 3 && is_word(argv[2], "--parent");

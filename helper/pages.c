@@ -30,7 +30,8 @@ static MUST_CHECK struct fail scan_ioctl(struct scan *s, uint64_t start, uint64_
 		TRY(buffer_reserve(s->out, s->out->size + batch * sizeof(struct sf_region)));
 		struct pm_scan_arg arg = {
 			.size = sizeof arg, .start = start, .end = end, .vec = U(s->out->data + s->out->size), .vec_len = batch,
-			.category_inverted = s->q->none_of, .category_mask = s->q->none_of,
+			.flags = (s->q->flags & SF_SCAN_PROTECT) != 0 ? PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC : 0,
+			.category_inverted = s->q->none_of, .category_mask = s->q->none_of | s->q->all_of,
 			.category_anyof_mask = s->q->any_of, .return_mask = s->q->report,
 		};
 		int64_t n = sys_ioctl(s->pagemap, PAGEMAP_SCAN, &arg);
@@ -61,7 +62,7 @@ static uint64_t categories_of(const struct scan *s, uint64_t entry)
 
 static MUST_CHECK struct fail add_page(struct scan *s, uint64_t start, uint64_t address, uint64_t c)
 {
-	if ((s->q->any_of != 0 && (c & s->q->any_of) == 0) || (c & s->q->none_of) != 0) return OK;
+	if ((s->q->any_of != 0 && (c & s->q->any_of) == 0) || (c & s->q->none_of) != 0 || (c & s->q->all_of) != s->q->all_of) return OK;
 	struct sf_region r = {address, address + PAGE_SIZE, c & s->q->report};
 	struct sf_region *last = (struct sf_region *)(s->out->data + s->out->size) - 1;
 	if (s->out->size > 0 && last->end == address && last->start >= start && last->categories == r.categories) {
@@ -150,7 +151,7 @@ static MUST_CHECK struct fail scan_range(struct scan *s, uint64_t start, uint64_
 {
 	if (s->old_kernel) return scan_mapped(s, start, end);
 	struct fail f = scan_ioctl(s, start, end);
-	if (f.error != -ENOTTY) return f;
+	if (f.error != -ENOTTY || (s->q->flags & SF_SCAN_PROTECT) != 0) return f;
 	TRY(prepare_old(s));
 	return scan_mapped(s, start, end);
 }
@@ -163,7 +164,8 @@ struct fail req_scan(struct request *rq, struct reply *rp)
 	struct sf_scan q;
 	if (rq->size < sizeof q || (rq->size - sizeof q) % sizeof(struct sf_range) != 0) return failed(SF_AT_DECODE, 0, -EBADMSG);
 	memcpy(&q, rq->payload, sizeof q);
-	if ((q.any_of & q.none_of) != 0 || (q.flags & ~SF_SCAN_OLD_KERNEL) != 0) return failed(SF_AT_DECODE, q.pid, -EINVAL);
+	if (((q.any_of | q.all_of) & q.none_of) != 0 || (q.flags & ~(SF_SCAN_OLD_KERNEL | SF_SCAN_PROTECT)) != 0) return failed(SF_AT_DECODE, q.pid, -EINVAL);
+	if (q.flags == (SF_SCAN_OLD_KERNEL | SF_SCAN_PROTECT)) return failed(SF_AT_DECODE, q.pid, -ENOTTY);
 	uint32_t n = (uint32_t)((rq->size - sizeof q) / sizeof(struct sf_range));
 	struct sf_range whole = {q.start, q.end - q.start};
 	const struct sf_range *ranges = n > 0 ? (const struct sf_range *)(rq->payload + sizeof q) : &whole;
@@ -201,6 +203,7 @@ struct job {
 	uint32_t nranges;
 	uint64_t from, to, offset;
 	uint8_t *chunk;
+	bool may_vanish;
 	uint32_t done; /* futex */
 	struct fail why;
 };
@@ -226,8 +229,9 @@ static MUST_CHECK struct fail gather(const struct job *j, uint32_t i, uint64_t s
 		if (r <= 0) {
 			uint64_t part = PAGE_SIZE - (U(from[0].base) & (PAGE_SIZE - 1));
 			if (part > from[0].len) part = from[0].len;
-			if (r == -ESRCH) return failed(SF_AT_READ, j->pid, r);
-			TRY(read_task(j->pid, j->mem, U(from[0].base), to.base, part));
+			struct fail f = r == -ESRCH ? failed(SF_AT_READ, j->pid, r) : read_task(j->pid, j->mem, U(from[0].base), to.base, part);
+			if (f.error != 0 && !j->may_vanish) return f;
+			if (f.error != 0) memset(to.base, 0, part);
 			r = (int64_t)part;
 		}
 		got += (uint64_t)r;
@@ -299,6 +303,8 @@ struct fail req_pages(struct request *rq, struct reply *rp)
 	autofd mem = -1;
 	TRY(proc_open(q.pid, "mem", O_RDONLY, &mem));
 	POINT(SF_AT_READ, q.pid);
+	bool may_vanish = (q.workers & SF_PAGES_MAY_VANISH) != 0;
+	q.workers &= ~SF_PAGES_MAY_VANISH;
 	uint32_t n = q.workers != 0 ? q.workers : total < (16u << 20) ? 1 : processors();
 	if (n > MAX_WORKERS) n = MAX_WORKERS;
 	uint64_t stack = 64 << 10, each = CHUNK + stack;
@@ -309,7 +315,7 @@ struct fail req_pages(struct request *rq, struct reply *rp)
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t from = i * share < total ? i * share : total, to = from + share < total ? from + share : total;
 		uint8_t *at = (uint8_t *)memory + i * each;
-		jobs[i] = (struct job){q.pid, fd, mem, ranges, q.nranges, from, to, q.offset, at, 0, OK};
+		jobs[i] = (struct job){q.pid, fd, mem, ranges, q.nranges, from, to, q.offset, at, may_vanish, 0, OK};
 		if (i > 0 && start_worker(&jobs[i], at + CHUNK, stack) < 0) jobs[i].done = 2; /* no thread: done below */
 	}
 	jobs[0].why = run_job(&jobs[0]);

@@ -42,6 +42,7 @@ enum sf_req {
 	SF_REQ_FILE_PAGES = 19, /* struct sf_file_pages + struct sf_range[]: held descriptor's bytes to another held descriptor */
 	SF_REQ_FAULT = 20,  /* u32 request, u32 nth, s32 errno (0: the helper kills itself), u32 where (0: any) -> u32 points
 			       the previous plan saw. Fault injection for tests; refused unless started with --faults */
+	SF_REQ_KEEP = 30,   /* struct sf_keep + words -> s32 pid of a process of its own that keeps descriptors for a task (keeper.c) */
 };
 
 struct sf_request {
@@ -112,7 +113,9 @@ struct sf_run {
 				 SIGCONT, or SIG_IGN), or 0: none such, use system-call stops */
 	uint64_t landing;
 	uint32_t timeout_ms;
-	uint32_t reserved;
+	uint32_t take;        /* 0, or 1 + the index of a result that is a descriptor of the task: when the block pauses (raises the
+				 done signal itself, with tkill), the helper takes a copy of it. The result read back is then the helper's
+				 number, or -errno. The block must close its own, also when nobody took it */
 	/* u32 tid[ntids], padded to 8 bytes, and struct sf_block ... follow */
 };
 
@@ -122,20 +125,23 @@ struct sf_detach {
 };
 
 #define SF_SCAN_OLD_KERNEL 1u
+#define SF_SCAN_PROTECT 2u /* write-protect what is found, in the same walk: only ranges of an asynchronous userfaultfd (else EPERM) */
 struct sf_scan {
 	uint32_t pid;
-	uint32_t flags;         /* 0, or SF_SCAN_OLD_KERNEL: as on a kernel without the PAGEMAP_SCAN ioctl (tests) */
+	uint32_t flags;         /* SF_SCAN_OLD_KERNEL: as on a kernel without the PAGEMAP_SCAN ioctl (tests); SF_SCAN_PROTECT */
 	uint64_t start, end;
 	uint64_t max_regions;   /* 0: no limit but the payload. When as many came, go on at the last one's end */
 	uint64_t any_of;        /* PAGE_IS_* of <linux/fs.h>: pages with at least one of these ... */
 	uint64_t none_of;       /* ... and none of these */
 	uint64_t report;        /* which categories to tell apart in the answer */
+	uint64_t all_of;        /* pages with all of these */
 };
 
 struct sf_region { uint64_t start, end, categories; };
 
 struct sf_range { uint64_t address; uint64_t size; };
 
+#define SF_PAGES_MAY_VANISH 0x80000000u /* in workers: pages that cannot be read (any more) are zeros in the file */
 struct sf_pages {
 	uint32_t pid;
 	int32_t fd;         /* held descriptor to write to */
@@ -193,6 +199,14 @@ struct sf_remote_call {
 	uint32_t accept;       /* enum sf_accept */
 	uint32_t reserved;
 };
+
+/*
+ * A process that does nothing but hold a descriptor, for as long as the address space lives that `space` (a /proc/PID/pagemap) is
+ * of: until `pid` has ended or executed another program, or until it is killed. It is found by its command line: the words.
+ */
+#define SF_KEEP_WORDS 8
+#define SF_KEEPER_NAME "stillframe-keeper" /* the first word */
+struct sf_keep { uint32_t pid; int32_t fd; /* held, or -1 */ int32_t space; /* held */ uint32_t size; /* of the words, each ended by a NUL */ };
 
 struct sf_taken { uint32_t tid; int32_t status; uint32_t where; uint32_t call; int64_t result; };
 

@@ -21,7 +21,7 @@ enum {
 	NR_tkill = 200, NR_futex = 202, NR_clock_gettime = 228, NR_exit_group = 231, NR_tgkill = 234, NR_openat = 257,
 	NR_get_robust_list = 274, NR_rt_tgsigqueueinfo = 297, NR_process_vm_readv = 310, NR_process_vm_writev = 311,
 	NR_memfd_create = 319, NR_copy_file_range = 326, NR_pidfd_open = 434, NR_clone3 = 435, NR_write = 1, NR_sched_getaffinity = 204,
-	NR_fallocate = 285,
+	NR_fallocate = 285, NR_dup3 = 292, NR_pipe2 = 293, NR_setsid = 112, NR_chdir = 80, NR_execve = 59, NR_pidfd_getfd = 438, NR_close_range = 436,
 };
 
 SYS int64_t raw6(int64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)

@@ -21,7 +21,18 @@ case $goals in *" test "*)
 	want zstd zstd        # packs archives for tests to read
 	want gdb-multiarch gdb-multiarch # opens the core dumps we write
 	want chromium chromium # opens the views we write
-	want setsid util-linux ;;
+	want setsid util-linux
+	# programs that are checkpointed (test/real)
+	want redis-server redis-server
+	want memcached memcached
+	want nginx nginx-light
+	want javac openjdk-17-jdk-headless
+	want caddy caddy
+	want perl perl
+	[ -x /usr/bin/python3 ] || packages+=(python3)
+	want tmux tmux
+	want vim vim
+	want less less ;;
 esac
 case $goals in *" test "* | *" core-test "* | *fuzz*)
 	# the core's tests and fuzzers: clang (emscripten brings it) with its sanitizers

@@ -7,7 +7,7 @@ import { StillframeError } from '../errors.ts';
 import { FileLog } from '../log.ts';
 import { CRIU_VERSION, STILLFRAME_VERSION } from '../version.ts';
 import { help, usage } from './help.ts';
-import { becomeCommand, prepare, readAll, runCheckVerb, runDump, runRestore, type Ready } from './verbs.ts';
+import { becomeCommand, prepare, readAll, runCheckVerb, runDump, runPreDump, runRestore, type Ready } from './verbs.ts';
 
 const STDOUT = 1;
 
@@ -39,8 +39,8 @@ export function versionText(): string {
 
 async function run(ready: Ready): Promise<number> {
   const { asked, given } = ready;
-  if (asked.verb === 'dump') {
-    const { stats } = await runDump(ready);
+  if (asked.verb === 'dump' || asked.verb === 'pre-dump') {
+    const { stats } = await (asked.verb === 'dump' ? runDump : runPreDump)(ready);
     if (given.flag('display-stats')) print(`${(await import('../stats.ts')).dumpStatsText(stats).join('\n')}\n`);
     return 0;
   }

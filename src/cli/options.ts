@@ -115,10 +115,10 @@ export const OPTIONS = [
   { name: 'veth-pair', kind: 'text', value: 'IN=OUT', many: true, verbs: ['restore'], group: 'Network', text: 'Outside name of a restored veth device.' },
 
   // Memory
-  { name: 'track-mem', kind: 'flag', negatable: true, verbs: DUMPS, group: 'Memory', text: 'Start tracking which pages change.' },
-  { name: 'prev-images-dir', kind: 'path', value: 'DIR', verbs: DUMPS, group: 'Memory', text: 'Parent image set, relative to -D.' },
+  { name: 'track-mem', kind: 'flag', negatable: true, verbs: DUMPS, since: NOW, group: 'Memory', text: 'Start tracking which pages change.' },
+  { name: 'prev-images-dir', kind: 'path', value: 'DIR', verbs: DUMPS, since: NOW, group: 'Memory', text: 'Parent image set, relative to -D.' },
   { name: 'auto-dedup', kind: 'flag', negatable: true, verbs: [...TREES, 'page-server'], group: 'Memory', text: 'Free the parent\'s pages that the child replaced.' },
-  { name: 'pre-dump-mode', kind: 'choice', choices: ['splice', 'read'], value: 'MODE', verbs: ['pre-dump'], group: 'Memory', text: 'How pages are copied.' },
+  { name: 'pre-dump-mode', kind: 'choice', choices: ['splice', 'read'], value: 'MODE', verbs: ['pre-dump'], since: NOW, group: 'Memory', text: 'How criu copies pages; here always while the tree runs, whichever is named.' },
   { name: 'lazy-pages', kind: 'flag', verbs: BOTH, group: 'Memory', text: 'Restore pages when they are touched.' },
 
   // Servers
@@ -164,7 +164,7 @@ export const OPTION_ROWS: readonly OptionRow[] = OPTIONS;
 
 export const VERBS: readonly { readonly name: Verb; readonly text: string; readonly since?: string }[] = [
   { name: 'dump', since: NOW, text: 'freeze a process tree into image files' },
-  { name: 'pre-dump', text: 'copy memory ahead of a dump' },
+  { name: 'pre-dump', since: NOW, text: 'copy memory ahead of a dump' },
   { name: 'restore', since: NOW, text: 'bring a tree back from its images' },
   { name: 'check', since: NOW, text: 'test what this kernel and host can do' },
   { name: 'page-server', text: 'receive pages over the network' },

@@ -78,6 +78,9 @@ export async function dumpOptions(ready: Ready): Promise<DumpOptions> {
     shellJob: given.flag('shell-job'),
     timeoutSeconds: given.number('timeout') ?? 10,
     ghostLimit: given.size('ghost-limit') ?? 1n << 20n,
+    trackMemory: given.flag('track-mem'),
+    parent: given.text('prev-images-dir'),
+    autoDedup: given.flag('auto-dedup'),
     scripts: await scripts(ready),
     given: given.toMap(),
   };
@@ -105,6 +108,12 @@ export async function runDump(ready: Ready): Promise<DumpOutcome> {
   const options = await dumpOptions(ready);
   const { dump } = await import('../dump/dump.ts');
   return dump(options, ready.log);
+}
+
+export async function runPreDump(ready: Ready): Promise<DumpOutcome> {
+  const options = await dumpOptions(ready);
+  const { preDump } = await import('../dump/pre-dump.ts');
+  return preDump({ ...options, mode: ready.given.text('pre-dump-mode') === 'read' ? 'read' : 'splice' }, ready.log);
 }
 
 export async function runRestore(ready: Ready): Promise<RestoreOutcome> {

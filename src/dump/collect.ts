@@ -4,7 +4,7 @@
  */
 import { lstatSync, statSync, type BigIntStats } from 'node:fs';
 import { findLanding, pickDoneSignal } from '../helper/landing.ts';
-import type { RunOptions } from '../helper/client.ts';
+import type { Helper, RunOptions } from '../helper/client.ts';
 import type { ThreadState } from '../helper/protocol.ts';
 import type { task_kobj_ids_entry, fs_entry } from '../image/schema/index.ts';
 import { DEVICE, DEV_ZERO, major, minor } from '../kernel/devices.ts';
@@ -16,6 +16,7 @@ import { parseStat } from '../proc/stat.ts';
 import { parseStatus } from '../proc/status.ts';
 import { parseTimers, type ProcTimer } from '../proc/timers.ts';
 import { Program, type RanBlock } from '../program/program.ts';
+import { settleRing } from '../resources/aio/dump.ts';
 import { executableId, fsEntry } from '../resources/filesystem/dump.ts';
 import { describeMapping, describeMappings, refuseMapping, type DumpedMapping, type MappedFile } from '../resources/memory/dump.ts';
 import { processSettings, type ProcessSettings } from '../resources/process/dump.ts';
@@ -91,7 +92,7 @@ function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { 
   task.mappings = parseSmaps(readProcText(`/proc/${task.pid}/smaps`));
 }
 
-function checkTask(task: FrozenTask, { refusals }: DumpContext): void {
+function checkTask(task: FrozenTask, { refusals, tracker }: DumpContext): void {
   for (const { tid, state, status } of task.threads) {
     const where = tid === task.pid ? describeTask(task) : `${describeTask(task)}, thread ${tid}`;
     if (registersOf(state).cs === USER32_CS) refusals.add(where, 'it is a 32-bit program, which is not supported');
@@ -99,7 +100,7 @@ function checkTask(task: FrozenTask, { refusals }: DumpContext): void {
     for (const lost of lostComponents(state.xstate)) refusals.add(where, `it uses ${lost}, for which the image format has no place`);
   }
   for (const mapping of task.mappings) {
-    const refusal = refuseMapping(mapping);
+    const refusal = refuseMapping(mapping, () => tracker?.isOurs({ pid: task.pid, start: task.stat.startTime }) ?? false);
     if (refusal !== undefined) refusals.add(`${describeTask(task)}, ${describeMapping(mapping)}`, refusal.why, refusal.remedy);
   }
 }
@@ -125,7 +126,7 @@ function collectTask(task: FrozenTask, ids: task_kobj_ids_entry, named: NamedFil
 function mappedFiles(task: FrozenTask, named: NamedFiles, context: DumpContext): (mapping: Mapping) => MappedFile {
   const known = new Map<string, { id: number; memfd: boolean }>();
   return (mapping) => {
-    if (refuseMapping(mapping) !== undefined) return { id: 0, memfd: false, access: O.RDONLY };
+    if (refuseMapping(mapping, () => true) !== undefined) return { id: 0, memfd: false, access: O.RDONLY };
     const door = `/proc/${task.pid}/map_files/${mapping.range}`;
     const access = accessOf(Number(lstatSync(door).mode));
     const key = `${mapping.device} ${mapping.inode}`;
@@ -140,6 +141,14 @@ function mappedFiles(task: FrozenTask, named: NamedFiles, context: DumpContext):
     }
     return { ...file, access };
   };
+}
+
+/** The memory file behind a mapping, if it is one. */
+export function memoryFileBehind(task: FrozenTask, mapping: Mapping, context: DumpContext): { link: string; stat: BigIntStats; door: string } | undefined {
+  const door = `/proc/${task.pid}/map_files/${mapping.range}`;
+  const stat: BigIntStats = statSync(door, { bigint: true });
+  const memfd = stat.dev === context.shmemDevice || context.hugeDevices.has(stat.dev);
+  return memfd ? { link: readProcLink(door), stat, door } : undefined;
 }
 
 /** Regular files, and /dev/zero, whose mapping is plain memory. */
@@ -163,17 +172,26 @@ type Run = (tids: readonly number[], program: Program, options: RunOptions) => R
 export function askThreads({ living }: Collected, { helper }: DumpContext, run: Run = (tids, program, options) => helper.runEach(tids, program, options)): void {
   for (const one of living) {
     const { task } = one;
-    const landing = findLanding(helper, task.pid, task.mappings.map(({ start, end, exec, name }) => ({ start, end, name, executable: exec })));
+    const landing = landingOf(task, helper);
     const ask = <T>(tids: readonly number[], doneSignal: number, { program, read }: Questions<T>): T[] =>
       run(tids, program, { landing, doneSignal, timeoutMs: RUN_TIMEOUT_MS }).map((ran, i) => read(ran.check(`dump: thread ${tids[i]} of ${describeTask(task)}`)));
     const signals = doneSignals(task);
-    [one.answers] = ask([task.pid], signals.get(task.pid)!, leaderProgram(one.timers));
+    [one.answers] = ask([task.pid], signals.get(task.pid)!, leaderProgram(one.timers, task.mappings));
+    for (const { entry } of one.mappings) settleRing(entry, one.answers!.aio);
     for (const signal of new Set(signals.values())) {
       const tids = task.tids.slice(1).filter((tid) => signals.get(tid) === signal);
       if (tids.length > 0) ask(tids, signal, threadProgram()).forEach((answers, i) => one.threads.set(tids[i]!, answers));
     }
   }
 }
+
+/** How the main thread of a frozen task runs a program. Its registers and status must have been read. */
+export function enterLeader(task: FrozenTask, { helper }: Pick<DumpContext, 'helper'>): RunOptions {
+  return { landing: landingOf(task, helper), doneSignal: doneSignals(task).get(task.pid)!, timeoutMs: RUN_TIMEOUT_MS };
+}
+
+const landingOf = (task: FrozenTask, helper: Helper): bigint =>
+  findLanding(helper, task.pid, task.mappings.map(({ start, end, exec, name }) => ({ start, end, name, executable: exec })));
 
 /** For each thread the signal by which it tells that its program is done: a thread may block one that the others do not (Node's has one that blocks all). */
 function doneSignals({ threads }: FrozenTask): Map<number, number> {

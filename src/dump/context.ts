@@ -3,6 +3,7 @@ import { statfsSync } from 'node:fs';
 import type { Helper } from '../helper/client.ts';
 import type { FrozenTree } from '../image/tree.ts';
 import type { Log } from '../log.ts';
+import type { Tracker } from '../memory-tracking/tracker.ts';
 import type { FrozenTask } from './frozen.ts';
 import type { DumpOptions } from './options.ts';
 import { SeccompFilters } from '../resources/seccomp/dump.ts';
@@ -12,6 +13,8 @@ export class DumpContext {
   readonly refusals = new Refusals();
   readonly seccomp = new SeccompFilters();
   tasks: readonly FrozenTask[] = [];
+  /** Who tracks memory that is registered with a userfaultfd. */
+  tracker: Pick<Tracker, 'isOurs'> | undefined;
   /** Opening a file would be noticed by the tree (it watches files, or has leases): what may be left out then is not read. */
   noticed = false;
   #fileIds = 0;

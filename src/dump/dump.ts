@@ -17,16 +17,18 @@ import type { Log } from '../log.ts';
 import { errnoName } from '../kernel/errno.ts';
 import { NO_SCRIPTS } from '../cli/hooks.ts';
 import type { DumpStats } from '../stats.ts';
-import { askHelper, askThreads, collect } from './collect.ts';
+import { askHelper, askThreads, collect, enterLeader, type CollectedTask } from './collect.ts';
 import { compose, newTree, type PagesOf } from './compose.ts';
 import { DumpContext } from './context.ts';
 import { askFiles } from './descriptors.ts';
+import { trackedTask, eligible, uptime } from './tracked.ts';
 import type { FrozenTask } from './frozen.ts';
 import { ImageDirectory } from './image-directory.ts';
 import { ownNamespaces } from './ids.ts';
 import { checkInput } from './input.ts';
 import type { DumpOptions, DumpOutcome } from './options.ts';
-import { choosePages, copyMemoryFiles, copyPages, type PageCounts } from './pages.ts';
+import { MemoryChain } from '../memory-tracking/chain.ts';
+import { choosePages, copyMemoryFiles, copyPages, noPages, type PageCounts } from './pages.ts';
 import { makeLinks, removeLinks } from '../resources/link-remap/dump.ts';
 import { probeHost } from './probe.ts';
 import { rehearse } from './rehearse.ts';
@@ -64,7 +66,7 @@ export async function dump(options: DumpOptions, log: Log, startHelper: () => He
 }
 
 /** What the kernel refused us while reading the tree, as a person reads it. Anything else that is no StillframeError is a bug, and stays one. */
-function explained(error: unknown): unknown {
+export function explained(error: unknown): unknown {
   if (error instanceof StillframeError || !(error instanceof Error) || !('code' in error) || !('syscall' in error)) return error;
   const where = 'path' in error && error.path !== undefined ? String(error.path) : undefined;
   const denied = error.code === 'EPERM' || error.code === 'EACCES';
@@ -75,7 +77,7 @@ function explained(error: unknown): unknown {
 }
 
 class Dump {
-  readonly #counts: PageCounts = { scanned: 0n, written: 0n, lazy: 0n, sharedScanned: 0n, sharedWritten: 0n, copyMs: 0 };
+  readonly #counts: PageCounts = noPages();
   #frozenAt = 0;
   #seizedAt = 0;
   #releasedAt = 0;
@@ -91,6 +93,9 @@ class Dump {
     const own = ownNamespaces();
     warnOfCgroups(options.pid, log);
     const context = new DumpContext(options, log, helper, newTree(own), host.shmemDevice, host.hugeDevices);
+    const chain = new MemoryChain(options.imagesDir, { parent: options.parent, track: options.trackMemory === true }, helper, log);
+    if (options.parent !== undefined) images.link(options.parent);
+    context.tracker = chain.tracker;
     const early = options.finalState !== 'dead' && !hasScripts(options);
 
     rehearse(options, helper, own, host);
@@ -111,7 +116,7 @@ class Dump {
       const outside = askHelper(collected, context, host.affinity.length);
       makeLinks(context);
       lap('ask helper');
-      const pages = this.#pages(context, collected.living.map(({ task, mappings }) => ({ pid: task.pid, mappings })), host.guards);
+      const pages = this.#pages(context, chain, collected.living, host.guards);
       lap('pages');
       if (early) this.#release(context.tasks);
       compose(collected, outside, pages, helper.hello.xfeatures, host, context);
@@ -120,7 +125,8 @@ class Dump {
       if (hasScripts(options)) options.scripts.run('post-dump', { initPid: options.pid });
       if (!early) this.#release(context.tasks);
       const stats = this.#stats();
-      this.#writeStats(stats);
+      writeDumpStats(options.workDir, stats, this.#counts, log);
+      chain.finish(images, context.tree.inventory.dump_criu_run_id, options.finalState !== 'dead');
       // what runs on does not need them, and they would show
       if (options.finalState === 'running') removeLinks(context);
       log.info('Dumping finished successfully');
@@ -129,19 +135,25 @@ class Dump {
       removeLinks(context);
       throw error;
     } finally {
+      chain.close();
       log.release();
     }
   }
 
-  #pages(context: DumpContext, tasks: readonly { pid: number; mappings: Parameters<typeof choosePages>[1] }[], guards: boolean): PagesOf {
+  #pages(context: DumpContext, chain: MemoryChain, tasks: readonly CollectedTask[], guards: boolean): PagesOf {
     const started = performance.now();
-    const make = (name: string): string => this.images.make(name);
-    const pages = new Map(tasks.map(({ pid, mappings }) => {
-      const chosen = choosePages(pid, mappings, guards, context);
+    const target = { path: (name: string): string => this.images.make(name), chain };
+    if (chain.options.track) context.tree.inventory.dump_uptime = uptime();
+    const pages = new Map(tasks.map(({ task, mappings }) => {
+      const tracked = trackedTask(task);
+      if (this.options.finalState !== 'dead') chain.track(tracked, eligible(mappings), () => enterLeader(task, context));
+      const chosen = choosePages(task.pid, mappings, guards, context, chain.bitFor(tracked));
       this.#counts.scanned += chosen.scanned;
-      return [pid, { chosen, map: copyPages(pid, chosen, make, context, this.#counts) }];
+      const parts = chain.divide(tracked, chosen);
+      chain.tracker.restart(task.pid);
+      return [task.pid, { chosen, map: copyPages(task.pid, parts, target, context, this.#counts) }];
     }));
-    copyMemoryFiles(make, context, this.#counts);
+    copyMemoryFiles(target, context, this.#counts);
     this.#memoryMs = performance.now() - started;
     return pages;
   }
@@ -172,23 +184,24 @@ class Dump {
     return {
       freezing_time: us(this.#seizedAt - this.#frozenAt), frozen_time: us(this.#releasedAt - this.#frozenAt),
       memdump_time: us(this.#memoryMs), memwrite_time: us(this.#counts.copyMs), irmap_resolve: 0,
-      pages_scanned: this.#counts.scanned, pages_skipped_parent: 0n, pages_written: this.#counts.written, pages_lazy: 0n,
+      pages_scanned: this.#counts.scanned, pages_skipped_parent: this.#counts.skipped, pages_written: this.#counts.written, pages_lazy: 0n,
     };
   }
+}
 
-  #writeStats(stats: DumpStats): void {
-    const { sharedScanned, sharedWritten } = this.#counts;
-    const entry = create(dump_stats_entry, {
-      ...stats, page_pipes: 0n, page_pipe_bufs: 0n, shpages_scanned: sharedScanned, shpages_skipped_parent: 0n, shpages_written: sharedWritten,
-    });
-    const set = new DirectorySet(this.options.workDir);
-    try {
-      writeImage(set, 'STATS', 'dump', [{ message: create(stats_entry, { dump: entry }) }]);
-    } catch (error) {
-      this.log.warn('stats', `${join(this.options.workDir, 'stats-dump')} was not written: ${error instanceof Error ? error.message : String(error)}`);
-    } finally {
-      set.close();
-    }
+/** stats-dump, in the work directory. Without it the set is no worse: nothing fails. */
+export function writeDumpStats(workDir: string, stats: DumpStats, counts: PageCounts, log: Log): void {
+  const { sharedScanned, sharedWritten, sharedSkipped } = counts;
+  const entry = create(dump_stats_entry, {
+    ...stats, page_pipes: 0n, page_pipe_bufs: 0n, shpages_scanned: sharedScanned, shpages_skipped_parent: sharedSkipped, shpages_written: sharedWritten,
+  });
+  const set = new DirectorySet(workDir);
+  try {
+    writeImage(set, 'STATS', 'dump', [{ message: create(stats_entry, { dump: entry }) }]);
+  } catch (error) {
+    log.warn('stats', `${join(workDir, 'stats-dump')} was not written: ${error instanceof Error ? error.message : String(error)}`);
+  } finally {
+    set.close();
   }
 }
 

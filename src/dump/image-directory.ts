@@ -1,5 +1,5 @@
 /** The images directory while a dump writes into it. It remembers every file made, so that a dump that fails leaves the directory as it was. */
-import { unlinkSync } from 'node:fs';
+import { symlinkSync, unlinkSync } from 'node:fs';
 import { DirectorySet } from '../image/node/directory.ts';
 import type { ByteSource } from '../image/codec.ts';
 import type { ImageSet } from '../image/set.ts';
@@ -28,6 +28,15 @@ export class ImageDirectory implements ImageSet {
     this.#made.add(name);
     return this.#set.path(name);
   }
+
+  /** Makes the set an increment of another. @param target of the `parent` link, as given */
+  link(target: string): void {
+    symlinkSync(target, this.#set.path('parent'));
+    this.#made.add('parent');
+  }
+
+  /** Path of a file that is already made, or will be by `write`. */
+  path(name: string): string { return this.#set.path(name); }
 
   /** Removes all that was made. */
   undo(): void {

@@ -16,6 +16,12 @@ export interface DumpOptions {
   readonly timeoutSeconds: number;
   /** --ghost-limit: bytes of a deleted file that are still stored in the image. */
   readonly ghostLimit: bigint;
+  /** --track-mem: another dump will build on this one. */
+  readonly trackMemory?: boolean;
+  /** --prev-images-dir: the set this one builds on, relative to `imagesDir`. */
+  readonly parent?: string | undefined;
+  /** --auto-dedup: what this set replaces is freed in those before it. */
+  readonly autoDedup?: boolean;
   /** --action-script. The verb calls `pre-dump` before anything, `post-dump` when the images are complete and the tree is still frozen. */
   readonly scripts: Scripts;
   /** Every other option as it was given, by its long name: rows of the table that a kind supports read themselves here. */

@@ -4,34 +4,45 @@
  */
 import { closeSync, ftruncateSync, openSync } from 'node:fs';
 import type { pagemap_entry } from '../image/schema/index.ts';
-import { fileNames, PE_LAZY, PE_PRESENT, type PageMap } from '../image/tree.ts';
+import { fileNames, PE_LAZY, PE_PARENT, PE_PRESENT, type PageMap } from '../image/tree.ts';
 import { PageIs, type Range, type Region } from '../helper/protocol.ts';
 import { canBeLazy, dumpsWhole, guardEntry, holdsPages, type DumpedMapping } from '../resources/memory/dump.ts';
 import { PAGE_SIZE, TASK_SIZE } from '../resources/memory/kinds.ts';
 import { memoryContents } from '../resources/shared-memory/dump.ts';
 import type { vma_entry } from '../image/schema/index.ts';
+import type { MemoryChain, Part } from '../memory-tracking/chain.ts';
+import { HOLDS } from '../memory-tracking/tracker.ts';
 import type { DumpContext } from './context.ts';
 
 /** Pages of one task, chosen but not copied. */
 export interface ChosenPages {
   readonly ranges: readonly { readonly start: bigint; readonly end: bigint; readonly lazy: boolean }[];
+  /** Of these, what is marked as written (with `bit`). */
+  readonly written: readonly { readonly start: bigint; readonly end: bigint }[];
   readonly guards: readonly vma_entry[];
   /** Pages the choice was made among. */
   readonly scanned: bigint;
 }
 
 /** What is counted for the statistics. */
-export interface PageCounts { scanned: bigint; written: bigint; lazy: bigint; sharedScanned: bigint; sharedWritten: bigint; copyMs: number }
+export interface PageCounts {
+  scanned: bigint; written: bigint; skipped: bigint; lazy: bigint;
+  sharedScanned: bigint; sharedWritten: bigint; sharedSkipped: bigint;
+  copyMs: number;
+}
+
+export const noPages = (): PageCounts => ({ scanned: 0n, written: 0n, skipped: 0n, lazy: 0n, sharedScanned: 0n, sharedWritten: 0n, sharedSkipped: 0n, copyMs: 0 });
 
 /**
  * Chooses a task's pages. Private memory of its own is what is present or swapped out, is not a page of a file, and is not the zero page.
  * @param guards whether this kernel tells guard pages
+ * @param bit the `PageIs` bit by which a tracker marks what was written; 0n: none
  */
-export function choosePages(pid: number, mappings: readonly DumpedMapping[], guards: boolean, { helper }: DumpContext): ChosenPages {
+export function choosePages(pid: number, mappings: readonly DumpedMapping[], guards: boolean, { helper }: Pick<DumpContext, 'helper'>, bit = 0n): ChosenPages {
   const wanted = mappings.filter(holdsPages);
   const scanned = wanted.reduce((sum, { entry }) => sum + (entry.end - entry.start) / PAGE_SIZE, 0n);
   const regions = helper.scan(pid, scanRanges(mappings), {
-    anyOf: PageIs.PRESENT | PageIs.SWAPPED, noneOf: PageIs.FILE | PageIs.PFNZERO, report: guards ? PageIs.GUARD : PageIs.PRESENT,
+    ...HOLDS, report: (guards ? PageIs.GUARD : bit === 0n ? PageIs.PRESENT : 0n) | bit,
   });
   const guarded = guards ? regions.filter((r) => (r.categories & PageIs.GUARD) !== 0n) : [];
   const ranges: { start: bigint; end: bigint; lazy: boolean }[] = [];
@@ -40,6 +51,7 @@ export function choosePages(pid: number, mappings: readonly DumpedMapping[], gua
     if (last !== undefined && last.end === start && last.lazy === lazy) last.end = end;
     else ranges.push({ start, end, lazy });
   };
+  const written: { start: bigint; end: bigint }[] = [];
   let at = 0;
   for (const dumped of wanted) {
     const { entry } = dumped;
@@ -51,10 +63,12 @@ export function choosePages(pid: number, mappings: readonly DumpedMapping[], gua
     for (let i = at; i < regions.length && regions[i]!.start < entry.end; i++) {
       const region = regions[i]!;
       if (guards && (region.categories & PageIs.GUARD) !== 0n) continue;
-      add(max(region.start, entry.start), min(region.end, entry.end), canBeLazy(dumped));
+      const [start, end] = [max(region.start, entry.start), min(region.end, entry.end)];
+      add(start, end, canBeLazy(dumped));
+      if (bit !== 0n && (region.categories & bit) !== 0n) written.push({ start, end });
     }
   }
-  return { ranges, guards: joined(guarded).map(({ start, end }) => guardEntry(start, end)), scanned };
+  return { ranges, written, guards: joined(guarded).map(({ start, end }) => guardEntry(start, end)), scanned };
 }
 
 /** Holes smaller than this are scanned along: page tables have nothing there, and an older kernel's way is slow only in large ones. */
@@ -85,26 +99,42 @@ function joined(regions: readonly Region[]): { start: bigint; end: bigint }[] {
 const max = (a: bigint, b: bigint): bigint => (a > b ? a : b);
 const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);
 
-/** Copies them. @param path of a file of the set by its name @returns the task's page map */
-export function copyPages(pid: number, { ranges }: ChosenPages, path: (name: string) => string, context: DumpContext, counts: PageCounts): PageMap {
+/** What copying needs to know of the set. */
+export interface Target {
+  /** Path of a file of the set by its name. */
+  readonly path: (name: string) => string;
+  readonly chain: Pick<MemoryChain, 'divideFile' | 'wrote'>;
+}
+
+/**
+ * Copies those that are not left to the parent set.
+ * @param mayVanish the task runs
+ * @returns the task's page map
+ */
+export function copyPages(pid: number, parts: readonly Part[], { path, chain }: Target, context: DumpContext, counts: PageCounts, mayVanish = false): PageMap {
   const pagesId = context.newPagesId();
   const started = performance.now();
-  copyTo(path(fileNames.pages(pagesId)), ranges.map(({ start, end }) => ({ address: start, size: end - start })), (fd, all) => context.helper.pages(pid, fd, 0n, all));
+  const file = path(fileNames.pages(pagesId));
+  const ranges = parts.filter(({ parent }) => !parent).map(({ start, end }) => ({ address: start, size: end - start }));
+  copyTo(file, ranges, (fd, all) => context.helper.pages(pid, fd, 0n, all, { mayVanish }));
+  chain.wrote(pagesId, file);
   counts.copyMs += performance.now() - started;
-  const entries = ranges.map(({ start, end, lazy }) => {
+  const entries = parts.map(({ start, end, lazy, parent }) => {
     const pages = (end - start) / PAGE_SIZE;
-    counts.written += pages;
-    return pageMapEntry(start, pages, PE_PRESENT | (lazy ? PE_LAZY : 0));
+    if (parent) counts.skipped += pages;
+    else counts.written += pages;
+    return pageMapEntry(start, pages, parent ? PE_PARENT : PE_PRESENT | (lazy ? PE_LAZY : 0));
   });
   return { pages_id: pagesId, entries };
 }
 
 /** Copies what memory files hold. */
-export function copyMemoryFiles(path: (name: string) => string, context: DumpContext, counts: PageCounts): void {
+export function copyMemoryFiles({ path, chain }: Target, context: DumpContext, counts: PageCounts): void {
   for (const { shmid, held, extents, size } of memoryContents(context)) {
-    const ranges = extents.map(({ start, end }) => ({ address: start, size: roundUp(end) - start }));
     counts.sharedScanned += roundUp(size) / PAGE_SIZE;
     if (size === 0n) continue;
+    const parts = chain.divideFile(shmid, held, size, extents.map(({ start, end }) => ({ start, end: roundUp(end) })));
+    const ranges = parts.filter(({ parent }) => !parent).map(({ start, end }) => ({ address: start, size: end - start }));
     const pagesId = context.newPagesId();
     const started = performance.now();
     copyTo(path(fileNames.pages(pagesId)), ranges, (fd, all) => {
@@ -120,9 +150,12 @@ export function copyMemoryFiles(path: (name: string) => string, context: DumpCon
       }
     });
     counts.copyMs += performance.now() - started;
-    const entries = ranges.map(({ address, size: bytes }) => {
-      counts.sharedWritten += bytes / PAGE_SIZE;
-      return pageMapEntry(address, bytes / PAGE_SIZE, PE_PRESENT);
+    chain.wrote(pagesId, path(fileNames.pages(pagesId)));
+    const entries = parts.map(({ start, end, parent }) => {
+      const pages = (end - start) / PAGE_SIZE;
+      if (parent) counts.sharedSkipped += pages;
+      else counts.sharedWritten += pages;
+      return pageMapEntry(start, pages, parent ? PE_PARENT : PE_PRESENT);
     });
     context.tree.shmem.set(shmid, { pages_id: pagesId, entries });
   }

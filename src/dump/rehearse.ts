@@ -13,13 +13,14 @@ import { parseStatus } from '../proc/status.ts';
 import { describeMappings, refuseMapping } from '../resources/memory/dump.ts';
 import type { ThreadState } from '../helper/protocol.ts';
 import { SILENT } from '../log.ts';
+import type { Part } from '../memory-tracking/chain.ts';
 import { askHelper, askThreads, collect } from './collect.ts';
 import { newTree } from './compose.ts';
 import { DumpContext } from './context.ts';
 import { askFiles, readDescriptors } from './descriptors.ts';
 import type { OwnNamespaces } from './ids.ts';
 import type { DumpOptions } from './options.ts';
-import { choosePages, copyMemoryFiles, copyPages } from './pages.ts';
+import { choosePages, copyMemoryFiles, copyPages, noPages, type Target } from './pages.ts';
 import type { HostFacts } from './probe.ts';
 import { seizeTree } from './seize.ts';
 
@@ -63,9 +64,11 @@ function once(options: DumpOptions, helper: Helper, own: OwnNamespaces, host: Ho
   askThreads(collected, context, (tids, program) => tids.map(() => helper.local(program)));
   askFiles(collected.files, context);
   askHelper(collected, context, host.affinity.length);
-  const counts = { scanned: 0n, written: 0n, lazy: 0n, sharedScanned: 0n, sharedWritten: 0n, copyMs: 0 };
-  for (const { task, mappings } of collected.living) copyPages(task.pid, choosePages(task.pid, mappings, host.guards, context), () => '/dev/null', context, counts);
-  copyMemoryFiles(() => '/dev/null', context, counts);
+  const counts = noPages();
+  const parts = (ranges: readonly { start: bigint; end: bigint; lazy?: boolean }[]): Part[] => ranges.map(({ start, end, lazy = false }) => ({ start, end, lazy, parent: false }));
+  const target: Target = { path: () => '/dev/null', chain: { divideFile: (_shmid, _held, _size, extents) => parts(extents), wrote: () => {} } };
+  for (const { task, mappings } of collected.living) copyPages(task.pid, parts(choosePages(task.pid, mappings, host.guards, context).ranges), target, context, counts);
+  copyMemoryFiles(target, context, counts);
 }
 
 function noState(tid: number): ThreadState {

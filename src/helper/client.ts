@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { StillframeError } from '../errors.ts';
 import { errnoName } from '../kernel/errno.ts';
-import { RanBlock, type Program } from '../program/program.ts';
+import { RanBlock, type Program, type ResultRef } from '../program/program.ts';
 import { loadLibc } from './koffi.ts';
 import * as p from './protocol.ts';
 import { takeHelper } from './under.ts';
@@ -19,13 +19,22 @@ export interface RunOptions {
   readonly doneSignal?: number;
   /** After this the program is interrupted and the thread sent home. Default 10,000. */
   readonly timeoutMs?: number;
+  /**
+   * A result that is a descriptor of the task: where the program pauses (raises `doneSignal` with tkill) the helper takes a copy. The result
+   * is then the helper's number, or -errno. One thread only.
+   */
+  readonly take?: ResultRef;
 }
 
 export interface ScanOptions {
   /** Pages with at least one of these `PageIs` bits (0: every page). */
   readonly anyOf: bigint;
-  /** ... and none of these. */
+  /** ... and none of these ... */
   readonly noneOf?: bigint;
+  /** ... and all of these. */
+  readonly allOf?: bigint;
+  /** Write-protect what is found, in the same walk. Every range must be registered with an asynchronous userfaultfd, else EPERM. */
+  readonly protect?: boolean;
   /** Which bits to tell apart in the answer. */
   readonly report: bigint;
   /** At most so many regions (0: no limit). When as many came, go on from the last one's end. */
@@ -50,7 +59,7 @@ const DOING: Record<p.ReqName, string> = {
   KILL: 'kill processes', SCAN: 'scan memory', PAGES: 'copy memory', PEEK: 'read memory', POKE: 'write memory', LOCAL: 'run a program in the helper',
   PUT_FD: 'hand a descriptor to the helper', GET_FD: 'fetch a descriptor from the helper', CLOSE: 'close descriptors in the helper',
   ARENA: 'map the arena', SPAWN: 'start the first task', AWAIT: 'wait for the restored tasks', TAKEOVER: 'take restored threads over',
-  FILE_PAGES: 'copy file ranges', FAULT: 'plan a fault',
+  FILE_PAGES: 'copy file ranges', FAULT: 'plan a fault', KEEP: 'leave a keeper behind',
 };
 
 const REMEDIES: Record<string, string> = {
@@ -131,12 +140,13 @@ export class Helper {
   }
 
   /** The same for several threads of one process, one after the other, with one request. Blocks in the order of `tids`. */
-  runEach(tids: readonly number[], program: Program, { landing, doneSignal = 0, timeoutMs = 0 }: RunOptions): RanBlock[] {
+  runEach(tids: readonly number[], program: Program, { landing, doneSignal = 0, timeoutMs = 0, take }: RunOptions): RanBlock[] {
     const head = Buffer.alloc(24 + Math.ceil(tids.length / 2) * 8);
     head.writeUInt32LE(tids.length, 0);
     head.writeUInt32LE(doneSignal, 4);
     head.writeBigUInt64LE(landing, 8);
     head.writeUInt32LE(timeoutMs, 16);
+    head.writeUInt32LE(take === undefined ? 0 : take.index + 1, 20);
     tids.forEach((tid, i) => head.writeUInt32LE(tid, 24 + 4 * i));
     const block = withoutStack(program.encode());
     const { payload } = this.#ask('RUN', head, block);
@@ -161,19 +171,20 @@ export class Helper {
   }
 
   /** What the page tables say about ranges of a task; regions come in the order of the ranges and never span two. */
-  scan(pid: number, ranges: readonly p.Range[], { anyOf, noneOf = 0n, report, maxRegions = 0, oldKernel = false }: ScanOptions): p.Region[] {
+  scan(pid: number, ranges: readonly p.Range[], { anyOf, noneOf = 0n, allOf = 0n, report, maxRegions = 0, oldKernel = false, protect = false }: ScanOptions): p.Region[] {
     if (ranges.length === 0) return [];
-    const head = Buffer.concat([p.encodeWords([pid, oldKernel ? 1 : 0]), p.encodeQuads([0n, 0n, BigInt(maxRegions), anyOf, noneOf, report])]);
+    const head = Buffer.concat([p.encodeWords([pid, (oldKernel ? 1 : 0) | (protect ? 2 : 0)]), p.encodeQuads([0n, 0n, BigInt(maxRegions), anyOf, noneOf, report, allOf])]);
     return p.decodeRegions(this.#ask('SCAN', head, p.encodeRanges(ranges)).payload);
   }
 
   /**
    * Copies ranges of a task's memory, laid end to end, to a file at `offset`. `to`: our descriptor, or `{ held }` a number in
    * the helper. Returns the bytes copied. A full disk is ENOSPC; the file then has what was written before.
+   * @param mayVanish the task runs: what cannot be read any more is zeros in the file
    */
-  pages(pid: number, to: number | { readonly held: number }, offset: bigint, ranges: readonly p.Range[], { workers = 0 }: { workers?: number } = {}): bigint {
+  pages(pid: number, to: number | { readonly held: number }, offset: bigint, ranges: readonly p.Range[], { workers = 0, mayVanish = false }: { workers?: number; mayVanish?: boolean } = {}): bigint {
     const held = typeof to === 'number' ? -1 : to.held;
-    const head = Buffer.concat([p.encodeWords([pid, held]), p.encodeQuads([offset]), p.encodeWords([ranges.length, workers])]);
+    const head = Buffer.concat([p.encodeWords([pid, held]), p.encodeQuads([offset]), p.encodeWords([ranges.length, (workers | (mayVanish ? PAGES_MAY_VANISH : 0)) >>> 0])]);
     return this.#exchange('PAGES', [head, p.encodeRanges(ranges)], typeof to === 'number' ? to : undefined).payload.readBigUInt64LE(0);
   }
 
@@ -239,6 +250,17 @@ export class Helper {
     return p.decodeTaken(this.#ask('TAKEOVER', ...threads.map(p.encodeTakeover)).payload);
   }
 
+  /**
+   * Leaves a process behind that holds a descriptor for as long as the task has the address space that `space` (a held /proc/PID/pagemap) is of.
+   * @param held the descriptor, a number of the helper's; its 3 there. Undefined: the process alone is what counts
+   * @param words its command line behind the name
+   * @returns its pid
+   */
+  keep(pid: number, held: number | undefined, space: number, words: readonly string[]): number {
+    const text = Buffer.from([KEEPER_NAME, ...words].map((word) => `${word}\0`).join(''), 'latin1');
+    return this.#ask('KEEP', p.encodeWords([pid, held ?? -1, space, text.length]), text).payload.readInt32LE(0);
+  }
+
   /** Plans a fault, replacing the last plan; returns how many points the last plan saw. Only with `faults`. */
   fault({ request, nth, errno, where }: FaultPlan): number {
     return this.#ask('FAULT', p.encodeWords([p.Req[request], nth, errno, where === undefined ? 0 : p.where(where)])).payload.readUInt32LE(0);
@@ -265,6 +287,10 @@ export class Helper {
     return new StillframeError({ doing: DOING[name], where: `helper (pid ${this.pid})`, why: `it ended: ${describeExit(this.#exited)}`, cause });
   }
 }
+
+/** First word of a keeper's command line. */
+export const KEEPER_NAME = 'stillframe-keeper';
+const PAGES_MAY_VANISH = 0x8000_0000;
 
 /** Parent of a process; undefined when it is gone. */
 function parentOf(pid: number): number | undefined {

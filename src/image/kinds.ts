@@ -76,12 +76,16 @@ const pipeBytes = { payload: sized(s.pipe_data_entry, (m) => m.bytes) };
 
 /** Magic of `stillframe.img`: the bytes "Stfm". */
 export const STILLFRAME_MAGIC = 0x6d667453;
+/** Magic of `hashes-N.img`: the bytes "Stfh". */
+export const HASHES_MAGIC = 0x68667453;
+const HASH_BYTES = 16n;
 
 export const KINDS: readonly Kind[] = [
   kind('set', 'INVENTORY', 0x58313116, 'inventory.img', s.inventory_entry, { ...single, framing: 'plain' }),
   kind('set', 'STATS', 0x57093306, 'stats-%s', s.stats_entry, { ...single, framing: 'service' }),
   kind('set', 'CPUINFO', 0x61404013, 'cpuinfo.img', s.cpuinfo_entry, single),
   kind('set', 'STILLFRAME', STILLFRAME_MAGIC, 'stillframe.img', s.stillframe_entry, single),
+  kind('memory', 'STILLFRAME_HASHES', HASHES_MAGIC, 'hashes-%u.img', s.sf_hashes_entry, { ...single, payload: sized(s.sf_hashes_entry, (m) => m.pages * HASH_BYTES) }),
 
   kind('process', 'PSTREE', 0x50273030, 'pstree.img', s.pstree_entry),
   kind('process', 'CORE', 0x55053847, 'core-%u.img', s.core_entry, single),

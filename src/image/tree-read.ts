@@ -42,6 +42,8 @@ export function readTree(set: ImageSet): FrozenTree {
 /** Reads and checks the inventory alone. */
 export function readInventory(set: ImageSet): inventory_entry {
   const inventory = needImage(set, 'INVENTORY').entries[0]!.message as inventory_entry;
+  // CRIU leaves the version out of a pre-dump's
+  if (inventory.img_version === 0 && inventory.pre_dump_mode !== undefined) return inventory;
   if (inventory.img_version < OLDEST_VERSION || inventory.img_version > IMAGE_VERSION) {
     throw new StillframeError({
       doing: 'read image', where: `${set.label}/inventory.img`, why: `its images have version ${inventory.img_version}; ${OLDEST_VERSION} and ${IMAGE_VERSION} are known`,

@@ -4,19 +4,24 @@ import { fileNames, pageFlags, pagesOf, PE_PARENT, PE_PRESENT, type FrozenTree, 
 
 const PAGE = 4096n;
 
-/** An image set and the set it is an increment of. */
-export interface SourceSet {
-  readonly tree: FrozenTree;
+/** Where pages are: a set, or one below it that may be a mere pre-dump. */
+export interface PageSource {
   /** As a person knows it: the directory. */
   readonly name: string;
-  readonly parent?: SourceSet;
+  readonly parent?: PageSource;
+  pageMap(owner: PageOwner): PageMap | undefined;
+}
+
+/** An image set and the set it is an increment of. */
+export interface SourceSet extends PageSource {
+  readonly tree: FrozenTree;
 }
 
 /** Pages `[start, end)` at byte `offset` of a pages file. */
 export interface PageRun {
   readonly start: bigint;
   readonly end: bigint;
-  readonly set: SourceSet;
+  readonly set: PageSource;
   readonly pagesId: number;
   readonly offset: bigint;
 }
@@ -38,8 +43,8 @@ export function ownerFile(owner: PageOwner): string {
  * All runs of an owner in address order; pages in a parent set are looked up there.
  * @throws StillframeError when a page is said to be in a parent set that has no such page
  */
-export function pageRuns(set: SourceSet, owner: PageOwner): PageRun[] {
-  const map = pageMapOf(set.tree, owner);
+export function pageRuns(set: PageSource, owner: PageOwner): PageRun[] {
+  const map = set.pageMap(owner);
   if (map === undefined) return [];
   const known = RUNS.get(map);
   if (known !== undefined && known.count === map.entries.length) return known.runs;
@@ -66,7 +71,7 @@ export function pageRuns(set: SourceSet, owner: PageOwner): PageRun[] {
 /** Runs are asked for when a set is checked and when it is compiled. */
 const RUNS = new WeakMap<PageMap, { readonly count: number; readonly runs: PageRun[] }>();
 
-function missing(set: SourceSet, owner: PageOwner, start: bigint, end: bigint): StillframeError {
+function missing(set: PageSource, owner: PageOwner, start: bigint, end: bigint): StillframeError {
   return new StillframeError({
     doing: 'restore', where: `${set.name}/${ownerFile(owner)}`,
     why: `pages 0x${start.toString(16)}-0x${end.toString(16)} are said to be in the parent set, ${set.parent === undefined ? "but the set has no 'parent' link" : `but ${set.parent.name} does not have them`}`,

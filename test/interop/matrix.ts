@@ -12,6 +12,8 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../support/program.ts';
+import { realRoundTrip } from '../support/real.ts';
+import { REAL } from '../support/real-programs.ts';
 import { ROWS } from '../support/rows.ts';
 import { roundTrip } from '../support/round-trip.ts';
 import { OURS, THEIRS, run } from '../support/tool.ts';
@@ -65,6 +67,10 @@ for (const row of ROWS) {
     // programs are compared by themselves and from outside, as in the end-to-end tests
     await roundTrip(row.program, { ...row, dumpWith: way.dumpWith, restoreWith: way.restoreWith });
   });
+}
+
+for (const row of REAL) {
+  await line(`real program: ${row.name}`, (way) => row.notCriu === undefined || way.name === 'ours/ours', (way) => realRoundTrip(row, way));
 }
 
 const zdtm = process.env['ZDTM'];

@@ -52,7 +52,7 @@ int main(int argc, char **argv)
 	must(lseek(read_only, 1, SEEK_SET));
 	must(chdir("directory")), must(chdir(".."));
 	if (with_deleted) {
-		gone = must(open("gone", O_RDWR | O_CREAT, 0604));
+		gone = must(open("gone", O_RDWR | O_CREAT | O_NOFOLLOW, 0604));
 		fill(got, sizeof(got), 2);
 		must(write(gone, got, sizeof(got)));
 		must(lseek(gone, 12, SEEK_SET));
@@ -120,6 +120,7 @@ int main(int argc, char **argv)
 		check(st.st_nlink == 0 && st.st_size == 8192 && (st.st_mode & 0777) == 0604 && st.st_uid == 12 && st.st_gid == 34, "deleted file",
 		      "links %ld size %ld mode %o owner %d:%d", (long)st.st_nlink, st.st_size, st.st_mode & 0777, st.st_uid, st.st_gid);
 		check(lseek(gone, 0, SEEK_CUR) == 12 && pread(gone, got, sizeof(got), 0) == 8192 && !memcmp(got, expect, 8192), "deleted file's contents", "changed");
+		check((fcntl(gone, F_GETFL) & O_NOFOLLOW) && !(fcntl(gone_too, F_GETFL) & O_NOFOLLOW), "flags of deleted files", "%#x %#x", fcntl(gone, F_GETFL), fcntl(gone_too, F_GETFL));
 		must(pwrite(gone, "shared", 6, 0));
 		check(pread(gone_too, got, 6, 0) == 6 && !memcmp(got, "shared", 6), "two descriptors of one deleted file", "they are two files");
 		fd = must(open("gone", O_RDONLY));

@@ -13,7 +13,7 @@ function setOf(name: string, entries: readonly [number, number, number][], paren
   const tree: FrozenTree = emptyTree({ img_version: 2 } as FrozenTree['inventory']);
   const pagemap: PageMap = { pages_id: 1, entries: entries.map(([page, count, flags]) => ({ vaddr: BigInt(page) * 4096n, compat_nr_pages: 0, nr_pages: BigInt(count), flags })) };
   tree.tasks.set(1, { pid: 1, pagemap } as Task);
-  return { tree, name, ...(parent === undefined ? {} : { parent }) };
+  return { tree, name, pageMap: () => pagemap, ...(parent === undefined ? {} : { parent }) };
 }
 const pagesIn = (set: SourceSet): [string, number, number, number][] =>
   pageRuns(set, { pid: 1 }).map((run) => [run.set.name, Number(run.start / 4096n), Number(run.end / 4096n), Number(run.offset / 4096n)]);

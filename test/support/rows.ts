@@ -18,6 +18,7 @@ export const ROWS: readonly Row[] = [
   { name: 'unix sockets', program: 'unix', args: ['common'] },
   { name: 'unix sockets, all', program: 'unix', notCriu: 'loses empty datagrams, credentials in queues, names of accepted connections, SO_PEEK_OFF' },
   { name: 'memory', program: 'memory' },
+  { name: 'asynchronous I/O contexts', program: 'aio' },
   { name: 'signals', program: 'signals' },
   { name: 'timers', program: 'timers', mayDiffer: MOVING },
   { name: 'environment', program: 'environment', args: ['one', '', 'a b\nc'], env: { CHECK_THIS: 'a value with spaces\tand é', EMPTY: '' } },

@@ -138,3 +138,12 @@ export const stillframe_entry = message('stillframe_entry', {
   needs: rep.string(6),
 });
 export type stillframe_entry = Message<typeof stillframe_entry>;
+
+/** The only record of `hashes-N.img`: the hash of each page of `pages-N.img` follows it, in order, as two 64-bit words, the low one first. */
+export const sf_hashes_entry = message('sf_hashes_entry', {
+  /** `xxh3-128` (core/pagehash.h). A reader that does not know it takes the file for absent. */
+  algorithm: req.string(1),
+  page_size: req.uint32(2),
+  pages: req.uint64(3),
+});
+export type sf_hashes_entry = Message<typeof sf_hashes_entry>;

@@ -16,6 +16,8 @@ const LINKED = 0, GHOST = 1, PROCFS = 2;
 const EEXIST = 17;
 /** Where a ghost file's base descriptor is kept in `context.mapped`. */
 const baseKey = (id: number): string => `ghost:${id}`;
+/** And where a description is kept that had to be opened while the file had its name. */
+const namedKey = (fileId: number): string => `ghost-named:${fileId}`;
 
 export interface Remap { readonly type: number; readonly remapId: number }
 
@@ -60,6 +62,8 @@ export function openDeleted(context: RestoreContext, reg: reg_file_entry, flags:
   p.resource(resource);
   // a symbolic link can only be held by O_PATH, and by its name in /proc it would be followed
   if ((context.tree.ghosts.get(remap.remapId)!.entry.mode & S.IFMT) === S.IFLNK) return context.local.open(resource, p.call('fcntl', [base.ref, F.DUPFD_CLOEXEC, 0]));
+  const named = context.mapped.get(namedKey(reg.id));
+  if (named !== undefined && (flags & O.NOFOLLOW) !== 0) return named;
   return context.local.open(resource, reopen(context, base, flags));
 }
 
@@ -82,20 +86,29 @@ function baseOf(context: RestoreContext, id: number, reg: reg_file_entry): Helpe
   const ghost = context.tree.ghosts.get(id)!;
   const resource = `ghost file ${id} (${reg.name})`;
   context.local.program.resource(resource);
-  const base = context.local.open(resource, make(context, ghost, reg.name));
+  const made = make(context, ghost, reg.name, openedByName(context.tree, id));
+  const base = context.local.open(resource, made.base);
   context.mapped.set(baseKey(id), base);
+  for (const [fileId, ref] of made.named) context.mapped.set(namedKey(fileId), context.local.open(resource, ref));
   fillGhost(context, ghost, base.ref);
   return base;
 }
 
-/** Makes the file and takes its name away again. Result: a descriptor of it. */
-function make(context: RestoreContext, ghost: GhostFile, name: string): ResultRef {
+/** Descriptions with O_NOFOLLOW: a name below /proc/self/fd, which is a link, is not for them. */
+function openedByName(tree: FrozenTree, id: number): reg_file_entry[] {
+  return tree.remaps.filter(({ remap_id, remap_type }) => remap_id === id && (remap_type ?? GHOST) === GHOST)
+    .flatMap(({ orig_id }) => tree.files.get(orig_id)?.reg ?? []).filter(({ flags }) => (flags & O.NOFOLLOW) !== 0 && (flags & O.PATH) === 0);
+}
+
+/** Makes the file and takes its name away again. @param byName descriptions to be opened meanwhile */
+function make(context: RestoreContext, ghost: GhostFile, name: string, byName: readonly reg_file_entry[]): { base: ResultRef; named: [number, ResultRef][] } {
   const p = context.local.program;
   const kind = ghost.entry.mode & S.IFMT;
   const names = [name, `${name}.stillframe-restore`].map((text) => p.cstring(bytesOf(text)));
   const remedy = { ENOENT: 'The directory it was in is gone: make it again', EACCES: 'The helper may not make files there: run the restore as root' };
   const removeFlags = kind === S.IFDIR ? AT.REMOVEDIR : 0;
   const slot = p.reserve(8);
+  const slots = byName.map(({ id, flags }) => ({ id, flags, slot: p.reserve(8) }));
   const ends: number[] = [];
   names.forEach((path, i) => {
     const last = i === names.length - 1;
@@ -110,6 +123,7 @@ function make(context: RestoreContext, ghost: GhostFile, name: string): ResultRe
     if (!last) p.jump(made, Cond.LT, 0, () => next.at);
     const fd = kind === S.IFREG ? made : p.call('openat', [AT_FDCWD, path, (kind === S.IFDIR ? O.DIRECTORY | O.RDONLY : kind === S.IFLNK ? O.PATH | O.NOFOLLOW : O.RDWR) | O.CLOEXEC, 0]);
     p.store(slot, fd, 4);
+    for (const one of slots) p.store(one.slot, p.call('openat', [AT_FDCWD, path, (one.flags & ~(O.CREAT | O.EXCL | O.TRUNC)) | O.CLOEXEC | O.NOCTTY, 0]), 4);
     const until = p.here;
     p.call('unlinkat', [AT_FDCWD, path, removeFlags], { keep: false });
     context.local.undo(from, until, (undo) => {
@@ -120,7 +134,7 @@ function make(context: RestoreContext, ghost: GhostFile, name: string): ResultRe
     next.at = p.here;
   });
   const end = { at: p.here };
-  return p.load(slot, 4);
+  return { base: p.load(slot, 4), named: slots.map(({ id, slot: at }) => [id, p.load(at, 4)]) };
 }
 
 function fillGhost(context: RestoreContext, ghost: GhostFile, fd: ResultRef): void {

@@ -7,6 +7,7 @@ import { mm_entry, sf_vma_flags_entry, sf_vma_name_entry, type vma_entry } from 
 import { textOf } from '../../image/text.ts';
 import type { Mapping } from '../../proc/smaps.ts';
 import type { ProcStat } from '../../proc/stat.ts';
+import { isAioRing, ringEntries } from '../aio/dump.ts';
 import type { ProcessFacts } from '../process/dump.ts';
 import { ADVICE_OF, FLAG_OF, MAP, PROT, TASK_SIZE } from './kinds.ts';
 import { VMA } from './status.ts';
@@ -32,7 +33,7 @@ export interface MappedFile {
 
 /** Whether a mapping has a file behind it (shared anonymous memory has one too). */
 export function hasFile(mapping: Mapping): boolean {
-  return (mapping.device !== '00:00' || mapping.inode !== 0n) && !isPrivateHuge(mapping);
+  return (mapping.device !== '00:00' || mapping.inode !== 0n) && !isPrivateHuge(mapping) && !isAioRing(mapping);
 }
 
 /** Name of the file behind anonymous memory of huge pages (hugetlb_file_setup of the kernel). */
@@ -76,19 +77,21 @@ function factsOf(flags: readonly string[]): FlagFacts {
   return known;
 }
 
-/** What stands in the way of dumping it, from what smaps says. */
-export function refuseMapping(mapping: Mapping): MappingRefusal | undefined {
+/**
+ * What stands in the way of dumping it, from what smaps says.
+ * @param tracked whether write-protection by a userfaultfd is that of our own tracking
+ */
+export function refuseMapping(mapping: Mapping, tracked: () => boolean = () => false): MappingRefusal | undefined {
   const { name, flags, shared } = mapping;
   if (name === '' && !factsOf(flags).suspect) return undefined;
   const has = (flag: string): boolean => flags.includes(flag);
   if (name.startsWith('/SYSV')) return { why: 'System V shared memory is not supported yet', remedy: 'Detach the segment (shmdt) before the dump' };
-  if (name.startsWith('/[aio]')) return { why: 'asynchronous I/O contexts (io_setup) are not supported yet', remedy: 'Destroy the context (io_destroy) before the dump' };
   if (has('ht') && !name.startsWith(ANON_HUGE) && !name.startsWith('/memfd:')) return { why: 'a mapped file of a hugetlbfs mount is not supported', remedy: 'Use memfd_create with MFD_HUGETLB, or MAP_HUGETLB' };
   if (name.startsWith('anon_inode:')) return { why: 'a mapped kernel object that cannot be dumped' };
   if (name.startsWith('/secretmem')) return { why: 'secret memory (memfd_secret) cannot be read by anybody but its process' };
   if (name === '[uprobes]') return { why: 'a probe (uprobe) is set in this process', remedy: 'Remove the probe before the dump' };
   if (has('ss')) return { why: 'a shadow stack is not supported yet', remedy: 'Start the program with GLIBC_TUNABLES=glibc.cpu.x86_shstk=off' };
-  if (has('um') || has('uw') || has('ui')) return { why: 'it is registered with a userfaultfd, whose handler cannot be dumped', remedy: 'Unregister the range before the dump' };
+  if (has('um') || has('ui') || (has('uw') && !tracked())) return { why: 'it is registered with a userfaultfd, whose handler cannot be dumped', remedy: 'Unregister the range before the dump' };
   if ((has('io') || has('pf')) && !isVvar(mapping) && !(shared && hasFile(mapping))) return { why: 'memory of a device cannot be dumped' };
   return undefined;
 }
@@ -116,7 +119,7 @@ function entryOf(mapping: Mapping, file: MappedFile | undefined): vma_entry {
   const { map, advice } = factsOf(mapping.flags);
   let flags = map | sizeBits(mapping.pageSize) | (mapping.shared ? MAP.SHARED : MAP.PRIVATE);
   if (flags & MAP.DROPPABLE) flags &= ~MAP.PRIVATE;
-  if (file === undefined) flags |= MAP.ANONYMOUS;
+  if (file === undefined && !isAioRing(mapping)) flags |= MAP.ANONYMOUS;
   const prot = (mapping.read ? PROT.READ : 0) | (mapping.write ? PROT.WRITE : 0) | (mapping.exec ? PROT.EXEC : 0);
   // written out, not create(): all of them have one shape, and there may be many thousands
   return {
@@ -128,6 +131,7 @@ function entryOf(mapping: Mapping, file: MappedFile | undefined): vma_entry {
 
 function statusOf(mapping: Mapping, file: MappedFile | undefined): number {
   if (file !== undefined) return VMA.REGULAR | (mapping.shared ? VMA.FILE_SHARED : VMA.FILE_PRIVATE) | (file.memfd ? VMA.MEMFD : 0);
+  if (isAioRing(mapping)) return VMA.AIORING;
   const anonymous = mapping.shared ? VMA.ANON_SHARED : VMA.ANON_PRIVATE;
   switch (mapping.name) {
     case '[vsyscall]': return VMA.VSYSCALL | anonymous;
@@ -145,13 +149,14 @@ export function guardEntry(start: bigint, end: bigint): vma_entry {
 
 /** Whether the private pages of a mapping go into the image. */
 export function holdsPages({ entry }: DumpedMapping): boolean {
+  if ((entry.status & VMA.AIORING) !== 0) return true;
   return entry.start < TASK_SIZE && (entry.status & VMA.REGULAR) !== 0 && (entry.status & (VMA.ANON_PRIVATE | VMA.FILE_PRIVATE)) !== 0
     && (entry.status & VMA.VVAR) === 0 && (entry.flags & MAP.DROPPABLE) === 0;
 }
 
-/** Whether all pages of it go into the image, whatever the page tables say: a restore may need the old vDSO's code. */
+/** Whether all pages of it go into the image, whatever the page tables say: a restore may need the old vDSO's code; the kernel writes to rings. */
 export function dumpsWhole({ entry }: DumpedMapping): boolean {
-  return (entry.status & VMA.VDSO) !== 0;
+  return (entry.status & (VMA.VDSO | VMA.AIORING)) !== 0;
 }
 
 /** Whether a restore may bring the pages in later, on demand. */
@@ -189,6 +194,6 @@ export function memoryEntry(stat: ProcStat, facts: ProcessFacts, auxv: readonly 
     mm_start_stack: stat.startStack, mm_start_brk: stat.startBrk, mm_brk: facts.brk,
     mm_arg_start: stat.argStart, mm_arg_end: stat.argEnd, mm_env_start: stat.envStart, mm_env_end: stat.envEnd,
     exe_file_id: exeFileId, mm_saved_auxv: auxv.slice(0, Math.min(AUXV_WORDS, end < 0 ? auxv.length : end)), vmas,
-    dumpable: facts.dumpable, thp_disabled: facts.thpDisabled,
+    dumpable: facts.dumpable, thp_disabled: facts.thpDisabled, aios: ringEntries(vmas),
   });
 }

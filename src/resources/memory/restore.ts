@@ -11,6 +11,7 @@ import type { Program, ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import type { HelperFd } from '../../restore/helper-fd.ts';
 import { cut, distribute, join, pageRuns, subtract, total, type PageRun, type Range } from '../../restore/page-runs.ts';
+import { addRing } from '../aio/restore.ts';
 import { openForMapping } from '../regular/restore.ts';
 import { addVdso } from '../vdso/restore.ts';
 import { addCopies, splitLarge } from './copy.ts';
@@ -24,7 +25,7 @@ const HUGE_ADVICE = (1n << BigInt(MADV.HUGEPAGE)) | (1n << BigInt(MADV.NOHUGEPAG
 const MAP_FLAGS = MAP.SHARED | MAP.PRIVATE | MAP.ANONYMOUS | MAP.GROWSDOWN | MAP.NORESERVE | MAP.DROPPABLE;
 /** Where mmap flags have the logarithm of the size of huge pages (<linux/mman.h>); bit 31 is never needed. */
 const HUGE_SIZE = 0x7c00_0000;
-const KERNEL_MADE = VMA.VSYSCALL | VMA.VVAR | VMA.VDSO | VMA.GUARD | VMA.UPROBES;
+const KERNEL_MADE = VMA.VSYSCALL | VMA.VVAR | VMA.VDSO | VMA.GUARD | VMA.UPROBES | VMA.AIORING;
 const PRIVATE = VMA.ANON_PRIVATE | VMA.FILE_PRIVATE;
 
 interface Mapping {
@@ -95,6 +96,7 @@ export class TaskMemory {
     const runs = distribute(this.runs, vmas);
     vmas.forEach((vma, i) => this.mappings.push(this.#mapping(p, vma, isKind(vma, PRIVATE) ? runs[i]! : [], this.#inherited.get(vma))));
     this.#fill(p);
+    this.#addRings(p);
     p.resource('memory');
     for (const ref of this.#fetched.values()) p.call('close', [ref], { keep: false });
     this.#fetched.clear();
@@ -170,6 +172,14 @@ export class TaskMemory {
       this.#fetched.set(fd, ref);
     }
     return ref;
+  }
+
+  #addRings(p: Program): void {
+    for (const vma of this.task.mm?.vmas ?? []) {
+      if (!isKind(vma, VMA.AIORING)) continue;
+      p.resource(`asynchronous I/O context ${hex(vma.start)}`);
+      addRing(p, vma, cut(this.runs, [vma]), (run) => this.#fetch(p, pagesFile(this.context, run)));
+    }
   }
 
   #fill(p: Program): void {

@@ -6,8 +6,10 @@ import { create } from '../../image/wire.ts';
 import { core_entry, core_entry_march, task_core_entry, thread_core_entry } from '../../image/schema/index.ts';
 import { textOf } from '../../image/text.ts';
 import { Program, type RanBlock } from '../../program/program.ts';
+import type { Mapping } from '../../proc/smaps.ts';
 import type { ProcTimer } from '../../proc/timers.ts';
 import type { FrozenTask, FrozenThread } from '../../dump/frozen.ts';
+import { askRings, isAioRing } from '../aio/dump.ts';
 import { askSecurebits, credentials } from '../credentials/dump.ts';
 import { askProcess, askThread, type ProcessFacts, type ProcessSettings, type ThreadFacts } from '../process/dump.ts';
 import { registersOf, restartSyscall, threadInfo } from '../registers/dump.ts';
@@ -26,7 +28,7 @@ export const OWN_CGROUPS = 1;
 export interface ThreadAnswers { readonly facts: ThreadFacts; readonly stack: thread_sas_entry; readonly securebits: number }
 
 /** What a leader said of its process. */
-export interface ProcessAnswers extends ThreadAnswers { readonly process: ProcessFacts; readonly actions: sa_entry[]; readonly timers: task_timers_entry }
+export interface ProcessAnswers extends ThreadAnswers { readonly process: ProcessFacts; readonly actions: sa_entry[]; readonly timers: task_timers_entry; /** Addresses of its asynchronous I/O contexts. */ readonly aio: ReadonlySet<bigint> }
 
 function askThreadParts(program: Program): (ran: RanBlock) => ThreadAnswers {
   const facts = askThread(program);
@@ -47,18 +49,20 @@ export interface Questions<T> { readonly program: Program; readonly read: (ran: 
 let plainLeader: Questions<ProcessAnswers> | undefined;
 let anyThread: Questions<ThreadAnswers> | undefined;
 
-/** The program of a process's leader. Most processes have no POSIX timers: they share one. @param timers as /proc lists them */
-export function leaderProgram(timers: readonly ProcTimer[]): Questions<ProcessAnswers> {
-  return timers.length === 0 ? plainLeader ??= makeLeader([]) : makeLeader(timers);
+/** The program of a process's leader. Most processes have neither POSIX timers nor asynchronous I/O contexts: they share one. @param timers, mappings as /proc lists them */
+export function leaderProgram(timers: readonly ProcTimer[], mappings: readonly Mapping[]): Questions<ProcessAnswers> {
+  const rings = mappings.filter(isAioRing);
+  return timers.length === 0 && rings.length === 0 ? plainLeader ??= makeLeader([], []) : makeLeader(timers, rings);
 }
 
-function makeLeader(timers: readonly ProcTimer[]): Questions<ProcessAnswers> {
+function makeLeader(timers: readonly ProcTimer[], rings: readonly Mapping[]): Questions<ProcessAnswers> {
   const program = new FixedProgram('task');
   const thread = askThreadParts(program);
   const process = askProcess(program);
   const actions = askActions(program);
   const times = askTimers(program, timers);
-  return { program, read: (ran) => ({ ...thread(ran), process: process(ran), actions: actions(ran), timers: times(ran) }) };
+  const aio = askRings(program, rings);
+  return { program, read: (ran) => ({ ...thread(ran), process: process(ran), actions: actions(ran), timers: times(ran), aio: aio(ran) }) };
 }
 
 /** The program of every other thread: the same one for all of them. */
