@@ -108,9 +108,9 @@ export const OPTIONS = [
   { name: 'cgroup-yard', kind: 'path', value: 'DIR', verbs: BOTH, group: 'Cgroups', text: 'Where the cgroup file systems are mounted already.' },
 
   // Network
-  { name: 'tcp-established', kind: 'flag', negatable: true, verbs: BOTH, since: NOW, group: 'Network', text: 'Permit established TCP connections (inet sockets are still refused, by dump).' },
-  { name: 'skip-in-flight', kind: 'flag', negatable: true, verbs: BOTH, since: NOW, group: 'Network', text: 'Leave out TCP connections not accepted yet (inet sockets are still refused, by dump).' },
-  { name: 'tcp-close', kind: 'flag', negatable: true, verbs: BOTH, since: NOW, group: 'Network', text: 'Restore TCP connections closed (inet sockets are still refused, by dump).' },
+  { name: 'tcp-established', kind: 'flag', negatable: true, verbs: BOTH, since: NOW, group: 'Network', text: 'Keep established TCP connections.' },
+  { name: 'skip-in-flight', kind: 'flag', negatable: true, verbs: BOTH, since: NOW, group: 'Network', text: 'Leave out TCP connections that wait to be accepted.' },
+  { name: 'tcp-close', kind: 'flag', negatable: true, verbs: BOTH, since: NOW, group: 'Network', text: 'The tree finds its TCP connections closed after the restore.' },
   { name: 'network-lock', kind: 'choice', choices: ['iptables', 'nftables', 'skip', 'none'], value: 'METHOD', verbs: ['dump'], group: 'Network', text: 'How packets are held while the tree is frozen.' },
   { name: 'veth-pair', kind: 'text', value: 'IN=OUT', many: true, verbs: ['restore'], group: 'Network', text: 'Outside name of a restored veth device.' },
 

@@ -12,6 +12,7 @@ import { Program, type RanBlock } from '../program/program.ts';
 import type { DumpContext } from './context.ts';
 import { describeDescriptor, FILE_KINDS, nameUnsupported, type Descriptor, type FileOwner, type OpenFile } from './file-kinds.ts';
 import type { FrozenTask } from './frozen.ts';
+import { learnSockets } from '../resources/socket/facts.ts';
 import { collectLocks } from '../resources/locks/dump.ts';
 import { KCMP, sameObjects } from './kcmp.ts';
 
@@ -40,6 +41,8 @@ function withCarried(descriptors: readonly Descriptor[], context: DumpContext): 
   const all = [...descriptors];
   for (let fresh = all as readonly Descriptor[]; fresh.length > 0;) {
     const from = fresh;
+    learnSockets(from, context);
+    for (const kind of FILE_KINDS) kind.meet?.(from, context);
     fresh = FILE_KINDS.flatMap((kind) => kind.carried?.(from.filter((one) => FILE_KINDS.find((k) => k.claims(one, context)) === kind), context) ?? []);
     all.push(...fresh);
   }
@@ -52,7 +55,7 @@ export function collectFiles(tables: ReadonlyMap<number, readonly Descriptor[]>,
   for (const descriptors of sameFiles(withCarried([...tables.values()].flat(), context), context)) {
     const first = descriptors[0]!;
     const kind = FILE_KINDS.find((k) => k.claims(first, context));
-    const refusal = kind === undefined ? { why: nameUnsupported(first.link) } : kind.refuse(first, context);
+    const refusal = kind === undefined ? nameUnsupported(first, context) : kind.refuse(first, context);
     if (refusal !== undefined) context.refusals.add(describeDescriptor(first), refusal.why, refusal.remedy);
     else if (kind !== undefined) files.push({ id: context.newFileId(), kind, descriptors, owner: { uid: 0, euid: 0, signum: 0, pid_type: 0, pid: 0 } });
   }

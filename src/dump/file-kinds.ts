@@ -10,6 +10,7 @@ import { epolls } from '../resources/epoll/dump.ts';
 import { eventfds } from '../resources/eventfd/dump.ts';
 import { fanotifies } from '../resources/fanotify/dump.ts';
 import { fifos } from '../resources/fifo/dump.ts';
+import { inetSockets } from '../resources/inet/dump.ts';
 import { inotifies } from '../resources/inotify/dump.ts';
 import { namespaceFiles } from '../resources/namespace-file/dump.ts';
 import { pidfds } from '../resources/pidfd/dump.ts';
@@ -21,6 +22,8 @@ import { timerfds } from '../resources/timerfd/dump.ts';
 import { terminals } from '../resources/tty/dump.ts';
 import { unixSockets } from '../resources/unix/dump.ts';
 import type { DumpContext } from './context.ts';
+import { socketFacts } from '../resources/socket/facts.ts';
+import { nameSocket } from '../resources/socket/names.ts';
 import type { FrozenTask } from './frozen.ts';
 
 /** One descriptor of one task. */
@@ -51,6 +54,8 @@ export interface FileOwner { uid: number; euid: number; signum: number; pid_type
 export interface FileKind {
   /** `file_entry.type`. */
   readonly type: number;
+  /** Sees all descriptors, some at a time, before any is claimed. Looks only. */
+  meet?(descriptors: readonly Descriptor[], context: DumpContext): void;
   claims(descriptor: Descriptor, context: DumpContext): boolean;
   /** What stands in the way of dumping it. */
   refuse(descriptor: Descriptor, context: DumpContext): { readonly why: string; readonly remedy?: string } | undefined;
@@ -68,7 +73,7 @@ export interface FileKind {
 }
 
 export const FILE_KINDS: readonly FileKind[] = [
-  memoryFiles, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets,
+  memoryFiles, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets,
 ];
 
 export function describeDescriptor({ task, fd, link, via }: Descriptor): string {
@@ -77,9 +82,13 @@ export function describeDescriptor({ task, fd, link, via }: Descriptor): string 
 }
 
 /** The words for what no kind claims. */
-export function nameUnsupported(link: string): string {
+export function nameUnsupported(descriptor: Descriptor, context: DumpContext): { readonly why: string; readonly remedy?: string } {
+  const facts = socketFacts(descriptor, context);
+  return facts === undefined ? { why: nameByLink(descriptor.link) } : nameSocket(facts);
+}
+
+function nameByLink(link: string): string {
   const [kind] = /^[a-z_]+(?=:\[?)/u.exec(link) ?? [''];
-  if (kind === 'socket') return 'sockets are not supported yet';
   if (kind === 'anon_inode') return `${link.slice('anon_inode:'.length).replace(/^\[|\]$/gu, '')} descriptors are not supported yet`;
   if (['net', 'ipc', 'uts', 'pid', 'mnt', 'user', 'cgroup', 'time'].includes(kind!)) return 'descriptors of namespaces are not supported yet';
   return 'this kind of file is not supported yet';

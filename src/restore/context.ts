@@ -18,6 +18,9 @@ export interface PlanOptions {
   readonly extUnixSk?: boolean;
   /** --inherit-fd */
   readonly inherited?: readonly InheritedFd[];
+  /** --tcp-established, --tcp-close: what becomes of TCP connections. The second one wins. */
+  readonly tcpEstablished?: boolean;
+  readonly tcpClose?: boolean;
 }
 
 /** SF_MAX_BARRIERS of helper/program.h, and the first that tasks share with their helping threads. */

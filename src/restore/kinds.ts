@@ -10,6 +10,7 @@ import { epolls } from '../resources/epoll/restore.ts';
 import { eventfds } from '../resources/eventfd/restore.ts';
 import { fanotifies } from '../resources/fanotify/restore.ts';
 import { fifos } from '../resources/fifo/restore.ts';
+import { inetSockets } from '../resources/inet/restore.ts';
 import { inotifies } from '../resources/inotify/restore.ts';
 import { namespaceFiles } from '../resources/namespace-file/restore.ts';
 import { pidfds } from '../resources/pidfd/restore.ts';
@@ -50,7 +51,7 @@ export interface FileKind {
 }
 
 export const FILE_KINDS: readonly FileKind[] = [
-  regularFiles, pipes, memoryFiles, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets,
+  regularFiles, pipes, memoryFiles, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets,
 ];
 
 const TYPE_NAMES = new Map<number, string>(Object.entries(fd_types).map(([name, type]) => [type, name]));

@@ -73,7 +73,8 @@ function makePlan(set: SourceSet, options: RestoreOptions, helper: Helper, log: 
   const inherited = parseInherited(given.get('inherit-fd') ?? []);
   checkInherited(inherited);
   const plan = planRestore(set, {
-    shellJob: options.shellJob, parentIsCaller: !options.detach || options.sibling, extUnixSk: given.has('ext-unix-sk'), inherited,
+    shellJob: options.shellJob, parentIsCaller: !options.detach || options.sibling, extUnixSk: given.has('ext-unix-sk'),
+    tcpEstablished: given.has('tcp-established'), tcpClose: given.has('tcp-close'), inherited,
   }, readHost(helper.hello));
   for (const { key, fd } of inherited) log.info(`File ${key} will be restored from inherit fd ${fd}`);
   for (const warning of plan.warnings) log.warn('restore', warning);

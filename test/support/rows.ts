@@ -17,6 +17,8 @@ export const ROWS: readonly Row[] = [
   { name: 'pipes', program: 'pipes' },
   { name: 'unix sockets', program: 'unix', args: ['common'] },
   { name: 'unix sockets, all', program: 'unix', notCriu: 'loses empty datagrams, credentials in queues, names of accepted connections, SO_PEEK_OFF' },
+  { name: 'internet sockets', program: 'inet', args: ['common'] },
+  { name: 'internet sockets, all', program: 'inet', notCriu: 'has no place for many of their options' },
   { name: 'memory', program: 'memory' },
   { name: 'asynchronous I/O contexts', program: 'aio' },
   { name: 'signals', program: 'signals' },

@@ -88,6 +88,16 @@ export type sf_packet_entry = Message<typeof sf_packet_entry>;
 export const sf_peer_entry = message('sf_peer_entry', { pid: req.uint32(1), uid: req.uint32(2), gid: req.uint32(3) });
 export type sf_peer_entry = Message<typeof sf_peer_entry>;
 
+/** What the format has no place for of an internet socket. */
+export const sf_inet_entry = message('sf_inet_entry', {
+  /** Who made it, when not root: it decides who else may bind a port of its group. */
+  uid: opt.uint32(1),
+  gid: opt.uint32(2),
+  /** The device that a link-local address of its peer belongs to. */
+  device: opt.string(3),
+});
+export type sf_inet_entry = Message<typeof sf_inet_entry>;
+
 /** One open file description, by its id in the files image. */
 export const sf_file_entry = message('sf_file_entry', {
   id: req.uint32(1),
@@ -106,6 +116,7 @@ export const sf_file_entry = message('sf_file_entry', {
   pending: rep.uint32(42),
   /** A datagram socket whose peer has closed (the format says the same of one that somebody else is connected to). */
   orphan: opt.bool(43),
+  inet: opt.msg(50, () => sf_inet_entry),
 });
 export type sf_file_entry = Message<typeof sf_file_entry>;
 

@@ -1,0 +1,184 @@
+/**
+ * Internet sockets (AF_INET, AF_INET6): TCP, UDP, UDP-Lite, raw and ping. Everything is asked through copies of their descriptors in the
+ * helper; nothing is taken from them.
+ */
+import type { DumpContext } from '../../dump/context.ts';
+import type { Descriptor, FileKind, OpenFile } from '../../dump/file-kinds.ts';
+import { create } from '../../image/wire.ts';
+import {
+  fd_types, fown_entry, inet_sk_entry, ip_opts_entry, ip_opts_raw_entry, sf_inet_entry, sf_sockopt_entry, tcp_opts_entry,
+} from '../../image/schema/index.ts';
+import { ownFile } from '../../image/tree-own.ts';
+import { tcpStateName } from '../../inspect/names.ts';
+import { ICMP_FILTER, ICMP_FILTER_SIZE, ICMPV6_FILTER, ICMPV6_FILTER_SIZE, IP, IPPROTO, IPV6, SOL, TCP, TCP_STATE } from '../../kernel/inet.ts';
+import { AF, SOCK } from '../../kernel/sockets.ts';
+import { Program, type RanBlock, type ResultRef } from '../../program/program.ts';
+import { addWithSockets, answerOf, askOption, socketFacts } from '../socket/facts.ts';
+import { askFilter, askOptions, type SocketOptions } from '../socket/options-dump.ts';
+import { describeAddresses, needsScope, wordsOf } from './address.ts';
+import { inetFacts, isInet, isTcp, isUdp, learnInet, type InetFacts } from './facts.ts';
+import { OwnOptions } from './options.ts';
+
+interface Answers {
+  readonly options: SocketOptions;
+  filter: bigint[];
+  readonly own: readonly sf_sockopt_entry[];
+  readonly v6only: boolean;
+  readonly ip: ip_opts_entry;
+  readonly tcp: tcp_opts_entry;
+}
+const answers = new WeakMap<DumpContext, Map<number, Answers>>();
+const asking = new WeakMap<Program, OwnOptions>();
+
+const describe = ({ type, protocol, local, peer }: InetFacts): string => describeAddresses(type, protocol, local, peer);
+
+const PROTOCOLS: readonly number[] = [IPPROTO.IP, IPPROTO.TCP, IPPROTO.UDP, IPPROTO.UDPLITE, IPPROTO.ICMP, IPPROTO.ICMPV6];
+
+export const inetSockets: FileKind = {
+  type: fd_types.INETSK,
+  meet: learnInet,
+  claims(descriptor, context) {
+    const facts = socketFacts(descriptor, context);
+    return facts !== undefined && isInet(facts);
+  },
+  refuse(descriptor, context) {
+    const facts = inetFacts(descriptor, context)!;
+    const refusal = refuse(facts, context);
+    return refusal === undefined ? undefined : { ...refusal, why: `${describe(facts)}: ${refusal.why}` };
+  },
+  ask(program, held, file, context) {
+    const facts = inetFacts(file.descriptors[0]!, context)!;
+    const read = askAll(program, held, facts);
+    return (ran) => {
+      let known = answers.get(context);
+      if (known === undefined) answers.set(context, known = new Map());
+      const one = read(ran);
+      if (one.options.filterLength > 0) one.filter = filterOf(file.descriptors[0]!, one.options.filterLength, context);
+      known.set(facts.inode, one);
+    };
+  },
+  entry: (file, context) => ({ isk: inetEntry(file, context) }),
+};
+
+function refuse(facts: InetFacts, context: DumpContext): { readonly why: string; readonly remedy?: string } | undefined {
+  const { type, protocol, state } = facts;
+  if (facts.foreign) return { why: 'it is of another network namespace than the tree', remedy: 'Let the program close it first' };
+  if (![SOCK.STREAM, SOCK.DGRAM, SOCK.RAW].some((known) => known === type)) return { why: `sockets of type ${type} are not supported`, remedy: 'Let the program close it first' };
+  if (protocol === IPPROTO.MPTCP) {
+    return { why: 'MPTCP sockets are not supported: the kernel tells nothing of their subflows', remedy: 'Let the program use plain TCP: Go programs with GODEBUG=multipathtcp=0, others as their manual says' };
+  }
+  if (type !== SOCK.RAW && !PROTOCOLS.includes(protocol)) return { why: `protocol ${protocol} is not supported`, remedy: 'Let the program close it first' };
+  if (facts.ebpf) return { why: 'its filter is an eBPF program, which cannot be read back', remedy: 'Let the program use a classic BPF filter (SO_ATTACH_FILTER)' };
+  if (facts.ulp !== '') return { why: `it has the protocol layer '${facts.ulp}' (TCP_ULP), whose keys cannot be read back`, remedy: `Let the program do without (kernel TLS is usually an option of it)` };
+  if (facts.corked && facts.sending > 0) return { why: `${facts.sending} bytes wait in it to be sent as one datagram (UDP_CORK)`, remedy: 'Let the program send them first: try again a moment later' };
+  if (isTcp(facts) && state !== TCP_STATE.CLOSE && state !== TCP_STATE.LISTEN) return refuseConnection(facts, context);
+  if (state === TCP_STATE.LISTEN && isTcp(facts) && facts.waiting > 0 && !context.options.given.has('skip-in-flight')) {
+    return { why: `${facts.waiting} connections wait to be accepted, which nobody has open yet`, remedy: 'Let the program accept them first (try again a moment later), or drop them with --skip-in-flight' };
+  }
+  return undefined;
+}
+
+function refuseConnection({ state }: InetFacts, context: DumpContext): { readonly why: string; readonly remedy?: string } | undefined {
+  const { given } = context.options;
+  if (given.has('tcp-close')) return undefined;
+  if (given.has('tcp-established')) return { why: `it is connected (${tcpStateName(state)}), and connections cannot be kept yet`, remedy: 'Dump with --tcp-close: the program then sees it closed after the restore' };
+  return {
+    why: `it is a connection (${tcpStateName(state)})`,
+    remedy: 'Keep it with --tcp-established, or let the program find it closed after the restore with --tcp-close',
+  };
+}
+
+function askAll(program: Program, held: ResultRef, facts: InetFacts): (ran: RanBlock) => Answers {
+  let own = asking.get(program);
+  if (own === undefined) asking.set(program, own = new OwnOptions(program));
+  const connected = isTcp(facts) && facts.state !== TCP_STATE.CLOSE && facts.state !== TCP_STATE.LISTEN;
+  const options = askOptions(program, held, facts.family);
+  const others = own.ask(held, facts, connected);
+  const v6only = facts.family === AF.INET6 ? askOption(program, held, SOL.IPV6, IPV6.V6ONLY) : undefined;
+  const ip = askIp(program, held, facts);
+  const tcp = askTcp(program, held, facts);
+  return (ran) => ({
+    options: options(ran), filter: [], own: others(ran), v6only: v6only !== undefined && (answerOf(ran, v6only)?.readInt32LE(0) ?? 0) !== 0, ip: ip(ran), tcp: tcp(ran),
+  });
+}
+
+/** Adds a question whose answer is a number. */
+function asker(program: Program, held: ResultRef): (level: number, name: number) => (ran: RanBlock) => number {
+  return (level, name) => {
+    const question = askOption(program, held, level, name);
+    return (ran) => answerOf(ran, question)?.readInt32LE(0) ?? 0;
+  };
+}
+
+/** What ip_opts_entry has: as CRIU does, nothing that is zero. */
+function askIp(program: Program, held: ResultRef, { family, type, protocol }: InetFacts): (ran: RanBlock) => ip_opts_entry {
+  const ask = asker(program, held);
+  const v6 = family === AF.INET6;
+  const freebind = v6 ? ask(SOL.IPV6, IPV6.FREEBIND) : ask(SOL.IP, IP.FREEBIND);
+  const pktinfo = v6 ? ask(SOL.IPV6, IPV6.RECVPKTINFO) : ask(SOL.IP, IP.PKTINFO);
+  const [tos, ttl] = v6 ? [undefined, undefined] : [ask(SOL.IP, IP.TOS), ask(SOL.IP, IP.TTL)];
+  const raw = type === SOCK.RAW ? askRaw(program, held, v6, protocol) : undefined;
+  return (ran) => {
+    const [service, hops] = [tos?.(ran) ?? 0, ttl?.(ran) ?? 0];
+    return create(ip_opts_entry, {
+      ...(freebind(ran) !== 0 ? { freebind: true } : {}), ...(pktinfo(ran) !== 0 ? { pktinfo: true } : {}),
+      ...(service !== 0 ? { tos: service } : {}), ...(hops !== 0 ? { ttl: hops } : {}), ...(raw === undefined ? {} : { raw: raw(ran) }),
+    });
+  };
+}
+
+function askRaw(program: Program, held: ResultRef, v6: boolean, protocol: number): (ran: RanBlock) => ip_opts_raw_entry {
+  const ask = asker(program, held);
+  const hdrincl = v6 ? ask(SOL.IPV6, IPV6.HDRINCL) : ask(SOL.IP, IP.HDRINCL);
+  const nodefrag = v6 ? undefined : ask(SOL.IP, IP.NODEFRAG);
+  const filter = v6 && protocol === IPPROTO.ICMPV6 ? askOption(program, held, SOL.ICMPV6, ICMPV6_FILTER, ICMPV6_FILTER_SIZE)
+    : !v6 && protocol === IPPROTO.ICMP ? askOption(program, held, SOL.RAW, ICMP_FILTER, ICMP_FILTER_SIZE) : undefined;
+  return (ran) => {
+    const bytes = filter === undefined ? undefined : answerOf(ran, filter);
+    return create(ip_opts_raw_entry, {
+      ...(hdrincl(ran) !== 0 ? { hdrincl: true } : {}), ...((nodefrag?.(ran) ?? 0) !== 0 ? { nodefrag: true } : {}),
+      icmpv_filter: bytes === undefined ? [] : Array.from({ length: bytes.length / 4 }, (_, i) => bytes.readUInt32LE(i * 4)),
+    });
+  };
+}
+
+function askTcp(program: Program, held: ResultRef, facts: InetFacts): (ran: RanBlock) => tcp_opts_entry {
+  if (!isTcp(facts)) return () => create(tcp_opts_entry, {});
+  const ask = asker(program, held);
+  const [nodelay, cork, keepcnt, keepidle, keepintvl] = [TCP.NODELAY, TCP.CORK, TCP.KEEPCNT, TCP.KEEPIDLE, TCP.KEEPINTVL].map((name) => ask(SOL.TCP, name));
+  return (ran) => create(tcp_opts_entry, {
+    ...(nodelay!(ran) !== 0 ? { nodelay: true } : {}), ...(cork!(ran) !== 0 ? { cork: true } : {}), keepcnt: keepcnt!(ran), keepidle: keepidle!(ran), keepintvl: keepintvl!(ran),
+  });
+}
+
+function filterOf(descriptor: Descriptor, length: number, context: DumpContext): bigint[] {
+  const program = new Program('helper');
+  let read: ((ran: RanBlock) => bigint[]) | undefined;
+  addWithSockets(program, [descriptor], (held) => { read = askFilter(program, held, length); });
+  return read!(context.helper.local(program).check('dump'));
+}
+
+function inetEntry(file: OpenFile, context: DumpContext): inet_sk_entry {
+  const first = file.descriptors[0]!;
+  const facts = inetFacts(first, context)!;
+  const { options, filter, own, v6only, ip, tcp } = answers.get(context)!.get(facts.inode)!;
+  const v6 = facts.family === AF.INET6;
+  const { local, peer } = facts;
+  const extra = [...options.own, ...own];
+  if (extra.length > 0) ownFile(context.tree, file.id).sockopts.push(...extra);
+  const { uid, gid } = first.stat;
+  const scoped = peer !== undefined && needsScope(peer.words) && facts.device !== undefined;
+  if (uid !== 0n || gid !== 0n || scoped) {
+    ownFile(context.tree, file.id).inet = create(sf_inet_entry, { ...(uid === 0n ? {} : { uid: Number(uid) }), ...(gid === 0n ? {} : { gid: Number(gid) }), ...(scoped ? { device: facts.device } : {}) });
+  }
+  return create(inet_sk_entry, {
+    id: file.id, ino: facts.inode, family: facts.family, type: facts.type, proto: facts.protocol, state: facts.state,
+    src_port: local.port, dst_port: peer?.port ?? 0, flags: first.info.flags, backlog: facts.state === TCP_STATE.LISTEN ? facts.backlog : facts.sending,
+    src_addr: [...local.words], dst_addr: [...peer?.words ?? Array.from({ length: wordsOf(facts.family) }, () => 0)],
+    fown: create(fown_entry, file.owner), opts: { ...options.opts, so_filter: filter }, ip_opts: ip, tcp_opts: tcp,
+    ns_id: context.tree.inventory.root_ids?.net_ns_id ?? 0,
+    ...(v6 ? { v6only } : {}),
+    ...(v6 && local.port !== 0 && needsScope(local.words) && facts.device !== undefined ? { ifname: facts.device } : {}),
+    ...((isUdp(facts) || isTcp(facts)) && facts.shutdown !== 0 ? { shutdown: facts.shutdown } : {}),
+  });
+}

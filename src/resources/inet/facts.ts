@@ -1,0 +1,139 @@
+/** What the kernel tells of the internet sockets of a tree: addresses, state, queues. Asked for all of them at once; looks only. */
+import type { DumpContext } from '../../dump/context.ts';
+import type { Descriptor } from '../../dump/file-kinds.ts';
+import { ERRNO } from '../../kernel/errno.ts';
+import { IFNAMSIZ, IFREQ_SIZE, IPPROTO, POLLHUP, POLLRDHUP, SIOCGIFNAME, SIOCOUTQ, SOCKADDR_IN6_SIZE, SOCKADDR_IN_SIZE, SOL, TCP, TCP_STATE, UDP } from '../../kernel/inet.ts';
+import { AF, INET_DIAG, SO, SOCK, SOL_SOCKET } from '../../kernel/sockets.ts';
+import { Program, type DataRef, type RanBlock, type ResultRef } from '../../program/program.ts';
+import { attributesOf, sockDiag } from '../socket/diag.ts';
+import { addWithSockets, answerOf, askOption, distinctSockets, socketFacts, socketInode, type SocketFacts } from '../socket/facts.ts';
+import { NO_ADDRESS, parseAddress, type Address } from './address.ts';
+
+export interface InetFacts extends SocketFacts {
+  readonly inode: number;
+  readonly local: Address;
+  /** Undefined when it is not connected. */
+  readonly peer: Address | undefined;
+  /** TCP_STATE; of other sockets ESTABLISHED when connected, else CLOSE. */
+  readonly state: number;
+  /** Of a listening one: how many wait to be accepted, and how many may. */
+  readonly waiting: number;
+  readonly backlog: number;
+  /** Bits: 1 receiving, 2 sending. */
+  readonly shutdown: number;
+  /** UDP: it is corked, and bytes wait for that to end. */
+  readonly corked: boolean;
+  /** Bytes that were not sent, or not acknowledged. */
+  readonly sending: number;
+  /** TCP_ULP: who changes what goes over it, as `tls`. */
+  readonly ulp: string;
+  /** Its filter is an eBPF program. */
+  readonly ebpf: boolean;
+  /** Name of the device that a link-local address belongs to. */
+  readonly device: string | undefined;
+}
+
+const facts = new WeakMap<DumpContext, Map<number, InetFacts>>();
+
+export const isInet = ({ family }: Pick<SocketFacts, 'family'>): boolean => family === AF.INET || family === AF.INET6;
+export const isTcp = ({ type, protocol }: Pick<SocketFacts, 'type' | 'protocol'>): boolean => type === SOCK.STREAM && protocol === IPPROTO.TCP;
+export const isUdp = ({ type, protocol }: Pick<SocketFacts, 'type' | 'protocol'>): boolean => type === SOCK.DGRAM && (protocol === IPPROTO.UDP || protocol === IPPROTO.UDPLITE);
+
+export function inetFacts(descriptor: Descriptor, context: DumpContext): InetFacts | undefined {
+  const inode = socketInode(descriptor);
+  return inode === undefined ? undefined : facts.get(context)?.get(inode);
+}
+
+/** struct tcp_info: state, and of a listening socket its queue and the queue's size. */
+const TCPI_STATE = 0, TCPI_UNACKED = 24, TCPI_SACKED = 28, TCPI_SIZE = 32;
+
+/** Looks at internet sockets not looked at before. */
+export function learnInet(descriptors: readonly Descriptor[], context: DumpContext): void {
+  let known = facts.get(context);
+  if (known === undefined) facts.set(context, known = new Map());
+  const fresh = [...distinctSockets(descriptors)].filter(([inode, one]) => !known.has(inode) && isInet(socketFacts(one, context)!));
+  if (fresh.length === 0) return;
+  const program = new Program('helper');
+  const readers: ((ran: RanBlock) => InetFacts)[] = [];
+  addWithSockets(program, fresh.map(([, one]) => one), (held, one) => { readers.push(ask(program, held, socketInode(one)!, socketFacts(one, context)!)); });
+  const ran = context.helper.local(program).check('dump');
+  const all = readers.map((read) => read(ran));
+  const shutdowns = udpShutdowns(all, context);
+  for (const one of all) known.set(one.inode, { ...one, shutdown: shutdowns.get(one.inode) ?? one.shutdown });
+}
+
+function ask(program: Program, held: ResultRef, inode: number, what: SocketFacts): (ran: RanBlock) => InetFacts {
+  const name = program.reserve(SOCKADDR_IN6_SIZE);
+  const named = program.call('getsockname', [held, name, program.data(Uint8Array.of(SOCKADDR_IN6_SIZE, 0, 0, 0), 4)], { expect: 'any' });
+  // unlike getpeername it tells of connections that are not there yet, or no more
+  const peer = askOption(program, held, SOL_SOCKET, SO.PEERNAME, what.family === AF.INET6 ? SOCKADDR_IN6_SIZE : SOCKADDR_IN_SIZE);
+  const tcp = isTcp(what);
+  const info = tcp ? askOption(program, held, SOL.TCP, TCP.INFO, TCPI_SIZE) : undefined;
+  const ulp = tcp ? askOption(program, held, SOL.TCP, TCP.ULP, 16) : undefined;
+  const cork = isUdp(what) ? askOption(program, held, SOL.UDP, UDP.CORK) : undefined;
+  const filter = askOption(program, held, SOL_SOCKET, SO.GET_FILTER, 0);
+  const queue = program.reserve(4);
+  program.call('ioctl', [held, SIOCOUTQ, queue], { expect: 'any', keep: false });
+  const events = addPoll(program, held);
+  const device = what.family === AF.INET6 ? addDeviceName(program, held, name) : undefined;
+  return (ran) => {
+    const tcpInfo = info === undefined ? undefined : answerOf(ran, info);
+    const state = tcpInfo?.readUInt8(TCPI_STATE);
+    const polled = ran.data(events).readUInt16LE(6);
+    const from = ran.result(named) < 0n ? undefined : parseAddress(ran.data(name), what.family);
+    const other = answerOf(ran, peer);
+    const to = other === undefined ? undefined : parseAddress(other, what.family);
+    const listening = state === TCP_STATE.LISTEN;
+    return {
+      ...what, inode, local: from ?? NO_ADDRESS(what.family), peer: to,
+      state: state ?? (to === undefined ? TCP_STATE.CLOSE : TCP_STATE.ESTABLISHED),
+      waiting: listening ? tcpInfo!.readUInt32LE(TCPI_UNACKED) : 0, backlog: listening ? tcpInfo!.readUInt32LE(TCPI_SACKED) : 0,
+      shutdown: shutdownOf(state, polled),
+      corked: cork !== undefined && (answerOf(ran, cork)?.readInt32LE(0) ?? 0) !== 0, sending: ran.data(queue).readUInt32LE(0),
+      ulp: ulp === undefined ? '' : answerOf(ran, ulp)?.toString('latin1').replace(/\0.*$/su, '') ?? '',
+      ebpf: ran.result(filter.got) === BigInt(-ERRNO.EACCES), device: device?.(ran),
+    };
+  };
+}
+
+/** A connection's says its state, except that nothing is read any more; of a socket that never was connected the events tell as much as there is. */
+function shutdownOf(state: number | undefined, events: number): number {
+  const reading = (events & POLLRDHUP) !== 0 ? 1 : 0;
+  if (state === TCP_STATE.CLOSE) return (events & POLLHUP) === 0 ? 0 : reading;
+  return state === undefined || state === TCP_STATE.LISTEN ? 0 : reading;
+}
+
+/** struct pollfd. */
+function addPoll(program: Program, held: ResultRef): DataRef {
+  const poll = program.reserve(8);
+  program.store(poll, held, 4);
+  program.store(poll.at(4), POLLRDHUP | POLLHUP, 2);
+  program.call('poll', [poll, 1, 0], { expect: 'any', keep: false });
+  return poll;
+}
+
+/** The name behind sin6_scope_id. */
+function addDeviceName(program: Program, held: ResultRef, address: DataRef): (ran: RanBlock) => string | undefined {
+  const request = program.reserve(IFREQ_SIZE);
+  program.store(request.at(IFNAMSIZ), program.load(address.at(24), 4), 4);
+  const got = program.call('ioctl', [held, SIOCGIFNAME, request], { expect: 'any' });
+  return (ran) => (ran.result(got) < 0n ? undefined : ran.data(request, IFNAMSIZ).toString('latin1').replace(/\0.*$/su, ''));
+}
+
+/** What of a datagram socket was shut down only the kernel's list says (inet_diag); it has none but bound ones. */
+function udpShutdowns(all: readonly InetFacts[], { helper }: DumpContext): Map<number, number> {
+  const found = new Map<number, number>();
+  const wanted = new Set(all.filter((one) => isUdp(one) && one.local.port !== 0).map(({ family, protocol }) => `${family}/${protocol}`));
+  for (const key of wanted) {
+    const [family, protocol] = key.split('/').map(Number) as [number, number];
+    // struct inet_diag_req_v2: family, protocol, extensions, padding, states, id
+    const request = Buffer.alloc(56);
+    request.writeUInt8(family, 0);
+    request.writeUInt8(protocol, 1);
+    request.writeUInt32LE(0xffff_ffff, 4);
+    for (const body of sockDiag(helper, protocol === IPPROTO.UDP ? 'UDP' : 'UDP-Lite', request)) {
+      if (body.length >= INET_DIAG.MESSAGE_SIZE) found.set(body.readUInt32LE(INET_DIAG.INODE_AT), attributesOf(body.subarray(INET_DIAG.MESSAGE_SIZE)).get(INET_DIAG.SHUTDOWN)?.[0] ?? 0);
+    }
+  }
+  return found;
+}
