@@ -34,7 +34,7 @@ dist/.built: package.json scripts/build.mjs wasm/stillframe.wasm helper/stillfra
 test: all
 	@node test/run.mjs $(ONLY)
 typecheck:
-	node node_modules/typescript/bin/tsc --noEmit
+	node node_modules/typescript/bin/tsc --noEmit --incremental --tsBuildInfoFile build/typecheck.tsbuildinfo
 
 .PHONY: demo
 demo: all
