@@ -14,6 +14,7 @@ import { inetSockets } from '../resources/inet/dump.ts';
 import { inotifies } from '../resources/inotify/dump.ts';
 import { namespaceFiles } from '../resources/namespace-file/dump.ts';
 import { pidfds } from '../resources/pidfd/dump.ts';
+import { netlinkSockets } from '../resources/netlink/dump.ts';
 import { memoryFiles } from '../resources/shared-memory/dump.ts';
 import { pipes } from '../resources/pipe/dump.ts';
 import { regularFiles } from '../resources/regular/dump.ts';
@@ -73,7 +74,7 @@ export interface FileKind {
 }
 
 export const FILE_KINDS: readonly FileKind[] = [
-  memoryFiles, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets,
+  memoryFiles, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets, netlinkSockets,
 ];
 
 export function describeDescriptor({ task, fd, link, via }: Descriptor): string {

@@ -75,6 +75,7 @@ export class RestoreRun {
       if (undo !== undefined) this.helper.local(undo);
     }
     local.settle(ran.check(doing));
+    for (const text of local.warnings(ran)) this.log.warn('restore', text);
   }
 
   #placeBlocks(): void {

@@ -17,7 +17,9 @@ import { readDescriptor } from '../../dump/descriptors.ts';
 import { isExternal as isNamedExternal, socketKey } from '../../dump/external.ts';
 import { describeDescriptor, type Descriptor, type FileKind, type OpenFile } from '../../dump/file-kinds.ts';
 import type { FrozenTask } from '../../dump/frozen.ts';
-import { askFilter, askOptions, type SocketOptions } from '../socket/options-dump.ts';
+import { readFilter } from '../socket/filter.ts';
+import { askOptions, type SocketOptions } from '../socket/options-dump.ts';
+import { LOCAL_OPTIONS, ownOptions } from '../socket/own-options.ts';
 import { peekQueues, type Queue } from './queue.ts';
 import { displayName, isListening, isPath, typeName, unixSockets as tableOf, type UnixSocket } from './table.ts';
 
@@ -30,7 +32,7 @@ const SLASH = 0x2f;
 /** Where a socket is bound to. */
 interface Place { readonly stat: BigIntStats; readonly path: string; readonly deleted: boolean }
 interface Peer { readonly pid: number; readonly uid: number; readonly gid: number }
-interface Answers { options: SocketOptions; filter: bigint[]; peer: Peer | undefined }
+interface Answers { readonly options: SocketOptions; readonly filter: bigint[]; readonly peer: Peer | undefined }
 
 /** What a dump knows of its unix sockets, by inode. */
 interface State {
@@ -86,10 +88,11 @@ export const unixSockets: FileKind = {
     const socket = socketOf(file.descriptors[0]!, context)!;
     const options = askOptions(program, held, AF.UNIX);
     const peer = askPeer(program, held);
+    const own = ownOptions(program, LOCAL_OPTIONS).ask(held, { family: AF.UNIX, type: socket.type, protocol: 0 });
     return (ran) => {
-      const answers: Answers = { options: options(ran), filter: [], peer: peer(ran) };
-      stateOf(context).answers.set(socket.inode, answers);
-      if (answers.options.filterLength > 0) answers.filter = filterOf(file, answers.options.filterLength, context);
+      const general = options(ran);
+      const filter = readFilter(file.descriptors[0]!, general.filterLength, context);
+      stateOf(context).answers.set(socket.inode, { options: { ...general, own: [...general.own, ...own(ran)] }, filter, peer: peer(ran) });
     };
   },
   entry: (file, context) => ({ usk: unixEntry(file, context) }),
@@ -228,16 +231,6 @@ function askPeer(program: Program, held: ResultRef): (ran: RanBlock) => Peer | u
     const pid = bytes.readInt32LE(0);
     return ran.result(got) < 0n || pid <= 0 ? undefined : { pid, uid: bytes.readUInt32LE(4), gid: bytes.readUInt32LE(8) };
   };
-}
-
-function filterOf({ descriptors }: OpenFile, length: number, context: DumpContext): bigint[] {
-  const { task, fd } = descriptors[0]!;
-  const program = new Program('helper').resource(describeDescriptor(descriptors[0]!));
-  const target = program.call('pidfd_open', [task.pid, 0]);
-  const held = program.call('pidfd_getfd', [target, fd, 0]);
-  const read = askFilter(program, held, length);
-  for (const one of [held, target]) program.call('close', [one], { keep: false });
-  return read(context.helper.local(program).check('dump'));
 }
 
 /** The directory a relative name starts from; '' for an absolute one; undefined when the place does not end in the name. */
