@@ -8,10 +8,7 @@ export default class Dump extends BaseCommand {
   static override strict = false;
   static override flags = verbFlags('dump');
 
-  override async run(): Promise<unknown> {
-    const ready = this.ready('dump');
-    const outcome = await runDump(ready);
-    if (ready.given.flag('display-stats')) this.log(dumpStatsText(outcome.stats).join('\n'));
-    return { imagesDir: ready.directories.images, ...outcome };
+  override run(): Promise<unknown> {
+    return this.runVerb('dump', runDump, dumpStatsText);
   }
 }

@@ -10,6 +10,7 @@ export type Loaders = Readonly<Record<string, () => Promise<{ readonly default: 
 const LOADERS: Loaders = {
   ...IMAGE_LOADERS,
   check: () => import('./check.ts'),
+  dedup: () => import('./dedup.ts'),
   dump: () => import('./dump.ts'),
   plan: () => import('./plan.ts'),
   'pre-dump': () => import('./pre-dump.ts'),

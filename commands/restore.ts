@@ -8,11 +8,7 @@ export default class Restore extends BaseCommand {
   static override strict = false;
   static override flags = verbFlags('restore');
 
-  override async run(): Promise<unknown> {
-    const ready = this.ready('restore');
-    const outcome = await runRestore(ready);
-    if (ready.given.flag('display-stats')) this.log(restoreStatsText(outcome.stats).join('\n'));
-    await becomeCommand(ready);
-    return { imagesDir: ready.directories.images, ...outcome };
+  override run(): Promise<unknown> {
+    return this.runVerb('restore', runRestore, restoreStatsText, becomeCommand);
   }
 }

@@ -27,7 +27,7 @@ build/core/bench: $(CORE_SOURCES) core/test/bench.c $(CORE_HEADERS) core/rules.m
 # Each harness of core/fuzz runs for SECONDS, from real images (FUZZ_SEEDS: folders of them) and what earlier runs found.
 SECONDS ?= 60
 FUZZ_CC ?= $(firstword $(shell command -v clang || command -v clang-14))
-FUZZ_SEEDS ?= $(wildcard test/fixtures/*)
+FUZZ_SEEDS ?= $(wildcard test/fixtures/*/)
 FUZZERS := $(patsubst core/fuzz/%.c,%,$(wildcard core/fuzz/*_fuzz.c))
 
 build/core/%_fuzz: core/fuzz/%_fuzz.c $(CORE_SOURCES) $(CORE_HEADERS) core/rules.mk
@@ -39,7 +39,7 @@ fuzz: core-fuzz
 core-fuzz: $(FUZZERS:%=build/core/%)
 	@for fuzzer in $(FUZZERS); do \
 		mkdir -p build/core/corpus/$$fuzzer build/core/findings && \
-		build/core/$$fuzzer -max_total_time=$(SECONDS) -max_len=65536 -timeout=5 -rss_limit_mb=1024 -print_final_stats=1 \
+		build/core/$$fuzzer -max_total_time=$(SECONDS) -max_len=65536 -timeout=20 -rss_limit_mb=1024 -print_final_stats=1 \
 			-artifact_prefix=build/core/findings/$$fuzzer- build/core/corpus/$$fuzzer $(FUZZ_SEEDS) \
 			2>build/core/$$fuzzer.log || { tail -40 build/core/$$fuzzer.log; exit 1; }; \
 		echo "$$fuzzer: $$(grep -E 'number_of_executed_units|new_units' build/core/$$fuzzer.log | tr -s '\n ' ' ')"; \

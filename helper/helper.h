@@ -67,6 +67,9 @@ MUST_CHECK struct fail wait_tracee(uint32_t tid, uint32_t where, int *status);
 MUST_CHECK struct fail seize_threads(const uint32_t *tids, uint32_t n, uint64_t options, struct sf_seized *out);
 char task_state(uint32_t tid);              /* the letter in /proc/TID/stat, 0: gone */
 
+/* interrupted.c: a thread that was just seized goes on, later, as if it had not been. */
+MUST_CHECK struct fail hide_interruption(uint32_t tid);
+
 /* proc.c */
 MUST_CHECK struct fail proc_open(uint32_t pid, const char *name, int flags, int *fd);
 MUST_CHECK struct fail read_task(uint32_t pid, int mem, uint64_t address, void *to, uint64_t size);

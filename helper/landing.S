@@ -10,6 +10,16 @@
 #define NR_gettid 186
 #define NR_tkill 200
 
+/* tkill(gettid(), done signal): a stop for a tracer, nothing without one */
+.macro raise_done
+	movl $NR_gettid, %eax
+	syscall
+	movl %eax, %edi
+	movl done_signal(%rip), %esi
+	movl $NR_tkill, %eax
+	syscall
+.endm
+
 	.section .rodata.landing, "a", @progbits
 	.globl sf_landing, sf_landing_mark1, sf_landing_go, sf_landing_mark2, sf_landing_out, sf_landing_mark3, sf_landing_slots, sf_landing_end
 	.balign 16
@@ -40,22 +50,12 @@ sf_landing:
 	movl $NR_mprotect, %eax
 	syscall
 	movq %rax, %rbp
-	movl $NR_gettid, %eax
-	syscall
-	movl %eax, %edi
-	movl done_signal(%rip), %esi
-	movl $NR_tkill, %eax
-	syscall
+	raise_done
 sf_landing_mark1:
 	jmp sf_landing_out
 sf_landing_go:                           /* the tracer moves rip here, with rax = entry, rdi = block, rsp = its stack */
 	call *%rax
-	movl $NR_gettid, %eax
-	syscall
-	movl %eax, %edi
-	movl done_signal(%rip), %esi
-	movl $NR_tkill, %eax
-	syscall
+	raise_done
 sf_landing_mark2:
 sf_landing_out:
 	movq %rbx, %rdi
@@ -63,12 +63,7 @@ sf_landing_out:
 	movl $NR_munmap, %eax
 	syscall
 	movq %rax, %rbp
-	movl $NR_gettid, %eax
-	syscall
-	movl %eax, %edi
-	movl done_signal(%rip), %esi
-	movl $NR_tkill, %eax
-	syscall
+	raise_done
 sf_landing_mark3:
 	/* what the last call does not change, while every signal is still blocked; then rsp, then the mask */
 	leaq home_popped(%rip), %rsp

@@ -86,6 +86,7 @@ struct fail seize_threads(const uint32_t *tids, uint32_t n, uint64_t options, st
 	for (uint32_t i = 0; i < n; i++) {
 		if (out[i].status != 0) continue;
 		struct fail f = wait_seized(&out[i]);
+		if (f.error == 0 && out[i].status == 0 && (options & PTRACE_O_EXITKILL) == 0) f = hide_interruption(out[i].tid);
 		out[i].status = f.error != 0 ? f.error : out[i].status;
 	}
 	return OK;

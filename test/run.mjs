@@ -101,7 +101,9 @@ function report(result) {
   if (result.failed > 0) console.log(result.output.trimEnd().replace(/^/gm, '     | '));
 }
 
-const targets = ['core-test', 'helper-test'].filter((target) => {
+/** Fuzzing is short here; each fuzzer of the core gets its share of a minute. */
+const SECONDS_OF_FUZZER = 12;
+const targets = ['core-test', 'core-fuzz', 'helper-test'].filter((target) => {
   const rules = readdirSync('.').map((dir) => join(dir, 'rules.mk')).filter((file) => existsSync(file));
   return rules.some((file) => new RegExp(`^${target}:`, 'm').test(readFileSync(file, 'utf8')));
 });
@@ -109,7 +111,7 @@ const targets = ['core-test', 'helper-test'].filter((target) => {
 const BESIDE = /^(anonymise|compare|core|crit|image|image-source|inspect|proc|view)\//;
 const jobs = [];
 for (const target of dir === undefined ? ['typecheck', ...targets] : []) {
-  if (target.includes(filter)) jobs.push({ beside: true, run: async () => report(judgeNative(target, await run('make', ['--no-print-directory', '-s', target], 240), 240)) });
+  if (target.includes(filter)) jobs.push({ beside: true, run: async () => report(judgeNative(target, await run('make', ['--no-print-directory', '-s', target, `SECONDS=${SECONDS_OF_FUZZER}`], 240), 240)) });
 }
 for (const file of filesBelow(testDir).sort()) {
   const name = relative(testDir, file);

@@ -37,6 +37,9 @@ export interface CoreExports {
   sf_snapshot_diff(old: Pointer, nOld: number, now: Pointer, nNow: number, wanted: number, out: Pointer, count: Pointer, totals: Pointer, error: Pointer): number;
   sf_dedup(table: Pointer, slots: number, hashes: Pointer, count: number, first: number, out: Pointer, error: Pointer): number;
   sf_bitmap_ranges(bitmap: Pointer, count: number, base: bigint, out: Pointer): number;
+  sf_crc32(crc: number, bytes: Pointer, size: number): number;
+  sf_xxh64_update(state: Pointer, bytes: Pointer, size: number): void;
+  sf_xxh64_digest(state: Pointer): bigint;
 }
 
 const EXPORT_NAMES = [
@@ -44,6 +47,7 @@ const EXPORT_NAMES = [
   'sf_put_sizes', 'sf_get_fields', 'sf_check_messages', 'sf_get_pagemap', 'sf_put_pagemap',
   'sf_ranges_normalise', 'sf_ranges_union', 'sf_ranges_intersect', 'sf_ranges_subtract', 'sf_ranges_split', 'sf_hash_pages',
   'sf_zero_pages', 'sf_differing_pages', 'sf_differing_bytes', 'sf_snapshot_diff', 'sf_dedup', 'sf_bitmap_ranges',
+  'sf_crc32', 'sf_xxh64_update', 'sf_xxh64_digest',
 ] as const satisfies readonly (keyof CoreExports)[];
 
 export interface CoreErrorParts {
@@ -97,6 +101,8 @@ const KEEP_ARENA = 64 << 20;
 export class CoreInstance {
   #module: WebAssembly.Module;
   #exports!: CoreExports;
+  /** The memory's buffer: asking the memory for it takes longer than most calls. A new one comes with each growth. */
+  #buffer!: ArrayBuffer;
   #base = 0;
   #top = 0;
   #depth = 0;
@@ -112,6 +118,7 @@ export class CoreInstance {
     if (!isCore(exports)) throw new TypeError('the WebAssembly module is not this version of the Stillframe core: build it again with make');
     exports._initialize?.();
     this.#exports = exports;
+    this.#buffer = exports.memory.buffer;
     this.#base = align(exports.sf_heap_base(), 64);
     this.#top = this.#base + ERROR_SIZE + SCRATCH_SIZE;
     this.#broken = false;
@@ -123,7 +130,7 @@ export class CoreInstance {
   /** Address of 128 bytes for small outputs; any call may overwrite them. */
   get scratch(): Pointer { return this.#base + ERROR_SIZE; }
   /** Bytes of WebAssembly memory in use by this instance. */
-  get memorySize(): number { return this.#exports.memory.buffer.byteLength; }
+  get memorySize(): number { return this.#buffer.byteLength; }
 
   /** Runs `use` with the arena marked, and releases what it allocated. */
   run<T>(use: (core: this) => T): T {
@@ -155,6 +162,7 @@ export class CoreInstance {
       // Half as much again, so that many small growths do not copy the memory each time.
       const wanted = Math.min(Math.max(missing, this.memorySize >>> 1), this.#base + MAX_ARENA + WASM_PAGE - this.memorySize);
       this.#exports.memory.grow(Math.ceil(Math.max(wanted, missing) / WASM_PAGE));
+      this.#buffer = this.#exports.memory.buffer;
     }
     this.#top = end;
     return at;
@@ -168,9 +176,9 @@ export class CoreInstance {
   }
 
   /** Views; valid until the next allocation. */
-  bytes(at: Pointer, length: number): Uint8Array { return new Uint8Array(this.#exports.memory.buffer, at, length); }
-  u32(at: Pointer, length: number): Uint32Array { return new Uint32Array(this.#exports.memory.buffer, at, length); }
-  u64(at: Pointer, length: number): BigUint64Array { return new BigUint64Array(this.#exports.memory.buffer, at, length); }
+  bytes(at: Pointer, length: number): Uint8Array { return new Uint8Array(this.#buffer, at, length); }
+  u32(at: Pointer, length: number): Uint32Array { return new Uint32Array(this.#buffer, at, length); }
+  u64(at: Pointer, length: number): BigUint64Array { return new BigUint64Array(this.#buffer, at, length); }
 
   /** Throws what a call reported. `subject` names the input. */
   check(code: number, doing?: string, subject?: string): void {
@@ -188,7 +196,7 @@ export class CoreInstance {
   }
 
   #string(at: Pointer): string {
-    const memory = new Uint8Array(this.#exports.memory.buffer);
+    const memory = new Uint8Array(this.#buffer);
     return String.fromCharCode(...memory.subarray(at, memory.indexOf(0, at)));
   }
 }

@@ -3,8 +3,8 @@ import { stat } from 'node:fs/promises';
 import { basename } from 'node:path';
 import '../../src/core/node.ts';
 import { StillframeError } from '../../src/errors.ts';
-import { imageToJson } from '../../src/crit/convert.ts';
-import { writeJson, type Json, type JsonObject } from '../../src/crit/json.ts';
+import { imageText, INDENT } from '../../src/crit/convert.ts';
+import { writeJson } from '../../src/crit/json.ts';
 import { kindOfFile } from '../../src/image/kinds.ts';
 import { FileSource } from '../../src/image/node/store.ts';
 import type { ByteFile } from '../../src/image/source/source.ts';
@@ -32,34 +32,31 @@ export default class ImageDecode extends ImageCommand {
     const { args, argv, flags } = await this.parse(ImageDecode);
     const options = { pretty: flags.pretty, noPayload: flags['no-payload'] };
     const names = (argv as string[]).slice(1);
-    const decode = async (file: ByteFile, name: string): Promise<JsonObject> => {
+    const decode = async (file: ByteFile, name: string, depth = 0): Promise<string> => {
       if (!options.noPayload && (file.size ?? 0) > MAX_WITH_PAYLOAD && kindOfFile(name)?.kind.payload !== undefined) {
         throw new StillframeError({ doing: 'decode image', where: name, why: `with its raw data it is ${file.size} bytes`, remedy: 'Use --no-payload.' });
       }
-      let json: JsonObject = {};
-      await readImageFile(file, name, kindOfFile(basename(name))?.kind, (image) => { json = imageToJson(image, options); });
-      return json;
+      let text = '';
+      await readImageFile(file, name, kindOfFile(basename(name))?.kind, (image) => { text = imageText(image, options, depth); });
+      return text;
     };
     const single = await imageFile(args.target);
     if (single !== undefined) {
       if (names.length > 0) throw new StillframeError({ doing: 'decode image', where: args.target, why: 'it is one image, so no files of it can be named' });
-      this.#print(await decode(single, args.target), flags.pretty);
+      process.stdout.write(`${await decode(single, args.target)}\n`);
       await single.close();
       return;
     }
     const set = await this.open(args.target, flags['set'], false);
     for (const name of names) if (!set.store.files.includes(name)) throw new StillframeError({ doing: 'decode image', where: set.name, why: `there is no file ${name} in it` });
-    const all: Record<string, Json> = {};
-    for (const name of names.length > 0 ? names : set.store.files) {
-      const kind = kindOfFile(name)?.kind;
-      if (names.length === 0 && (kind === undefined || kind.framing === 'raw')) continue;
-      all[name] = await decode((await set.store.source(name))!, name);
+    const chosen = names.length > 0 ? names : set.store.files.filter((name) => (kindOfFile(name)?.kind.framing ?? 'raw') !== 'raw');
+    const texts: string[] = [];
+    for (const name of chosen) {
+      const text = await decode((await set.store.source(name))!, name, names.length === 1 ? 0 : 1);
+      texts.push(names.length === 1 ? text : `${writeJson(name)}: ${text}`);
     }
-    this.#print(names.length === 1 ? all[names[0]!]! : all, flags.pretty);
-  }
-
-  #print(json: Json, pretty: boolean): void {
-    process.stdout.write(`${writeJson(json, pretty ? 4 : 0)}\n`);
+    const newline = flags.pretty ? `\n${' '.repeat(INDENT)}` : '';
+    process.stdout.write(names.length === 1 ? `${texts[0]!}\n` : `{${newline}${texts.join(`,${newline || ' '}`)}${flags.pretty ? '\n' : ''}}\n`);
   }
 }
 

@@ -9,7 +9,7 @@ export default class ImageStats extends ImageCommand {
   override async run(): Promise<unknown> {
     const { args, flags } = await this.parse(ImageStats);
     const set = await this.open(args.target, flags['set']);
-    const stats = new Map(set.loaded.stats);
+    const stats = await set.stats();
     if (stats.size === 0) {
       throw new StillframeError({ doing: 'read statistics', where: set.name, why: 'there is no stats-dump or stats-restore in it', exitCode: 1 });
     }

@@ -53,5 +53,6 @@ void test_pagemap(void);
 void test_ranges(void);
 void test_pagehash(void);
 void test_pagediff(void);
+void test_checksum(void);
 
 #endif

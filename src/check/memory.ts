@@ -76,8 +76,14 @@ export const MEMORY_FEATURES: readonly Feature[] = [
     probe(host) { needUffd(host, { WP_ASYNC: UFFD_FEATURE.WP_ASYNC }); },
   },
   {
-    name: 'mem_dirty_track', level: 'extra', needed: 'incremental dumps on kernels without uffd_wp_async', from: 'CONFIG_MEM_SOFT_DIRTY=y', instead: 'uffd_wp_async',
+    name: 'mem_dirty_track', level: 'extra', needed: 'incremental dumps that need not compare contents', from: 'Linux 6.7 (asynchronous userfaultfd write-protection), or CONFIG_MEM_SOFT_DIRTY=y',
     probe(host) {
+      try {
+        needUffd(host, { WP_ASYNC: UFFD_FEATURE.WP_ASYNC });
+        return;
+      } catch {
+        // then the older way
+      }
       host.run((p) => {
         mapPage(p);
         const clear = p.call('openat', [-100, p.cstring('/proc/self/clear_refs'), 1, 0]);

@@ -51,6 +51,17 @@ export abstract class BaseCommand extends Command {
     return prepare({ written: read.written.filter(({ row }) => row !== JSON_ROW), words: read.words }, log, verb);
   }
 
+  /** Runs a verb; prints its statistics where they are asked for. `after` is the last thing before the result is told. */
+  protected async runVerb<Outcome extends { readonly stats: Stats }, Stats>(
+    verb: Verb, run: (ready: Ready) => Promise<Outcome>, statsText: (stats: Stats) => string[], after?: (ready: Ready) => Promise<void>,
+  ): Promise<Outcome & { imagesDir: string }> {
+    const ready = this.ready(verb);
+    const outcome = await run(ready);
+    if (ready.given.flag('display-stats')) this.log(statsText(outcome.stats).join('\n'));
+    await after?.(ready);
+    return { imagesDir: ready.directories.images, ...outcome };
+  }
+
   #log: FileLog | undefined;
 
   protected override async catch(error: Error & { exitCode?: number }): Promise<unknown> {

@@ -7,7 +7,7 @@ import { StillframeError } from '../errors.ts';
 import { FileLog } from '../log.ts';
 import { CRIU_VERSION, STILLFRAME_VERSION } from '../version.ts';
 import { help, usage } from './help.ts';
-import { becomeCommand, prepare, readAll, runCheckVerb, runDump, runPreDump, runRestore, type Ready } from './verbs.ts';
+import { becomeCommand, prepare, readAll, runCheckVerb, runDedup, runDump, runPreDump, runRestore, type Ready } from './verbs.ts';
 
 const STDOUT = 1;
 
@@ -48,6 +48,10 @@ async function run(ready: Ready): Promise<number> {
     const { stats } = await runRestore(ready);
     if (given.flag('display-stats')) print(`${(await import('../stats.ts')).restoreStatsText(stats).join('\n')}\n`);
     await becomeCommand(ready);
+    return 0;
+  }
+  if (asked.verb === 'dedup') {
+    await runDedup(ready);
     return 0;
   }
   if (asked.verb === 'check') {

@@ -117,7 +117,7 @@ export const OPTIONS = [
   // Memory
   { name: 'track-mem', kind: 'flag', negatable: true, verbs: DUMPS, since: NOW, group: 'Memory', text: 'Start tracking which pages change.' },
   { name: 'prev-images-dir', kind: 'path', value: 'DIR', verbs: DUMPS, since: NOW, group: 'Memory', text: 'Parent image set, relative to -D.' },
-  { name: 'auto-dedup', kind: 'flag', negatable: true, verbs: [...TREES, 'page-server'], group: 'Memory', text: 'Free the parent\'s pages that the child replaced.' },
+  { name: 'auto-dedup', kind: 'flag', negatable: true, verbs: [...TREES, 'page-server'], sinceOn: { dump: NOW, 'pre-dump': NOW, restore: NOW }, group: 'Memory', text: 'Free the pages of earlier sets that this one replaces; of a restore, the pages that it has brought into memory.' },
   { name: 'pre-dump-mode', kind: 'choice', choices: ['splice', 'read'], value: 'MODE', verbs: ['pre-dump'], since: NOW, group: 'Memory', text: 'How criu copies pages; here always while the tree runs, whichever is named.' },
   { name: 'lazy-pages', kind: 'flag', verbs: BOTH, group: 'Memory', text: 'Restore pages when they are touched.' },
 
@@ -171,7 +171,7 @@ export const VERBS: readonly { readonly name: Verb; readonly text: string; reado
   { name: 'lazy-pages', text: 'serve pages that a restore left behind' },
   { name: 'service', text: 'serve requests over a socket' },
   { name: 'swrk', text: 'serve requests on an inherited socket' },
-  { name: 'dedup', text: 'free pages that later images replace' },
+  { name: 'dedup', since: NOW, text: 'free pages that later images replace' },
   { name: 'cpuinfo', text: 'record or compare the processor (cpuinfo dump, cpuinfo check)' },
   { name: 'exec', text: 'gone from criu' },
   { name: 'show', text: 'gone from criu: `crit decode` shows images' },

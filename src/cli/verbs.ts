@@ -116,6 +116,11 @@ export async function runPreDump(ready: Ready): Promise<DumpOutcome> {
   return preDump({ ...options, mode: ready.given.text('pre-dump-mode') === 'read' ? 'read' : 'splice' }, ready.log);
 }
 
+export async function runDedup({ directories, log }: Ready): Promise<bigint> {
+  const { dedup } = await import('../dump/dedup.ts');
+  return dedup(directories.images, log);
+}
+
 export async function runRestore(ready: Ready): Promise<RestoreOutcome> {
   await goBelowHelper(ready);
   const options = await restoreOptions(ready);

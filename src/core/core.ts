@@ -3,6 +3,7 @@
  * Every refusal is a `CoreError` with the byte offset in the bytes that were passed.
  */
 import { compileCore, CoreInstance } from '../../wasm/loader.ts';
+import { ChecksumCore } from './checksum.ts';
 import { ContainerCore } from './container.ts';
 import { PagemapCore } from './pagemap.ts';
 import { PagesCore } from './pages.ts';
@@ -26,6 +27,7 @@ export class Core {
   readonly pagemap: PagemapCore;
   readonly ranges: RangesCore;
   readonly pages: PagesCore;
+  readonly checksum: ChecksumCore;
 
   constructor(module: WebAssembly.Module) {
     this.instance = new CoreInstance(module);
@@ -34,6 +36,7 @@ export class Core {
     this.pagemap = new PagemapCore(this.instance);
     this.ranges = new RangesCore(this.instance);
     this.pages = new PagesCore(this.instance);
+    this.checksum = new ChecksumCore(this.instance);
   }
 }
 

@@ -10,7 +10,7 @@ import type { Cardinality, Desc, Field } from '../image/schema/define.ts';
 import type { ipc_shm_entry, tcp_stream_entry } from '../image/schema/index.ts';
 import { encodeMessage } from '../image/wire.ts';
 import { fromBase64, fromQuotedPrintable, toBase64, toQuotedPrintable } from './bytes.ts';
-import type { Json, JsonObject } from './json.ts';
+import { writeJson, writeList, type Json, type JsonObject } from './json.ts';
 import { readAddress, readNumber, showAddress, showNumber } from './present.ts';
 
 type AnyField = Field<unknown, Cardinality>;
@@ -29,6 +29,20 @@ export function magicName(kind: Kind): string {
 
 export function imageToJson(image: Image, options: ToJsonOptions = {}): JsonObject {
   return { magic: magicName(image.kind), entries: image.entries.map((entry) => entryToJson(image.kind, entry, options)) };
+}
+
+/** Spaces a level of --pretty. */
+export const INDENT = 4;
+
+/**
+ * The JSON text of an image; its entries are converted one at a time.
+ * @param depth levels that it lies inside other text
+ */
+export function imageText(image: Image, options: ToJsonOptions = {}, depth = 0): string {
+  const indent = options.pretty === true ? INDENT : 0;
+  const newline = indent === 0 ? '' : `\n${' '.repeat(indent * (depth + 1))}`;
+  const entries = (function* () { for (const entry of image.entries) yield entryToJson(image.kind, entry, options); })();
+  return `{${newline}"magic": ${writeJson(magicName(image.kind))},${newline || ' '}"entries": ${writeList(entries, indent, depth + 1)}${newline.slice(0, -INDENT)}}`;
 }
 
 function entryToJson(kind: Kind, entry: Entry, { pretty = false, noPayload = false }: ToJsonOptions): JsonObject {

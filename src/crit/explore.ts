@@ -19,6 +19,12 @@ const one = <M>(set: ImageSet, kind: string, id: number): M | undefined => readI
 export function explorePs(set: ImageSet): string {
   const tasks = tasksOf(set);
   const pids = new Set(tasks.map((task) => task.pid));
+  const children = new Map<number, pstree_entry[]>();
+  for (const task of tasks) {
+    const siblings = children.get(task.ppid);
+    if (siblings === undefined) children.set(task.ppid, [task]);
+    else siblings.push(task);
+  }
   const lines = [`${right('PID', 7)}${right('PGID', 7)}${right('SID', 7)}   COMM\n`];
   const seen = new Set<number>();
   const show = (task: pstree_entry, depth: number): void => {
@@ -26,7 +32,7 @@ export function explorePs(set: ImageSet): string {
     seen.add(task.pid);
     const comm = one<core_entry>(set, 'CORE', task.pid)?.tc?.comm ?? '?';
     lines.push(`${right(task.pid, 7)}${right(task.pgid, 7)}${right(task.sid, 7)}   ${' '.repeat(4 * depth)}${comm}\n`);
-    for (const child of tasks) if (child.ppid === task.pid) show(child, depth + 1);
+    for (const child of children.get(task.pid) ?? []) show(child, depth + 1);
   };
   for (const task of tasks) if (task.ppid === 0 || !pids.has(task.ppid)) show(task, 0);
   return lines.join('');
@@ -71,22 +77,29 @@ class Files {
   }
 }
 
-export function exploreFds(set: ImageSet): string {
-  const files = new Files(set);
+/** Each task with the lines of its descriptor table. A dead task has neither descriptors nor directories. */
+function tables(set: ImageSet, line: (entry: fdinfo_entry) => string | undefined, more: (pid: number) => string[]): string {
   const lines: string[] = [];
   for (const { pid } of tasksOf(set)) {
     lines.push(`${pid}\n`);
     const ids = one<task_kobj_ids_entry>(set, 'IDS', pid);
-    // a dead task has neither descriptors nor directories
     if (ids === undefined) continue;
     for (const { message } of needImage(set, 'FDINFO', ids.files_id, `ids-${pid}.img`).entries) {
-      const fd = message as fdinfo_entry;
-      lines.push(`\t${right(fd.fd, 7)}: ${files.name(fd.type, fd.id)}\n`);
+      const entry = message as fdinfo_entry;
+      const text = line(entry);
+      if (text !== undefined) lines.push(`\t${right(entry.fd, 7)}: ${text}\n`);
     }
-    const fs = needImage(set, 'FS', pid).entries[0]!.message as fs_entry;
-    lines.push(`\t${right('cwd', 7)}: ${files.name(fd_types.REG, fs.cwd_id)}\n`, `\t${right('root', 7)}: ${files.name(fd_types.REG, fs.root_id)}\n`);
+    lines.push(...more(pid));
   }
   return lines.join('');
+}
+
+export function exploreFds(set: ImageSet): string {
+  const files = new Files(set);
+  return tables(set, (fd) => files.name(fd.type, fd.id), (pid) => {
+    const fs = needImage(set, 'FS', pid).entries[0]!.message as fs_entry;
+    return [`\t${right('cwd', 7)}: ${files.name(fd_types.REG, fs.cwd_id)}\n`, `\t${right('root', 7)}: ${files.name(fd_types.REG, fs.root_id)}\n`];
+  });
 }
 
 export function exploreMems(set: ImageSet): string {
@@ -163,18 +176,7 @@ export function exploreRss(set: ImageSet): string {
 /** The sockets of each task: what they are, their state, and their two ends. */
 export function exploreSk(set: ImageSet): string {
   const files = new Files(set);
-  const lines: string[] = [];
-  for (const { pid } of tasksOf(set)) {
-    lines.push(`${pid}\n`);
-    const ids = one<task_kobj_ids_entry>(set, 'IDS', pid);
-    if (ids === undefined) continue;
-    for (const { message } of needImage(set, 'FDINFO', ids.files_id, `ids-${pid}.img`).entries) {
-      const fd = message as fdinfo_entry;
-      const text = socketText(files.get(fd.id), fd.type);
-      if (text !== undefined) lines.push(`\t${right(fd.fd, 7)}: ${text}\n`);
-    }
-  }
-  return lines.join('');
+  return tables(set, (fd) => socketText(files.get(fd.id), fd.type), () => []);
 }
 
 function socketText(file: file_entry | undefined, type: number): string | undefined {

@@ -5,33 +5,46 @@
 export type Json = null | boolean | number | bigint | string | readonly Json[] | JsonObject;
 export interface JsonObject { readonly [key: string]: Json }
 
-/** Text of a value. `indent` spaces a level, or one line when 0. */
-export function writeJson(value: Json, indent = 0): string {
-  const out: string[] = [];
-  write(value, indent, '\n', out);
-  return out.join('');
+/** Text of a value. `indent` spaces a level, or one line when 0; `depth` levels further in from the second line on. */
+export function writeJson(value: Json, indent = 0, depth = 0): string {
+  return text(value, indent, indent === 0 ? '' : `\n${' '.repeat(indent * depth)}`);
 }
 
-function write(value: Json, indent: number, newline: string, out: string[]): void {
-  if (typeof value === 'string') out.push(quote(value));
-  else if (value === null || typeof value !== 'object') out.push(String(value));
-  else if (isList(value)) writeItems('[', ']', value.map((item) => ['', item] as const), indent, newline, out);
-  else writeItems('{', '}', Object.entries(value).map(([key, item]) => [`${quote(key)}: `, item] as const), indent, newline, out);
+/** A list whose items are made when they are written, so that not all of them are there at once. */
+export function writeList(items: Iterable<Json>, indent = 0, depth = 0): string {
+  const newline = indent === 0 ? '' : `\n${' '.repeat(indent * depth)}`;
+  const inner = indent === 0 ? '' : newline + ' '.repeat(indent);
+  let out = '';
+  for (const item of items) out += `${out === '' ? '[' : indent === 0 ? ', ' : ','}${inner}${text(item, indent, inner)}`;
+  return out === '' ? '[]' : `${out}${newline}]`;
+}
+
+function text(value: Json, indent: number, newline: string): string {
+  if (typeof value === 'string') return quote(value);
+  if (value === null || typeof value !== 'object') return String(value);
+  const inner = indent === 0 ? '' : newline + ' '.repeat(indent);
+  const between = (indent === 0 ? ', ' : ',') + inner;
+  let out = '';
+  if (isList(value)) {
+    for (const item of value) out += (out === '' ? `[${inner}` : between) + text(item, indent, inner);
+    return out === '' ? '[]' : `${out}${newline}]`;
+  }
+  for (const key in value) out += `${out === '' ? `{${inner}` : between}${quotedKey(key)}: ${text(value[key]!, indent, inner)}`;
+  return out === '' ? '{}' : `${out}${newline}}`;
 }
 
 const isList = (value: readonly Json[] | JsonObject): value is readonly Json[] => Array.isArray(value);
 
-function writeItems(open: string, close: string, items: readonly (readonly [string, Json])[], indent: number, newline: string, out: string[]): void {
-  if (items.length === 0) {
-    out.push(open, close);
-    return;
+/** Keys are names of fields: few, and each there many times. */
+const keys = new Map<string, string>();
+
+function quotedKey(key: string): string {
+  let quoted = keys.get(key);
+  if (quoted === undefined) {
+    quoted = quote(key);
+    if (keys.size < 4096) keys.set(key, quoted);
   }
-  const inner = indent === 0 ? '' : newline + ' '.repeat(indent);
-  items.forEach(([key, item], i) => {
-    out.push(i === 0 ? open : indent === 0 ? ', ' : ',', inner, key);
-    write(item, indent, inner, out);
-  });
-  out.push(indent === 0 ? '' : newline, close);
+  return quoted;
 }
 
 const SHORT: Readonly<Record<string, string>> = { '"': '\\"', '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t', '\b': '\\b', '\f': '\\f' };

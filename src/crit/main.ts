@@ -6,13 +6,12 @@ import { openSet } from '../image/node/directory.ts';
 import type { ImageSet } from '../image/set.ts';
 import { bytesOf, textOf } from '../image/text.ts';
 import { parseArguments, UsageError, type Arguments, type EXPLORERS } from './args.ts';
-import { imageFromJson, imageToJson, magicName } from './convert.ts';
+import { imageFromJson, imageText, INDENT, magicName } from './convert.ts';
 import { exploreFds, exploreMems, explorePs, exploreRss, exploreSk } from './explore.ts';
 import { JsonError, readJson, writeJson, type Json } from './json.ts';
 
 /** The crit that this one stands in for. */
 const CRIT_VERSION = '4.2';
-const INDENT = 4;
 
 /** Runs a command line; returns the exit code. */
 export function crit(args: readonly string[]): number {
@@ -80,7 +79,7 @@ function readAt(path: string, offset: number, length: number): Uint8Array {
 function decode(from: string | undefined, to: string | undefined, pretty: boolean, noPayload: boolean): void {
   const image = decodeImage(input(from));
   warnUnknown(image);
-  const text = writeJson(imageToJson(image, { pretty, noPayload }), pretty ? INDENT : 0);
+  const text = imageText(image, { pretty, noPayload });
   if (to === undefined) print(1, `${text}\n`);
   else writeFile(to, bytesOf(text));
 }
@@ -88,22 +87,22 @@ function decode(from: string | undefined, to: string | undefined, pretty: boolea
 /** JSON as crit writes it has no place for fields of later versions: say so, since encoding will not bring them back. */
 function warnUnknown(image: Image): void {
   const names = new Set<string>();
-  for (const entry of image.entries) for (const name of unknownFields(entry.message, entry.desc.name)) names.add(name);
+  for (const entry of image.entries) unknownFields(entry.message, entry.desc.name, names);
   if (names.size > 0) print(2, `crit: not shown, and lost when this is encoded again: ${[...names].sort().join(', ')} (a later version wrote them)\n`);
 }
 
-function unknownFields(message: object, path: string): string[] {
-  const unknown: string[] = [];
+function unknownFields(message: object, path: string, names: Set<string>): void {
   for (const symbol of Object.getOwnPropertySymbols(message)) {
     const list: unknown = (message as Record<symbol, unknown>)[symbol];
-    if (Array.isArray(list)) for (const field of list as { no: number }[]) unknown.push(`${path}.${field.no}`);
+    if (Array.isArray(list)) for (const field of list as { no: number }[]) names.add(`${path}.${field.no}`);
   }
-  for (const [name, value] of Object.entries(message)) {
+  for (const name in message) {
+    const value = (message as Record<string, unknown>)[name];
+    if (typeof value !== 'object' || value === null || value instanceof Uint8Array) continue;
     for (const inner of Array.isArray(value) ? (value as unknown[]) : [value]) {
-      if (typeof inner === 'object' && inner !== null && !(inner instanceof Uint8Array)) unknown.push(...unknownFields(inner, `${path}.${name}`));
+      if (typeof inner === 'object' && inner !== null) unknownFields(inner, `${path}.${name}`, names);
     }
   }
-  return unknown;
 }
 
 function encode(from: string | undefined, to: string | undefined): void {

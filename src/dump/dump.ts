@@ -93,7 +93,7 @@ class Dump {
     const own = ownNamespaces();
     warnOfCgroups(options.pid, log);
     const context = new DumpContext(options, log, helper, newTree(own), host.shmemDevice, host.hugeDevices);
-    const chain = new MemoryChain(options.imagesDir, { parent: options.parent, track: options.trackMemory === true }, helper, log);
+    const chain = new MemoryChain(options.imagesDir, { parent: options.parent, track: options.trackMemory === true, dedup: options.autoDedup === true }, helper, log);
     if (options.parent !== undefined) images.link(options.parent);
     context.tracker = chain.tracker;
     const early = options.finalState !== 'dead' && !hasScripts(options);

@@ -73,7 +73,7 @@ class PreDump {
     const own = ownNamespaces();
     const dumpOptions: DumpOptions = { ...options, finalState: 'running' };
     const context = new DumpContext(dumpOptions, log, helper, newTree(own), host.shmemDevice, host.hugeDevices);
-    const chain = new MemoryChain(options.imagesDir, { parent: options.parent, track: true }, helper, log);
+    const chain = new MemoryChain(options.imagesDir, { parent: options.parent, track: true, dedup: options.autoDedup === true }, helper, log);
     context.tracker = chain.tracker;
     try {
       if (options.parent !== undefined) images.link(options.parent);

@@ -3,12 +3,14 @@
  * Nothing here knows a file system; Node's paths are in ./node/open.ts.
  */
 import { StillframeError } from '../errors.ts';
+import { kindOfFile } from '../image/kinds.ts';
+import type { stats_entry } from '../image/schema/index.ts';
 import type { FrozenTree, Task } from '../image/tree.ts';
 import type { Payload } from '../image/payload.ts';
 import { BlobSource, MemorySource, readAll, type ByteFile } from '../image/source/source.ts';
 import { MemoryStore, openArchive, type Archive, type ImageStore } from '../image/source/store.ts';
 import { loadSet, type Loaded } from './load.ts';
-import { payloadBytes } from './read.ts';
+import { payloadBytes, readImageFile } from './read.ts';
 import { AddressSpace } from './memory.ts';
 import type { Finding } from './finding.ts';
 
@@ -30,6 +32,19 @@ export class OpenSet {
     readonly archive: Archive | undefined,
   ) {
     this.tree = loaded.tree;
+  }
+
+  /** Statistics by file name; engines put them beside the folder of images. */
+  async stats(): Promise<ReadonlyMap<string, stats_entry>> {
+    const stats = new Map(this.loaded.stats);
+    for (const name of ['stats-dump', 'stats-restore']) {
+      const source = stats.has(name) ? undefined : this.archive?.file(name);
+      const kind = kindOfFile(name)?.kind;
+      if (source === undefined || kind === undefined) continue;
+      const { entries } = await readImageFile(source, name, kind);
+      if (entries[0] !== undefined) stats.set(name, entries[0].message as stats_entry);
+    }
+    return stats;
   }
 
   get name(): string { return this.store.name; }
@@ -103,15 +118,15 @@ async function openSource(source: ByteFile, options: OpenOptions): Promise<OpenS
   if (archive === undefined) {
     throw new StillframeError({ doing: 'open image set', where: source.name, why: 'it is neither a folder of images nor an archive', remedy: 'A tar archive is expected, plain or compressed with gzip or zstd.' });
   }
-  const { sets } = archive;
-  const folder = options.set === undefined ? sets[0] : sets.find((set) => set === options.set);
-  if (folder === undefined) {
+  const { places } = archive;
+  const place = options.set === undefined ? places[0] : places.find(({ name }) => name === options.set);
+  if (place === undefined) {
     throw new StillframeError({
       doing: 'open image set', where: source.name, why: options.set === undefined ? 'there is no image set in this archive (no inventory.img)' : `there is no image set in its folder '${options.set}'`,
-      ...(sets.length === 0 ? {} : { remedy: `It has sets in: ${sets.map((set) => set || '.').join(', ')}.` }),
+      ...(places.length === 0 ? {} : { remedy: `It has sets in: ${places.map(({ name }) => name || '.').join(', ')}.` }),
     });
   }
-  return openStore(archive.store(folder), archive);
+  return openStore(place.archive.store(place.folder), place.archive);
 }
 
 /** @throws StillframeError when the store holds no images at all, or its chain is a loop */

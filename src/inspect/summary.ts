@@ -53,7 +53,7 @@ export async function summaryOf(set: OpenSet): Promise<Summary> {
   const files: Record<string, number> = {};
   for (const file of tree.files.values()) files[fdTypeName(file.type)] = (files[fdTypeName(file.type)] ?? 0) + 1;
   const sockets = [...tree.files.values()].flatMap((file) => describeSocket(tree, file) ?? []);
-  const dump = loaded.stats.get('stats-dump')?.dump;
+  const dump = await set.stats().then((stats) => stats.get('stats-dump')?.dump, () => undefined);
   const written = (await set.store.source('inventory.img'))?.mtime;
   const container = set.archive === undefined ? undefined : await containerOf(set.archive, set);
   return {
@@ -114,11 +114,11 @@ async function jsonOf(archive: Archive, path: string): Promise<Readonly<Record<s
   }
 }
 
-/** Fields by their names in Podman's and CRI-O's config.dump, spec.dump's annotations, containerd's status. */
+/** Fields by their names in Podman's and CRI-O's config.dump, spec.dump's annotations, containerd's status.dump. */
 async function containerOf(archive: Archive, set: OpenSet): Promise<Container | undefined> {
   const config = await jsonOf(archive, 'config.dump');
   const spec = await jsonOf(archive, 'spec.dump');
-  const status = await jsonOf(archive, 'status');
+  const status = await jsonOf(archive, 'status.dump') ?? await jsonOf(archive, 'status');
   if (config === undefined && spec === undefined) return undefined;
   const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
   const annotations = (typeof spec?.['annotations'] === 'object' && spec['annotations'] !== null ? spec['annotations'] : {}) as Readonly<Record<string, unknown>>;
@@ -130,7 +130,7 @@ async function containerOf(archive: Archive, set: OpenSet): Promise<Container | 
   const image = first(config?.['rootfsImageName'], annotations['io.kubernetes.cri-o.ImageName'], annotations['io.kubernetes.cri.image-name'], config?.['rootfsImage']);
   const fields = {
     id, name, image, runtime: first(config?.['runtime'], config?.['ociruntime']), created: first(config?.['createdTime'], annotations['io.kubernetes.cri-o.Created'], status?.['CreatedAt']),
-    checkpointed: first(config?.['checkpointedAt']), hostname: first(spec?.['hostname'], ...[...set.tree.utsns.values()].map((uts) => uts.nodename)), ip: first(config?.['staticIP'], annotations['io.kubernetes.cri-o.IP.0']),
+    checkpointed: first(config?.['checkpointedTime'], config?.['checkpointedAt']), hostname: first(spec?.['hostname'], ...[...set.tree.utsns.values()].map((uts) => uts.nodename)), ip: first(config?.['staticIP'], annotations['io.kubernetes.cri-o.IP.0']),
   };
   return { engine, ...Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) };
 }

@@ -6,9 +6,11 @@ import { closeSync, unlinkSync } from 'node:fs';
 import { core, DiffKind, NO_MAPPING, PAGE, type Ranges } from '../core/node.ts';
 import type { Helper, RunOptions } from '../helper/client.ts';
 import type { Range } from '../helper/protocol.ts';
+import { openSet } from '../image/node/directory.ts';
 import type { ImageSet } from '../image/set.ts';
 import type { Log } from '../log.ts';
 import { Program } from '../program/program.ts';
+import { dedupParents } from './dedup.ts';
 import { hashFd, hashFile, writeHashes } from './hashes.ts';
 import type { Method } from './keeper.ts';
 import { ParentSet, type Owner } from './parent.ts';
@@ -20,6 +22,8 @@ export interface ChainOptions {
   readonly parent: string | undefined;
   /** --track-mem, or a pre-dump: another dump will build on this one. */
   readonly track: boolean;
+  /** --auto-dedup: what this set replaces is freed in those below. */
+  readonly dedup?: boolean;
 }
 
 /** Pages that go into an image, or are left to the parent set. */
@@ -78,10 +82,6 @@ export class MemoryChain {
       this.log.info(`Task ${task.pid} is not in the parent set: all of its pages are written`);
       return whole(ranges);
     }
-    if (!parent.mayKnow(task.start)) {
-      this.log.warn(`task ${task.pid}`, `the parent set ${parent.label} is of another process with this number: all pages are written`);
-      return whole(ranges);
-    }
     const present = flat(ranges);
     const candidates = core.ranges.intersect(core.ranges.normalise(present), parent.coverage(owner));
     const since = this.#since(task);
@@ -89,6 +89,9 @@ export class MemoryChain {
     const kept = since === undefined
       ? this.#unchanged(owner, candidates, (part, to) => this.helper.pages(task.pid, { held: to }, 0n, part, { mayVanish }))
       : core.ranges.subtract(core.ranges.intersect(candidates, normal(since.ranges)), core.ranges.normalise(flat(written)));
+    if (kept.length === 0 && candidates.length > 0 && !parent.mayKnow(task.start)) {
+      this.log.warn(`task ${task.pid}`, `the parent set ${parent.label} is of another process that had this number: all pages are written`);
+    }
     return split(ranges, present, kept);
   }
 
@@ -155,16 +158,28 @@ export class MemoryChain {
    * For the dump that follows, when the set is finished. Nothing of this can make the set worse, so nothing fails.
    * @param runId of the finished set @param alive the tasks go on: keepers are left behind
    */
-  finish(set: ImageSet & { path?(name: string): string }, runId: string | undefined, alive: boolean): void {
+  finish(set: ImageSet & { path(name: string): string }, runId: string | undefined, alive: boolean): void {
+    if (this.options.dedup === true && this.parent !== undefined) this.#dedup(set.label);
     for (const { id, path } of this.#files) {
       try {
         writeHashes(set, id, hashFile(path));
       } catch (error) {
         this.log.warn('hashes', `hashes-${id}.img was not written (${error instanceof Error ? error.message : String(error)}): without tracking, the next dump has to read this one's pages`);
-        removeQuietly(set.path?.(`hashes-${id}.img`));
+        removeQuietly(set.path(`hashes-${id}.img`));
       }
     }
     if (alive && runId !== undefined) this.tracker.leave(runId);
+  }
+
+  #dedup(directory: string): void {
+    const set = openSet(directory);
+    try {
+      this.log.info(`--auto-dedup: ${dedupParents(set, this.helper) / SIZE} pages of earlier sets are freed`);
+    } catch (error) {
+      this.log.warn('--auto-dedup', `earlier sets keep what this one replaces: ${error instanceof Error ? error.message : String(error)}`);
+    } finally {
+      set.close();
+    }
   }
 
   close(): void {
@@ -172,9 +187,9 @@ export class MemoryChain {
   }
 }
 
-function removeQuietly(path: string | undefined): void {
+function removeQuietly(path: string): void {
   try {
-    if (path !== undefined) unlinkSync(path);
+    unlinkSync(path);
   } catch {
     // it was never made
   }

@@ -176,7 +176,8 @@ function pageHashes(set: DirectorySet, pagesId: number, helper: Helper): BigUint
   }
 }
 
-function readMap(set: DirectorySet, name: string): PageMap | undefined {
+/** A page map of a set, checked together with its pages file; undefined when there is none. @throws StillframeError: damaged */
+export function readMap(set: DirectorySet, name: string): PageMap | undefined {
   const file = set.open(name);
   if (file === undefined) return undefined;
   const where = `${set.label}/${name}`;

@@ -15,7 +15,9 @@ import { readHost } from './host-linux.ts';
 import { checkInherited } from './inherited-host.ts';
 import { parseInherited } from './inherited.ts';
 import type { RestoreOptions, RestoreOutcome } from './options.ts';
-import type { SourceSet } from './page-runs.ts';
+import { pageRuns, type SourceSet } from './page-runs.ts';
+import { punch, type Hole } from '../memory-tracking/dedup.ts';
+import { fileNames } from '../image/tree.ts';
 import { planRestore, type RestorePlan } from './plan.ts';
 import { RestoreRun } from './run.ts';
 import { readSets } from './sets.ts';
@@ -56,6 +58,7 @@ export function restore(options: RestoreOptions, log: Log, hooks: RestoreHooks =
       restore_time: Math.round((performance.now() - started) * 1000), pages_restored: plan.context.pageCounts.restored,
     };
     writeStats(options, stats);
+    if (options.given.has('auto-dedup')) freeRestored(set, helper, log);
     log.info('Restore finished successfully. Tasks resumed.');
     options.scripts.run('post-resume', { initPid: plan.rootPid });
     helper.close();
@@ -84,6 +87,22 @@ function makePlan(set: SourceSet, options: RestoreOptions, helper: Helper, log: 
   });
   if (reasons.length > 0) throw new RefusedError('restore', reasons);
   return plan;
+}
+
+/** --auto-dedup: what is in memory now is not kept twice. The tree runs already, so nothing here fails the restore. */
+function freeRestored(set: SourceSet, helper: Helper, log: Log): void {
+  const holes = new Map<string, Hole[]>();
+  const owners = [...[...set.tree.tasks.keys()].map((pid) => ({ pid })), ...[...set.tree.shmem.keys()].map((shmid) => ({ shmid }))];
+  for (const { set: { name }, pagesId, start, end, offset } of owners.flatMap((owner) => pageRuns(set, owner))) {
+    const path = `${name}/${fileNames.pages(pagesId)}`;
+    const list = holes.get(path) ?? [];
+    if (list.push({ offset, size: end - start }) === 1) holes.set(path, list);
+  }
+  try {
+    for (const [path, list] of holes) punch(helper, path, list);
+  } catch (error) {
+    log.warn('--auto-dedup', error instanceof Error ? error.message : String(error));
+  }
 }
 
 function writeStats(options: RestoreOptions, stats: RestoreStats): void {

@@ -29,8 +29,8 @@ export function viewHtml({ title, script, style, wasm, index, blob }: PageParts)
 <title>${escaped(title)} - Stillframe</title>
 <style>${style}</style>
 <header><h1 id="title">Stillframe</h1><span class="sum" id="sum">Drop a container archive or the files of an image set here.</span>
-<input type="search" id="search" placeholder="Search tasks, files, mappings ( / )" aria-label="Search" size="30">
-<button id="open" title="Open an archive (o)">Open…</button><button id="theme" title="Dark or light (t)">◐</button><input type="file" id="chooser" multiple hidden></header>
+<input type="search" id="search" placeholder="Tasks, files, mappings ( / )" aria-label="Search" size="30">
+<button id="open" title="Open an archive (o)">Open…</button><button id="theme" title="Dark or light (t)" aria-label="Dark or light">◐</button><button id="keys" title="Keys (?)" aria-label="Keys">?</button><input type="file" id="chooser" multiple hidden></header>
 <nav id="tree" role="tree" aria-label="Tasks"></nav>
 <main><p id="notice" class="bad" role="status" hidden></p><div role="tablist">${TABS.map(([id, text], i) => `<button role="tab" id="tab-${id}" aria-controls="panel-${id}" title="${i + 1}">${text}</button>`).join('')}</div>
 ${TABS.map(([id]) => `<section id="panel-${id}" role="tabpanel" aria-labelledby="tab-${id}" hidden></section>`).join('')}</main>

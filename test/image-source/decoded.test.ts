@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { gzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import '../../src/core/node.ts';
 import { compressionOf, DecodedSource } from '../../src/image/source/decoded.ts';
 import { MemorySource, readAll } from '../../src/image/source/source.ts';
 import { StillframeError } from '../../src/errors.ts';
@@ -50,6 +51,67 @@ for (const [name, compressed] of [['gzip', gzip], ['zstd', zstd]] as const) {
     assert.equal(await cut.read(100, 50), plain.subarray(100, 150));
   });
 }
+
+for (const [name, compressed] of [['gzip', gzip], ['zstd', zstd]] as const) {
+  decoding(`${name}: contents that do not fit the checksum are refused, from wherever they are read`, async () => {
+    const broken = compressed.slice();
+    broken[broken.length - (name === 'gzip' ? 6 : 2)]! ^= 0x10;
+    const source = new DecodedSource('a', new MemorySource('a', broken), name);
+    assert.equal(await source.read(5_000_000, 50), plain.subarray(5_000_000, 5_000_050));
+    await source.read(0, 50);
+    for (let i = 0; i < 2; i++) {
+      try {
+        await source.verify();
+        assert.unreachable();
+      } catch (error) {
+        assert.instance(error, StillframeError);
+        assert.match((error as Error).message, /checksum 0x[0-9a-f]{8}; 0x[0-9a-f]{8} is written behind them/);
+      }
+    }
+  });
+}
+
+decoding('a gzip member that is not as long as it says is refused', async () => {
+  const broken = gzip.slice();
+  broken[broken.length - 1]! ^= 1;
+  try {
+    await new DecodedSource('a', new MemorySource('a', broken), 'gzip').verify();
+    assert.unreachable();
+  } catch (error) {
+    assert.match((error as Error).message, 'its contents are 24000000 bytes; 7222784 is written behind them');
+  }
+});
+
+decoding('checksums of several members and frames, short, empty and skippable ones among them', async () => {
+  const parts = [plain.subarray(0, 100_000), plain.subarray(0, 0), plain.subarray(5, 7), plain.subarray(100, 90_000)];
+  const frame = (part: Uint8Array): Buffer => execFileSync('zstd', ['-q', '-c'], { input: part });
+  const streams = [['gzip', Buffer.concat(parts.map((part) => gzipSync(part)))], ['zstd', Buffer.concat([...parts.map(frame), Buffer.from('502a4d1803000000010203', 'hex'), frame(parts[3]!)])]] as const;
+  for (const [name, bytes] of streams) {
+    const source = new DecodedSource('a', new MemorySource('a', bytes), name);
+    await source.verify();
+    const whole = Buffer.concat(name === 'gzip' ? parts : [...parts, parts[3]!]);
+    assert.ok(Buffer.compare(await source.read(0, whole.length + 1), whole) === 0, name);
+    const broken = Uint8Array.from(bytes);
+    // the end of the first part's checksum
+    broken[(name === 'gzip' ? gzipSync(parts[0]!) : frame(parts[0]!)).length - (name === 'gzip' ? 5 : 1)]! ^= 1;
+    try {
+      await new DecodedSource('a', new MemorySource('a', broken), name).verify();
+      assert.unreachable();
+    } catch (error) {
+      assert.match((error as Error).message, 'is written behind them', name);
+    }
+  }
+});
+
+decoding('a window above 128 MiB is refused in a later frame, too', async () => {
+  const header = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0xa8, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+  try {
+    await new DecodedSource('a', new MemorySource('a', Buffer.concat([zstd, header])), 'zstd').verify();
+    assert.unreachable();
+  } catch (error) {
+    assert.match((error as Error).message, 'window of 2147483648 bytes');
+  }
+});
 
 decoding('several members and frames one behind the other are one stream', async () => {
   const parts = [plain.subarray(0, 1000), plain.subarray(1000, 70000)];

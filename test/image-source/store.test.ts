@@ -1,4 +1,5 @@
 /** Archives read in place: members and their places, names of every tar dialect, chains of sets inside, damage. */
+import '../../src/core/node.ts';
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -75,6 +75,40 @@ library('imported in Node: open, tasks, memory, check', () => {
   assert.is(execFileSync(process.execPath, [join(folder, 'use.mjs')], { encoding: 'utf8' }).trim(), '4 family.fifo 0 18');
 });
 
+library('typed: a strict consumer compiles, in Node and for a bundler without any types of Node', () => {
+  execFileSync(process.execPath, ['scripts/build-types.mjs'], { stdio: 'inherit' });
+  cpSync('dist/image/types', join(installed, 'dist/image/types'), { recursive: true });
+  const consumer = join(folder, 'consumer');
+  mkdirSync(join(consumer, 'node_modules', '@types'), { recursive: true });
+  symlinkSync(installed, join(consumer, 'node_modules', 'stillframe'));
+  for (const [link, target] of [['@types/node', '@types/node'], ['undici-types', 'undici-types'], ['@protobuf-ts', '@protobuf-ts']] as const) symlinkSync(resolve('node_modules', target), join(consumer, 'node_modules', link));
+  const common = `import { checkSet, findIn, fdRows, parsePattern, summaryOf, taskRows, StillframeError, type Finding, type OpenSet, type TaskRow } from 'stillframe/image';
+    export async function look(set: OpenSet): Promise<[TaskRow[], Finding[], string, number]> {
+      let found = 0;
+      for (const { pid } of await taskRows(set)) for await (const { address } of findIn(set.memory(pid), parsePattern('/x+/'))) found += address > 0n ? 1 : 0;
+      const fd: number | 'cwd' | 'root' | 'exe' | undefined = fdRows(set)[0]?.fd;
+      return [await taskRows(set), await checkSet(set, { target: 'criu-4.2' }), (await summaryOf(set)).writer + String(fd), found];
+    }
+    // @ts-expect-error there is no such target
+    export const wrong = (set: OpenSet): unknown => checkSet(set, { target: 'criu-1' });
+    export const isOurs = (error: unknown): error is StillframeError => error instanceof StillframeError;\n`;
+  writeFileSync(join(consumer, 'node.ts'), `${common} import { open, checkHost } from 'stillframe/image';\n export const all = async (path: string): Promise<number> => { const set = await open(path); await look(set); return (await checkHost(set)).length; };`);
+  writeFileSync(join(consumer, 'browser.ts'), `${common} import { open, loadCore } from 'stillframe/image';\n export const all = async (file: File): Promise<unknown> => { await loadCore(new URL('core.wasm', location.href)); return look(await open(file, { name: file.name })); };
+    // @ts-expect-error paths are Node's
+    export const path = (): unknown => open('img/');`);
+  const strict = { strict: true, noUncheckedIndexedAccess: true, exactOptionalPropertyTypes: true, noEmit: true, target: 'ES2022', skipLibCheck: false };
+  const projects = {
+    node: { compilerOptions: { ...strict, module: 'NodeNext', moduleResolution: 'NodeNext', lib: ['ES2023', 'DOM', 'DOM.Iterable'], types: ['node'] }, files: ['node.ts'] },
+    browser: { compilerOptions: { ...strict, module: 'ESNext', moduleResolution: 'bundler', lib: ['ES2023', 'DOM', 'DOM.Iterable', 'DOM.AsyncIterable'], types: [] }, files: ['browser.ts'] },
+  };
+  writeFileSync(join(consumer, 'package.json'), '{ "type": "module" }');
+  for (const [name, project] of Object.entries(projects)) {
+    writeFileSync(join(consumer, `${name}.json`), JSON.stringify(project));
+    const { status, stdout } = spawnSync(process.execPath, [resolve('node_modules/typescript/bin/tsc'), '-p', join(consumer, `${name}.json`)], { encoding: 'utf8' });
+    assert.is(status, 0, `${name}: ${stdout}`);
+  }
+});
+
 library('the browser bundle has no Node built-ins, and opens an archive from bytes', () => {
   const bundle = readFileSync('dist/image/browser.js', 'utf8');
   assert.not.match(bundle, /from\s*["']node:|require\(\s*["']|import\(\s*["']node:/);

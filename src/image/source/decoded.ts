@@ -1,11 +1,13 @@
 /**
  * Random access into a gzip or zstd stream without unpacking it. Going forward decodes; every few megabytes the decoder's state
  * is kept as a point to start again from, and the last decoded chunks are cached. Both are bounded, however long the stream is.
+ * What is decoded for the first time goes through the stream's checksums (./verify.ts).
  */
 import { Gunzip } from 'fflate';
 import { Decompress } from 'fzstd';
 import { StillframeError } from '../../errors.ts';
-import { concat, type ByteFile } from './source.ts';
+import { concat, readExactly, type ByteFile } from './source.ts';
+import { ChecksumError, GzipCheck, ZstdCheck } from './verify.ts';
 
 export type Compression = 'gzip' | 'zstd';
 
@@ -17,13 +19,15 @@ const CHUNKS = 192;
 /** Decoder states kept, in bytes. */
 const POINT_BUDGET = 48 << 20;
 const FIRST_SPACING = 4 << 20;
-/** Largest window of a zstd stream; the zstd program refuses more by itself, too. */
-const MAX_WINDOW = 128 << 20;
+/** A decoder with a larger window than this is not copied: going back starts from the front. */
+const MAX_POINT = 16 << 20;
 
 /** What the two libraries' streaming decoders have in common. */
 interface Decoder {
   ondata?: ((data: Uint8Array, final?: boolean) => unknown) | null;
   push(chunk: Uint8Array, final?: boolean): void;
+  /** gzip: a further member starts at this byte of the stream. */
+  onmember?: (start: number) => void;
 }
 
 interface Point { readonly out: number; readonly in: number; readonly state: Decoder; readonly size: number }
@@ -47,13 +51,25 @@ export class DecodedSource implements ByteFile {
   #out = 0;
   #ended = false;
   #failed: StillframeError | undefined;
+  readonly #gzip: GzipCheck | undefined;
+  readonly #zstd: ZstdCheck | undefined;
+  /** Where the decoded bytes end that went through the checksums. */
+  #checkedOut = 0;
   /** The chunk being put together; valid only when its first byte was seen. */
   #open: { index: number; parts: Uint8Array[]; filled: number } | undefined;
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(readonly name: string, readonly input: ByteFile, readonly compression: Compression) {
+    if (compression === 'gzip') this.#gzip = new GzipCheck();
+    else this.#zstd = new ZstdCheck();
     this.#decoder = this.#fresh();
     this.#openChunk();
+  }
+
+  /** Decodes what was never read, so that every checksum has been compared. @throws StillframeError when one does not fit */
+  async verify(): Promise<void> {
+    for (let at = this.#checkedOut; this.size === undefined; at += CHUNK) await this.read(at, 1);
+    if (this.#failed !== undefined) throw this.#failed;
   }
 
   read(offset: number, length: number): Promise<Uint8Array> {
@@ -110,28 +126,40 @@ export class DecodedSource implements ByteFile {
 
   #attach(decoder: Decoder): Decoder {
     decoder.ondata = (data) => this.#take(data);
+    if (this.#gzip !== undefined) decoder.onmember = (start) => { if (this.#out === this.#checkedOut) this.#gzip!.member(start); };
     return decoder;
   }
 
   async #step(): Promise<void> {
-    const bytes = await this.input.read(this.#in, STEP);
     const at = this.#in;
+    let bytes = await this.input.read(at, STEP);
     try {
-      if (at === 0 && this.compression === 'zstd') checkWindow(bytes);
+      if (this.#zstd !== undefined && bytes.length > 0) bytes = this.#zstd.upToFrameEnd(bytes, at);
       // the decoders keep parts of what they are given
       if (bytes.length > 0) this.#decoder.push(bytes.slice(), false);
       else this.#decoder.push(new Uint8Array(0), true);
+      if (this.#zstd !== undefined) this.#zstd.pushed(at + bytes.length);
+      else await this.#checkMembers(bytes.length === 0 ? at : undefined);
     } catch (cause) {
       this.#ended = true;
       const why = cause instanceof Error ? cause.message : String(cause);
+      if (cause instanceof StillframeError) throw cause;
       throw this.#failed = new StillframeError({
-        doing: 'read archive', where: `${this.name}, near byte ${at} of the ${this.compression} stream`, why: bytes.length === 0 ? `it is cut short (${why})` : why, cause,
+        doing: 'read archive', where: `${this.name}, near byte ${at} of the ${this.compression} stream`, why: bytes.length === 0 && !(cause instanceof ChecksumError) ? `it is cut short (${why})` : why, cause,
         remedy: 'The archive is damaged: fetch or export it again.',
       });
     }
     this.#in += bytes.length;
     if (bytes.length === 0) this.#finish();
     else this.#maybePoint();
+  }
+
+  /** @param end where the stream ends, when it does */
+  async #checkMembers(end?: number): Promise<void> {
+    for (const trailer of this.#gzip!.ended(end)) {
+      const bytes = await readExactly(this.input, trailer.at, 8, 'read archive');
+      trailer.compare(bytes);
+    }
   }
 
   #finish(): void {
@@ -142,6 +170,11 @@ export class DecodedSource implements ByteFile {
   }
 
   #take(data: Uint8Array): void {
+    if (this.#out + data.length > this.#checkedOut) {
+      // a start from an earlier point brings what was checked before
+      (this.#gzip ?? this.#zstd)!.contents(data.subarray(this.#checkedOut - this.#out));
+      this.#checkedOut = this.#out + data.length;
+    }
     for (let from = 0; from < data.length;) {
       const room = CHUNK - (this.#out % CHUNK);
       const part = data.subarray(from, from + room);
@@ -170,7 +203,7 @@ export class DecodedSource implements ByteFile {
 
   #maybePoint(): void {
     const last = this.#points.at(-1)?.out ?? 0;
-    if (this.#out - last < this.#spacing) return;
+    if (this.#out - last < this.#spacing || (this.#zstd?.window ?? 0) > MAX_POINT) return;
     const { copy, size } = clone(this.#decoder);
     this.#points.push({ out: this.#out, in: this.#in, state: copy, size });
     this.#spacing = Math.max(this.#spacing, 4 * size);
@@ -179,24 +212,6 @@ export class DecodedSource implements ByteFile {
       this.#spacing *= 2;
     }
   }
-}
-
-/** fzstd allocates the window a frame asks for, so the first frame is asked before it is. (RFC 8878, 3.1.1.1) */
-function checkWindow(bytes: Uint8Array): void {
-  if (bytes[0] !== 0x28 || bytes.length < 14) return;
-  const flags = bytes[4]!;
-  const single = (flags & 0x20) !== 0;
-  let window: number;
-  if (single) {
-    const at = 5 + [0, 1, 2, 4][flags & 3]!;
-    const width = [1, 2, 4, 8][flags >> 6]!;
-    window = width === 2 ? 256 : 0;
-    for (let i = 0; i < width; i++) window += bytes[at + i]! * 2 ** (8 * i);
-  } else {
-    const base = 2 ** (10 + (bytes[5]! >> 3));
-    window = base + (base / 8) * (bytes[5]! & 7);
-  }
-  if (window > MAX_WINDOW) throw new Error(`its window of ${window} bytes is above the limit of ${MAX_WINDOW} (compressed with --long or --ultra)`);
 }
 
 /**

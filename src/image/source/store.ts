@@ -52,8 +52,15 @@ export function storeOfBlobs(name: string, blobs: Iterable<{ name: string; blob:
 export class Archive {
   readonly #byPath = new Map<string, TarMember>();
 
-  constructor(readonly name: string, readonly source: ByteFile, readonly members: readonly TarMember[]) {
+  /** @param inner archives among the members that have sets, by path */
+  constructor(readonly name: string, readonly source: ByteFile, readonly members: readonly TarMember[], readonly inner: ReadonlyMap<string, Archive> = new Map()) {
     for (const member of members) this.#byPath.set(member.path, member);
+  }
+
+  /** All sets, those of archives inside included, as a person names them: `checkpoint`, `blobs/sha256/1f0a:checkpoint`. */
+  get places(): { readonly name: string; readonly archive: Archive; readonly folder: string }[] {
+    const own = this.sets.map((folder) => ({ name: folder, archive: this as Archive, folder }));
+    return [...own, ...[...this.inner].flatMap(([path, archive]) => archive.places.map((place) => ({ ...place, name: place.name === '' ? path : `${path}:${place.name}` })))];
   }
 
   /** A member's bytes. Hard links and symbolic links inside the archive are followed. @throws StillframeError for a sparse member */
@@ -132,13 +139,39 @@ function resolveLink(path: string, link: string): string | undefined {
   return link.startsWith('/') ? undefined : cleanPath(`${path.slice(0, path.lastIndexOf('/') + 1)}${link}`);
 }
 
-/** Opens a source as an archive; undefined when it is none (neither tar nor compressed tar). */
-export async function openArchive(source: ByteFile): Promise<Archive | undefined> {
+/**
+ * Members that may be archives: blobs of an OCI layout (image-spec, image-layout.md; containerd keeps a checkpoint's images in one, Podman
+ * and Buildah a whole checkpoint archive as a layer), layers of a Docker archive, containers of a pod.
+ */
+const INNER = /^blobs\/[\w+.-]+\/[0-9a-fA-F]{32,}$|\.tar(\.gz|\.zst|\.zstd)?$/;
+const MAX_INNER = 1000;
+
+/** Opens a source as an archive; undefined when it is none (neither tar nor compressed tar). Where it has no set, those inside it are opened, too. */
+export async function openArchive(source: ByteFile, depth = 0): Promise<Archive | undefined> {
   const compression = compressionOf(await source.read(0, 8));
   const plain = compression === undefined ? source : new DecodedSource(source.name, source, compression);
   if (!looksLikeTar(await plain.read(0, 512))) {
     if (compression === undefined) return undefined;
     throw new StillframeError({ doing: 'read archive', where: source.name, why: `it is compressed with ${compression}, but there is no tar archive inside` });
   }
-  return new Archive(source.name, plain, await readTarIndex(plain));
+  const members = await readTarIndex(plain);
+  if (plain instanceof DecodedSource) await plain.verify();
+  const archive = new Archive(source.name, plain, members);
+  return archive.sets.length > 0 || depth > 1 ? archive : new Archive(source.name, plain, members, await innerArchives(archive, depth + 1));
+}
+
+async function innerArchives(archive: Archive, depth: number): Promise<Map<string, Archive>> {
+  const inner = new Map<string, Archive>();
+  for (const { path, type, size } of archive.members.filter((member) => INNER.test(member.path)).sort((a, b) => byVersion(a.path, b.path)).slice(0, MAX_INNER)) {
+    const source = type === 'file' && size >= 512 ? archive.file(path) : undefined;
+    if (source === undefined) continue;
+    try {
+      const found = await openArchive(source, depth);
+      if (found !== undefined && found.places.length > 0) inner.set(path, found);
+    } catch (error) {
+      // a blob may be anything; what cannot be read as an archive is not one with a set
+      if (!(error instanceof StillframeError)) throw error;
+    }
+  }
+  return inner;
 }

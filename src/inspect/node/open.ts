@@ -10,8 +10,9 @@ export async function openPath(path: string, options: OpenOptions = {}): Promise
   try {
     info = await stat(path);
   } catch (cause) {
-    const colon = path.lastIndexOf(':');
-    if (colon > 0 && options.set === undefined && await isFile(path.slice(0, colon))) return openPath(path.slice(0, colon), { ...options, set: path.slice(colon + 1) });
+    for (let colon = path.indexOf(':'); colon > 0 && options.set === undefined; colon = path.indexOf(':', colon + 1)) {
+      if (await isFile(path.slice(0, colon))) return openPath(path.slice(0, colon), { ...options, set: path.slice(colon + 1) });
+    }
     throw fileError('open image set', path, cause);
   }
   const name = options.name ?? path;

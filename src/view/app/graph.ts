@@ -1,6 +1,7 @@
 /** Who shares what: tasks at the left, open file descriptions at the right, a line for each holder; pipes' ends and sockets' peers side by side. */
 import { describeFile, type Description } from '../../inspect/describe.ts';
 import { fdRows, type FdRow } from '../../inspect/files.ts';
+import type { inet_sk_entry } from '../../image/schema/index.ts';
 import type { OpenSet } from '../../inspect/open.ts';
 import { el, shown, svg } from './dom.ts';
 
@@ -9,7 +10,7 @@ export interface GraphNode { readonly id: number; readonly description: Descript
 /** Nodes drawn at most; the rest is counted. */
 const MAX_NODES = 400;
 const ROW = 22;
-const SPOT = new Set(['pipe', 'fifo', 'unix', 'tcp', 'udp', 'epoll', 'memfd', 'eventfd', 'tty', 'signalfd', 'timerfd', 'inotify']);
+const SPOT = new Set(['pipe', 'fifo', 'unix', 'tcp', 'udp', 'netlink', 'packet', 'raw', 'epoll', 'memfd', 'eventfd', 'tty', 'signalfd', 'timerfd', 'inotify']);
 
 /** Descriptions worth a look: shared by tasks, or with another end. */
 export function graphNodes(set: OpenSet, all: boolean): GraphNode[] {
@@ -27,17 +28,29 @@ export function graphNodes(set: OpenSet, all: boolean): GraphNode[] {
     if (key !== undefined) ends.set(key, [...(ends.get(key) ?? []), file.id]);
   }
   const byInode = new Map([...set.tree.files.values()].flatMap((file) => (file.usk === undefined ? [] : [[file.usk.ino, file.id] as const])));
+  const connected = new Map<string, number[]>();
+  for (const { isk, id } of set.tree.files.values()) {
+    if (isk === undefined || isk.dst_port === 0) continue;
+    const key = connection(isk, false);
+    connected.set(key, [...(connected.get(key) ?? []), id]);
+  }
   const nodes: GraphNode[] = [];
   for (const file of set.tree.files.values()) {
     const by = holders.get(file.id);
     if (by === undefined) continue;
     const key = file.pipe !== undefined ? `pipe ${file.pipe.pipe_id}` : file.fifo !== undefined ? `fifo ${file.fifo.pipe_id}` : '';
     const peer = file.usk === undefined || file.usk.peer === 0 ? undefined : byInode.get(file.usk.peer);
-    const others = [...(ends.get(key) ?? []).filter((id) => id !== file.id), ...(peer === undefined ? [] : [peer])];
+    const others = [...(ends.get(key) ?? []).filter((id) => id !== file.id), ...(peer === undefined ? [] : [peer]), ...(file.isk === undefined ? [] : connected.get(connection(file.isk, true)) ?? [])];
     const description = describeFile(set.tree, file);
     if (all || by.size > 1 || others.length > 0 || SPOT.has(description.kind)) nodes.push({ id: file.id, description, holders: by, others });
   }
   return ordered(nodes);
+}
+
+/** A connection from one end, or as its other end has it. */
+function connection({ proto, src_addr, src_port, dst_addr, dst_port }: inet_sk_entry, other: boolean): string {
+  const [near, far] = [`${src_addr.join('.')}:${src_port}`, `${dst_addr.join('.')}:${dst_port}`];
+  return `${proto} ${other ? `${far} ${near}` : `${near} ${far}`}`;
 }
 
 /** Other ends next to each other; else in the order of ids. */
@@ -74,7 +87,7 @@ export function drawGraph(set: OpenSet, into: HTMLElement, filter: string, all: 
       const from = taskY.get(pid)!;
       lines.append(svg('path', { d: `M${left} ${from} C${(left + right) / 2} ${from} ${(left + right) / 2} ${y} ${right} ${y}`, class: `edge k-${node.description.kind}`, 'data-pid': pid, 'data-id': node.id }, svg('title', {}, `task ${pid}: fd ${fds.join(', ')}`)));
     }
-    for (const other of node.others) {
+    for (const other of new Set(node.others)) {
       const to = nodeY.get(other);
       if (to !== undefined && other > node.id) lines.append(svg('path', { d: `M${right + 6} ${y} C${right - 26} ${y} ${right - 26} ${to} ${right + 6} ${to}`, class: 'pair', 'data-id': node.id }));
     }

@@ -127,8 +127,8 @@ class Page {
       const { mapping, index } = mappings[i]!;
       const share = el('span', { class: 'bar' }, el('i'));
       (share.firstChild as HTMLElement).style.width = `${Number((mapping.stored + mapping.inParents) * 100n / (mapping.size || 1n))}%`;
-      const line = el('div', { role: 'listitem', class: index === chosen.mapping ? 'on' : '' }, el('span', { class: 'mono w' }, `${hex(mapping.start)} ${mapping.perms}`), el('span', { class: 'w right' }, size(mapping.size)), share,
-        el('span', { class: 'w dim' }, `${size(mapping.stored)} stored${mapping.inParents > 0n ? `, ${size(mapping.inParents)} in parents` : ''}`), el('span', { class: 'name mono' }, shown(mapping.name || mapping.kind)));
+      const line = el('div', { role: 'listitem', class: index === chosen.mapping ? 'on' : '' }, el('span', { class: 'mono w' }, `${hex(mapping.start)} ${mapping.perms}`), el('span', { class: 'w size' }, size(mapping.size)), share,
+        el('span', { class: 'w stored dim' }, `${size(mapping.stored)} stored${mapping.inParents > 0n ? `, ${size(mapping.inParents)} in parents` : ''}`), el('span', { class: 'name mono' }, shown(mapping.name || mapping.kind)));
       line.addEventListener('click', () => { pick(index, mapping.start); });
       return line;
     });
@@ -216,7 +216,7 @@ class Page {
     const mounts = mountRows(set);
     panel.replaceChildren(
       el('h3', {}, 'The set'),
-      table(['what', ''], Object.entries({ 'written by': summary.writer, written: summary.written ?? '', architecture: summary.architecture, ...summary.container, namespaces: summary.namespaces.join(', ') }).filter(([, value]) => value !== '' && value !== undefined).map(([name, value]) => [name, String(value)]), 1),
+      table([], Object.entries({ 'written by': summary.writer, written: summary.written ?? '', architecture: summary.architecture, ...summary.container, namespaces: summary.namespaces.join(', ') }).filter(([, value]) => value !== '' && value !== undefined).map(([name, value]) => [name, String(value)]), 1),
       el('h3', {}, 'Chain'), table(['set', 'files', 'bytes', 'pages'], summary.chain.map((link) => [link.name, String(link.files), size(link.bytes), size(link.pagesBytes)]), 0),
       ...(sockets.length > 0 ? [el('h3', {}, 'Sockets'), table(['family', 'protocol', 'state', 'local', 'peer', 'held by'], sockets.slice(0, 1000).map((row) => [row.family, row.protocol || row.type, row.state, row.local, row.peer, row.users.join(' ')]), 3)] : []),
       ...(mounts.length > 0 ? [el('h3', {}, 'Mounts'), table(['mountpoint', 'type', 'source', 'notes'], mounts.slice(0, 1000).map((row) => [row.mountpoint, row.type, row.source, row.notes.join(', ')]), 0)] : []),
@@ -270,7 +270,7 @@ class Page {
 }
 
 function table(heads: readonly string[], rows: readonly (readonly string[])[], wrap: number): HTMLElement {
-  return el('table', {}, el('thead', {}, el('tr', {}, ...heads.map((head) => el('th', {}, head)))), el('tbody', {}, ...rows.map((row) => el('tr', {}, ...row.map((cell, i) => el('td', { class: i === wrap ? 'wrap mono' : i === row.length - 1 ? 'wrap' : '' }, shown(cell)))))));
+  return el('table', {}, heads.length === 0 ? '' : el('thead', {}, el('tr', {}, ...heads.map((head) => el('th', {}, head)))), el('tbody', {}, ...rows.map((row) => el('tr', {}, ...row.map((cell, i) => el('td', { class: i === wrap ? 'wrap mono' : i === row.length - 1 ? 'wrap' : '' }, shown(cell)))))));
 }
 
 const heatColour = (times: number, links: number): string => `hsl(${48 - 48 * Math.min(1, times / Math.max(1, links))} 90% ${62 - 14 * Math.min(1, times / Math.max(1, links))}%)`;
@@ -365,6 +365,7 @@ function wire(page: Page): void {
   const search = byId('search') as HTMLInputElement;
   search.addEventListener('input', () => page.filter());
   byId('theme').addEventListener('click', () => theme(page));
+  byId('keys').addEventListener('click', () => (byId('help') as HTMLDialogElement).showModal());
   const chooser = byId('chooser') as HTMLInputElement;
   byId('open').addEventListener('click', () => chooser.click());
   chooser.addEventListener('change', () => void openDropped(page, [...(chooser.files ?? [])]));
