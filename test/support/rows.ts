@@ -19,6 +19,8 @@ export const ROWS: readonly Row[] = [
   { name: 'unix sockets, all', program: 'unix', notCriu: 'loses empty datagrams, credentials in queues, names of accepted connections, SO_PEEK_OFF' },
   { name: 'internet sockets', program: 'inet', args: ['common'] },
   { name: 'internet sockets, all', program: 'inet', notCriu: 'has no place for many of their options' },
+  { name: 'netlink sockets', program: 'netlink', args: ['criu'] },
+  { name: 'netlink sockets, all', program: 'netlink', notCriu: 'refuses groups beyond the 32nd' },
   { name: 'memory', program: 'memory' },
   { name: 'asynchronous I/O contexts', program: 'aio' },
   { name: 'signals', program: 'signals' },
