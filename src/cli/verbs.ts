@@ -121,6 +121,14 @@ export async function runDedup({ directories, log }: Ready): Promise<bigint> {
   return dedup(directories.images, log);
 }
 
+/** `dump --plan`: looks, and lets go. @returns text for a person, and the same as data */
+export async function runDumpPlan(ready: Ready): Promise<{ readonly text: string; readonly plan: import('../dump/plan.ts').DumpPlan }> {
+  const options = await dumpOptions(ready);
+  const { planDump, planText } = await import('../dump/plan.ts');
+  const plan = planDump(options, ready.log);
+  return { text: planText(plan), plan };
+}
+
 export async function runRestore(ready: Ready): Promise<RestoreOutcome> {
   await goBelowHelper(ready);
   const options = await restoreOptions(ready);

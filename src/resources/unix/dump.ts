@@ -45,13 +45,15 @@ interface State {
   readonly peers: Map<number, number>;
   /** Working directories of tasks with a peer outside of the tree. */
   readonly directories: Map<number, string>;
+  /** Every unix socket of the tree, refused ones too. */
+  readonly inTree: Set<number>;
   helperTask?: FrozenTask;
 }
 const states = new WeakMap<DumpContext, State>();
 
 function stateOf(context: DumpContext): State {
   let state = states.get(context);
-  if (state === undefined) states.set(context, state = { queues: new Map(), places: new Map(), answers: new Map(), inFlight: new Map(), peers: new Map(), directories: new Map() });
+  if (state === undefined) states.set(context, state = { queues: new Map(), places: new Map(), answers: new Map(), inFlight: new Map(), peers: new Map(), directories: new Map(), inTree: new Set() });
   return state;
 }
 
@@ -100,7 +102,8 @@ export const unixSockets: FileKind = {
 
 /** Looks at the queues of sockets not looked at before. @returns what is in flight in them */
 function lookAtQueues(descriptors: readonly Descriptor[], context: DumpContext): Descriptor[] {
-  const { queues } = stateOf(context);
+  const { queues, inTree } = stateOf(context);
+  for (const descriptor of descriptors) inTree.add(socketOf(descriptor, context)!.inode);
   const fresh = new Map<number, { descriptor: Descriptor; socket: UnixSocket }>();
   for (const descriptor of descriptors) {
     const socket = socketOf(descriptor, context)!;
@@ -161,7 +164,7 @@ function askPlaces(own: readonly OpenFile[], context: DumpContext): void {
 /** Who is connected to whom, and whether all of them are of the tree. */
 function checkPeers(own: readonly OpenFile[], context: DumpContext): void {
   const table = tableOf(context);
-  const { peers, places, directories } = stateOf(context);
+  const { peers, places, directories, inTree } = stateOf(context);
   const ours = new Map(own.map((file) => [socketOf(file.descriptors[0]!, context)!.inode, file]));
   const listeners = new Map<number, UnixSocket>();
   for (const socket of table.values()) if (isListening(socket)) for (const inode of socket.pending) if (inode !== 0) listeners.set(inode, socket);
@@ -181,10 +184,10 @@ function checkPeers(own: readonly OpenFile[], context: DumpContext): void {
     }
     peers.set(inode, peer);
     if (isListening(socket)) {
-      const outside = socket.pending.find((client) => client !== 0 && !ours.has(client) && !isExternal(client, context));
+      const outside = socket.pending.find((client) => client !== 0 && !inTree.has(client) && !isExternal(client, context));
       if (outside !== undefined) refuse(`${holderOf(outside)} waits to be accepted by it and is not part of the tree`, 'Let the program accept it first, or end what connects to it');
     }
-    if (peer !== 0 && !ours.has(peer)) {
+    if (peer !== 0 && !inTree.has(peer)) {
       const { pid } = file.descriptors[0]!.task;
       checkExternal(socket, peer, refuse, context);
       directories.set(pid, textOf(readlinkSync(`/proc/${pid}/cwd`, { encoding: 'buffer' })));
