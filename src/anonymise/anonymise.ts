@@ -36,6 +36,7 @@ export function* anonymise(set: OpenSet, leftOut: LeftOut[], replace = new Repla
       const { name, kind } = file;
       if (kind === undefined) leftOut.push({ link, name, why: 'no image' });
       else if (kind.name === 'PAGES') yield { link, name, parts: () => pagesOf(one, file, replace, texts.get(name) ?? []) };
+      else if (kind.name === 'STILLFRAME_HASHES') leftOut.push({ link, name, why: 'hashes of contents that were replaced' });
       else if (kind.framing === 'raw') leftOut.push({ link, name, why: 'raw contents, which may have anything in them' });
       else yield { link, name, parts: () => imageOf(one, file, replace) };
     }

@@ -54,6 +54,11 @@ export class Replacer {
     return text.split('/').map((part) => (part === '.' || part === '..' || this.#stays(part) ? part : this.name(part.replace(/ \(deleted\)$/, '')) + (part.endsWith(' (deleted)') ? ' (deleted)' : ''))).join('/');
   }
 
+  /** A network interface's name, at most 15 bytes; what every machine calls its own stays. */
+  device(text: string): string {
+    return /^(lo|(eth|wlan|docker|br|bond|dummy|tun|tap|sit|tunl|ip6tnl|gre)\d{0,3})$/.test(text) ? text : this.name(text);
+  }
+
   /** Mount options and the like: `key=value,...`; numbers stay. */
   options(text: string): string {
     return text.split(',').map((part) => {

@@ -2,11 +2,11 @@
 import type { Desc } from '../image/schema/define.ts';
 import type { Replacer } from './replace.ts';
 
-type Rule = 'keep' | 'path' | 'name' | 'command' | 'options' | 'socket' | 'hardware' | 'filler' | 'zero' | 'text';
+type Rule = 'keep' | 'device' | 'path' | 'name' | 'command' | 'options' | 'socket' | 'hardware' | 'filler' | 'zero' | 'text';
 
 const RULES: Readonly<Record<string, Rule>> = {
   // text that says what something is, not whose
-  'net_device_entry.name': 'keep', 'inet_sk_entry.ifname': 'keep', 'sk_opts_entry.so_bound_dev': 'keep', 'tunfile_entry.netdev': 'keep', 'cg_member_entry.name': 'keep',
+  'net_device_entry.name': 'device', 'inet_sk_entry.ifname': 'device', 'sk_opts_entry.so_bound_dev': 'device', 'tunfile_entry.netdev': 'device', 'sf_inet_entry.device': 'device', 'cg_member_entry.name': 'keep',
   'cg_controller_entry.cnames': 'keep', 'cgroup_prop_entry.name': 'keep', 'mnt_entry.fsname': 'keep', 'plugins_entry.plugins': 'keep', 'stillframe_entry.writer': 'keep', 'stillframe_entry.needs': 'keep',
   'task_core_entry.comm': 'command', 'thread_core_entry.comm': 'command',
   'reg_file_entry.name': 'path', 'fh_entry.path': 'path', 'irmap_cache_entry.path': 'path', 'mnt_entry.root': 'path', 'mnt_entry.mountpoint': 'path', 'mnt_entry.source': 'path', 'mnt_entry.ext_key': 'path',
@@ -60,6 +60,7 @@ export function anonymiseMessage<M extends object>(desc: Desc<M>, message: M, re
 function textFor(rule: Rule, text: string, replace: Replacer): string {
   switch (rule) {
     case 'keep': return text;
+    case 'device': return replace.device(text);
     case 'path': return replace.path(text);
     case 'command': return replace.command(text);
     case 'options': return replace.options(text);

@@ -23,6 +23,7 @@ import { processSettings, type ProcessSettings } from '../resources/process/dump
 import { lostComponents, registersOf, USER32_CS } from '../resources/registers/dump.ts';
 import { NamedFiles } from '../resources/regular/dump.ts';
 import { askScheduling, type SchedFacts } from '../resources/scheduling/dump.ts';
+import { collectSegments, isSysv } from '../resources/sysv-shm/dump.ts';
 import { mappedMemoryFile } from '../resources/shared-memory/dump.ts';
 import { leaderProgram, threadProgram, type ProcessAnswers, type Questions, type ThreadAnswers } from '../resources/threads/dump.ts';
 import type { DumpContext } from './context.ts';
@@ -77,7 +78,9 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
     if (!tables.has(filesId)) tables.set(filesId, descriptorsOf(task));
   }
   const named = new NamedFiles(context);
+  for (const { mappings } of living) for (const mapping of mappings) if (isSysv(mapping)) context.reservedShmids.add(Number(mapping.inode));
   const collected = living.map((task) => collectTask(task, ids.get(task.pid)!, named, context));
+  collectSegments(collected, own.ids.ipc_ns_id ?? 0, context);
   return { living: collected, files: collectFiles(tables, context), named };
 }
 

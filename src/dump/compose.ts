@@ -43,8 +43,8 @@ export function compose(collected: Collected, outside: Outside, pages: PagesOf, 
   writeFiles(collected.files, context);
   collected.named.write();
   const own = ownEntry(collected, outside, host.affinity);
-  // kinds may have said something about their files already
-  if (own !== undefined) tree.own = { ...own, files: tree.own?.files ?? own.files };
+  // kinds may have said something already
+  if (own !== undefined) tree.own = { ...(tree.own ?? own), writer: own.writer, tasks: own.tasks };
   tree.seccomp = context.seccomp.entry;
   for (const { threads } of tree.tasks.values()) {
     for (const [tid, { thread_core }] of threads) {

@@ -17,6 +17,8 @@ export class DumpContext {
   tracker: Pick<Tracker, 'isOurs'> | undefined;
   /** Opening a file would be noticed by the tree (it watches files, or has leases): what may be left out then is not read. */
   noticed = false;
+  /** Numbers of page maps of shared memory (pagemap-shmem-N) that are taken. */
+  readonly reservedShmids = new Set<number>();
   #fileIds = 0;
   #pagesIds = 0;
   #types = new Map<bigint, number>();

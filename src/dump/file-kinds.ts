@@ -23,6 +23,7 @@ import { timerfds } from '../resources/timerfd/dump.ts';
 import { terminals } from '../resources/tty/dump.ts';
 import { unixSockets } from '../resources/unix/dump.ts';
 import type { DumpContext } from './context.ts';
+import { nameByLink, type Unsupported } from './unsupported.ts';
 import { socketFacts } from '../resources/socket/facts.ts';
 import { nameSocket } from '../resources/socket/names.ts';
 import type { FrozenTask } from './frozen.ts';
@@ -83,14 +84,7 @@ export function describeDescriptor({ task, fd, link, via }: Descriptor): string 
 }
 
 /** The words for what no kind claims. */
-export function nameUnsupported(descriptor: Descriptor, context: DumpContext): { readonly why: string; readonly remedy?: string } {
+export function nameUnsupported(descriptor: Descriptor, context: DumpContext): Unsupported {
   const facts = socketFacts(descriptor, context);
-  return facts === undefined ? { why: nameByLink(descriptor.link) } : nameSocket(facts);
-}
-
-function nameByLink(link: string): string {
-  const [kind] = /^[a-z_]+(?=:\[?)/u.exec(link) ?? [''];
-  if (kind === 'anon_inode') return `${link.slice('anon_inode:'.length).replace(/^\[|\]$/gu, '')} descriptors are not supported yet`;
-  if (['net', 'ipc', 'uts', 'pid', 'mnt', 'user', 'cgroup', 'time'].includes(kind!)) return 'descriptors of namespaces are not supported yet';
-  return 'this kind of file is not supported yet';
+  return facts === undefined ? nameByLink(descriptor.link) : nameSocket(facts);
 }

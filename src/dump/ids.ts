@@ -2,7 +2,7 @@
 import { readlinkSync } from 'node:fs';
 import { create } from '../image/wire.ts';
 import { task_kobj_ids_entry } from '../image/schema/index.ts';
-import { readProcLink } from '../proc/read.ts';
+import { readProcLink, tryReadProcLink } from '../proc/read.ts';
 import type { DumpContext } from './context.ts';
 import { describeTask, type FrozenTask } from './frozen.ts';
 import { KCMP, sameObjects } from './kcmp.ts';
@@ -39,6 +39,12 @@ export function ownIds(own: OwnNamespaces): task_kobj_ids_entry {
 
 /** Refuses tasks that live in namespaces of their own. */
 export function checkNamespaces(task: FrozenTask, own: OwnNamespaces, context: DumpContext): void {
+  for (const name of ['pid', 'time']) {
+    const [own, children] = [readProcLink(`/proc/${task.pid}/ns/${name}`), tryReadProcLink(`/proc/${task.pid}/ns/${name}_for_children`)];
+    if (children !== undefined && children !== own) {
+      context.refusals.add(describeTask(task), `its children will live in another ${name} namespace than itself (unshare), which is not supported yet`, 'Dump it before it unshares, or without it: the children alone');
+    }
+  }
   const other = [...own.links].filter(([name, link]) => readProcLink(`/proc/${task.pid}/ns/${name}`) !== link).map(([name]) => name);
   if (other.length > 0) context.refusals.add(describeTask(task), `it lives in other namespaces than the dump (${other.join(', ')}), which is not supported yet`);
 }

@@ -130,7 +130,7 @@ export function copyPages(pid: number, parts: readonly Part[], { path, chain }: 
 
 /** Copies what memory files hold. */
 export function copyMemoryFiles({ path, chain }: Target, context: DumpContext, counts: PageCounts): void {
-  for (const { shmid, held, extents, size } of memoryContents(context)) {
+  for (const { shmid, held, extents, size, mapped } of memoryContents(context)) {
     counts.sharedScanned += roundUp(size) / PAGE_SIZE;
     if (size === 0n) continue;
     const parts = chain.divideFile(shmid, held, size, extents.map(({ start, end }) => ({ start, end: roundUp(end) })));
@@ -138,6 +138,7 @@ export function copyMemoryFiles({ path, chain }: Target, context: DumpContext, c
     const pagesId = context.newPagesId();
     const started = performance.now();
     copyTo(path(fileNames.pages(pagesId)), ranges, (fd, all) => {
+      if (mapped !== undefined) return context.helper.pages(mapped.pid, fd, 0n, all.map(({ address, size: bytes }) => ({ address: address + mapped.address, size: bytes })));
       const to = context.helper.putFd(fd);
       try {
         // what the last page has behind the file's end is zeros

@@ -35,6 +35,8 @@ export interface Loaded {
   readonly pageMaps: ReadonlyMap<string, PageMap>;
   /** Statistics files by name (`stats-dump`). */
   readonly stats: ReadonlyMap<string, s.stats_entry>;
+  /** Page hashes by file name (`hashes-1.img`); the hashes themselves stay there. */
+  readonly hashes: ReadonlyMap<string, s.sf_hashes_entry>;
   /** Zombies and tasks without a core image have a made-up core; the latter are named here. */
   readonly coreless: ReadonlySet<number>;
   /** Tids there are core images of, those of nobody in the tree included. */
@@ -82,6 +84,7 @@ class Loader {
   readonly #files: SetFile[] = [];
   readonly #pageMaps = new Map<string, PageMap>();
   readonly #stats = new Map<string, s.stats_entry>();
+  readonly #hashes = new Map<string, s.sf_hashes_entry>();
   readonly #cores = new Map<number, s.core_entry>();
   readonly #parts: TaskPart[] = [];
   readonly #old: OldImages = new Map();
@@ -129,7 +132,8 @@ class Loader {
     else if (kind === 'INVENTORY') {
       this.#tree.inventory = message as s.inventory_entry;
       this.#inventory = true;
-    } else if (kind === 'STATS') this.#stats.set(name, message as s.stats_entry);
+    } else if (kind === 'STILLFRAME_HASHES') this.#hashes.set(name, message as s.sf_hashes_entry);
+    else if (kind === 'STATS') this.#stats.set(name, message as s.stats_entry);
     else if (kind === 'CORE') this.#cores.set(id, message as s.core_entry);
     else if (TASK_PARTS.has(kind)) {
       this.#parts.push({ kind, id, message });
@@ -142,7 +146,7 @@ class Loader {
     const coreless = finishTasks(this.#tree, this.#cores, this.#parts);
     readOldImages(this.#tree, this.#old);
     return {
-      tree: this.#tree, files: this.#files, pageSize: this.#pageSize, pageMaps: this.#pageMaps, stats: this.#stats, coreless,
+      tree: this.#tree, files: this.#files, pageSize: this.#pageSize, pageMaps: this.#pageMaps, stats: this.#stats, hashes: this.#hashes, coreless,
       inventory: this.#inventory, cores: new Set(this.#cores.keys()), findings: this.#findings,
     };
   }

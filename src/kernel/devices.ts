@@ -25,8 +25,17 @@ export function slaveDevice(index: number): bigint {
 }
 
 /** Majors. */
-export const DEVICE = { MEM: 1, TTY: 4, TTYAUX: 5, PTY_MASTER: 128, PTY_SLAVE: 136, PTY_MAJORS: 8 } as const;
+export const DEVICE = { MEM: 1, TTY: 4, TTYAUX: 5, PTY_MASTER: 128, PTY_SLAVE: 136, PTY_MAJORS: 8, USB_SERIAL: 188, LOW_DENSE_SERIAL: 204 } as const;
 /** Minor of DEVICE.MEM. */
 export const DEV_ZERO = 5;
 /** Minors of DEVICE.MEM that hold no state: null, zero, full, random, urandom. */
 export const PLAIN_MEMORY_DEVICES: ReadonlySet<number> = new Set([3, 5, 7, 8, 9]);
+/** Minors of DEVICE.TTY: virtual terminals up to this one, serial lines above. */
+export const LAST_VT = 63;
+
+/** A device that opening does nothing to: of memory without state, or a terminal. */
+export function isHarmlessDevice(device: bigint): boolean {
+  const number = major(device);
+  if (number === DEVICE.MEM) return PLAIN_MEMORY_DEVICES.has(minor(device));
+  return number === DEVICE.TTY || number === DEVICE.TTYAUX || number === DEVICE.USB_SERIAL || number === DEVICE.LOW_DENSE_SERIAL;
+}

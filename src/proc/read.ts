@@ -61,6 +61,16 @@ export function readProcLink(path: string): string {
   return textOf(readlinkSync(path, { encoding: 'buffer' }));
 }
 
+/** As `readProcLink`, or undefined when there is no such link or the task is gone. */
+export function tryReadProcLink(path: string): string | undefined {
+  try {
+    return readProcLink(path);
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  }
+}
+
 /** The entries of a directory whose names are numbers (tasks, threads, descriptors), ascending. */
 export function readProcNumbers(path: string): number[] {
   return readdirSync(path).map(Number).filter(Number.isInteger).sort((a, b) => a - b);

@@ -9,6 +9,8 @@ import { join, subtract, type Range } from './page-runs.ts';
 
 /** Addresses kept free for it, whatever its size turns out to be. */
 export const ARENA_RESERVE = 16n << 30n;
+/** At the end of that: for this kernel's vDSO in tasks that keep that of another. */
+export const VDSO_RESERVE = 1n << 20n;
 /** sizeof(struct sf_shared), rounded up. */
 const SHARED_SIZE = 4096;
 /** Of each block. */
@@ -44,7 +46,7 @@ export function layOut(blocks: readonly BlockPlan[], address: bigint, executorSi
     at += BigInt(Math.ceil(block.program.layout(STACK_SIZE).size / 64) * 64);
   }
   const size = (at - address + 0xfffn) & ~0xfffn;
-  if (size > ARENA_RESERVE) throw new RangeError(`the programs of the restore take ${size} bytes, more than the ${ARENA_RESERVE} kept for them`);
+  if (size > ARENA_RESERVE - VDSO_RESERVE) throw new RangeError(`the programs of the restore take ${size} bytes, more than the ${ARENA_RESERVE - VDSO_RESERVE} kept for them`);
   return { size, shared };
 }
 

@@ -3,6 +3,7 @@ import type { ErrorParts } from '../errors.ts';
 import type { file_entry, sf_thread_entry } from '../image/schema/index.ts';
 import type { FrozenTree, Task } from '../image/tree.ts';
 import { Deferred, Program } from '../program/program.ts';
+import type { Redirect } from '../resources/vdso/redirect.ts';
 import type { BlockPlan } from './block.ts';
 import type { Host } from './host.ts';
 import { LocalPlan, type HelperFd } from './helper-fd.ts';
@@ -18,6 +19,8 @@ export interface PlanOptions {
   readonly extUnixSk?: boolean;
   /** --inherit-fd */
   readonly inherited?: readonly InheritedFd[];
+  /** By pid: tasks whose vDSO is of another kernel. */
+  readonly vdsos?: ReadonlyMap<number, Redirect>;
   /** --tcp-established, --tcp-close: what becomes of TCP connections. The second one wins. */
   readonly tcpEstablished?: boolean;
   readonly tcpClose?: boolean;
@@ -37,6 +40,8 @@ export class RestoreContext {
   /** Pages files, by set and number; shared memory, by shmid. */
   readonly pages = new Map<string, HelperFd>();
   readonly shared = new Map<bigint, HelperFd>();
+  /** What the helper makes once, whoever needs it first: keys that kinds choose. */
+  readonly prepared = new Set<string>();
   readonly warnings: string[] = [];
   /** For stats-restore: pages read, and of these pages compared with inherited ones. */
   readonly pageCounts = { restored: 0n, compared: 0n };
@@ -45,6 +50,8 @@ export class RestoreContext {
   helperPid: number | undefined;
   arenaAddress: bigint | undefined;
   arenaSize: bigint | undefined;
+  /** Where this kernel's vDSO goes in tasks that keep an old one. */
+  vdsoAddress: bigint | undefined;
   /** The helper's number of the restoring process's terminal. */
   terminalFd: number | undefined;
   /** Our terminal opened for the tree, when it is on one: what the foreground group is set on. */

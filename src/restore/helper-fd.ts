@@ -33,8 +33,8 @@ export class HelperFd {
 /** Something outside the helper that a step makes and that a failed restore has to take back. */
 interface Undo {
   readonly step: number;
-  readonly undone: number;
-  readonly add: (program: Program) => void;
+  readonly undone: () => number;
+  readonly add: (program: Program, ran: RanBlock) => void;
 }
 
 export class LocalPlan {
@@ -59,19 +59,20 @@ export class LocalPlan {
 
   /**
    * Declares how to take back what the steps `from` (made) to `until` (which itself takes it back) leave when the program fails between.
-   * @param add adds the steps that take it back to an undo program
+   * `until` Infinity: it is to be taken back also when the restore fails later.
+   * @param add adds the steps that take it back to an undo program; `ran` has the results of the steps that were done
    */
-  undo(from: number, until: number, add: (program: Program) => void): void {
-    this.#undos.push({ step: from, undone: until, add });
+  undo(from: number, until: number | (() => number), add: (program: Program, ran: RanBlock) => void): void {
+    this.#undos.push({ step: from, undone: typeof until === 'number' ? () => until : until, add });
   }
 
-  /** The program that takes back what a run that failed at step `at` left; undefined when it left nothing. */
-  undoAt(at: number): Program | undefined {
-    const left = this.#undos.filter(({ step, undone }) => at > step && at <= undone);
+  /** The program that takes back what a run left that failed at step `at` (Infinity: that succeeded); undefined when it left nothing. */
+  undoAt(ran: RanBlock, at = Infinity): Program | undefined {
+    const left = this.#undos.filter(({ step, undone }) => at > step && at <= undone());
     if (left.length === 0) return undefined;
     const program = new Program('helper, undoing');
-    for (const { add } of left.reverse()) add(program);
-    return program;
+    for (const { add } of left.reverse()) add(program, ran);
+    return program.steps.length === 0 ? undefined : program;
   }
 
   /** Declares what a person is to be told when a step that may fail did. */

@@ -5,7 +5,7 @@
  */
 import { RefusedError } from '../errors.ts';
 import { rootTask } from '../image/tree.ts';
-import { freeRange } from './arena.ts';
+import { freeRange, VDSO_RESERVE } from './arena.ts';
 import type { BlockPlan } from './block.ts';
 import { checkTree } from './check.ts';
 import { RestoreContext, type PlanOptions } from './context.ts';
@@ -40,6 +40,7 @@ export function planRestore(set: SourceSet, options: Partial<PlanOptions> = {}, 
   const root = rootTask(set.tree)!;
   const arena = freeRange(set.tree);
   context.arenaAddress = arena.start;
+  context.vdsoAddress = arena.end - VDSO_RESERVE;
   openDescriptions(context);
   const compiler = new TreeCompiler(context, jobs, arena);
   compiler.compile(root, undefined);

@@ -21,7 +21,8 @@ import { fileNames } from '../image/tree.ts';
 import { planRestore, type RestorePlan } from './plan.ts';
 import { RestoreRun } from './run.ts';
 import { readSets } from './sets.ts';
-import { validate } from './validate.ts';
+import { judgeVdsos } from '../resources/vdso/check.ts';
+import { checkPages, validate } from './validate.ts';
 
 /** Points into a restore, for tests. */
 export interface RestoreHooks {
@@ -75,16 +76,22 @@ function makePlan(set: SourceSet, options: RestoreOptions, helper: Helper, log: 
   checkExternal('restore', given.get('external') ?? []);
   const inherited = parseInherited(given.get('inherit-fd') ?? []);
   checkInherited(inherited);
+  const host = readHost(helper.hello);
+  // the vDSO's functions are read from the pages: only when these are there
+  const pages = checkPages(set);
+  const vdsos = pages.length > 0 ? undefined : judgeVdsos(set, set.tree, host.vdso);
   const plan = planRestore(set, {
-    shellJob: options.shellJob, parentIsCaller: !options.detach || options.sibling, extUnixSk: given.has('ext-unix-sk'),
+    shellJob: options.shellJob, parentIsCaller: !options.detach || options.sibling, extUnixSk: given.has('ext-unix-sk'), vdsos: vdsos?.redirects,
     tcpEstablished: given.has('tcp-established'), tcpClose: given.has('tcp-close'), inherited,
-  }, readHost(helper.hello));
+  }, host);
+  if (vdsos !== undefined && vdsos.redirects.size > 0) log.info(`The vDSO of ${vdsos.redirects.size} tasks is of another kernel: its functions lead into this one's`);
   for (const { key, fd } of inherited) log.info(`File ${key} will be restored from inherit fd ${fd}`);
   for (const warning of plan.warnings) log.warn('restore', warning);
-  const reasons = validate(set, {
-    vdso: plan.context.host.vdso, skipModeCheck: given.has('skip-file-rwx-check'), sizeOnly: given.get('file-validation')?.at(-1) === 'filesize',
+  const reasons = [...pages, ...vdsos?.reasons ?? []];
+  reasons.push(...validate(set, {
+    skipModeCheck: given.has('skip-file-rwx-check'), sizeOnly: given.get('file-validation')?.at(-1) === 'filesize',
     handedIn: (file) => inheritedKey(plan.context, file) !== undefined,
-  });
+  }));
   if (reasons.length > 0) throw new RefusedError('restore', reasons);
   return plan;
 }

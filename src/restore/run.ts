@@ -10,7 +10,7 @@ import { SYSCALLS } from '../kernel/syscalls.ts';
 import { CLONE } from '../kernel/process.ts';
 import { SIG, signalName } from '../kernel/signals.ts';
 import type { Log } from '../log.ts';
-import { Deferred, State } from '../program/program.ts';
+import { Deferred, State, type RanBlock } from '../program/program.ts';
 import { encodeBlock, encodeShared, layOut, type ArenaLayout } from './arena.ts';
 import type { BlockPlan } from './block.ts';
 import type { RestoreOptions } from './options.ts';
@@ -29,6 +29,8 @@ export class RestoreRun {
   #arenaFd: number | undefined;
   #arena: ArenaLayout | undefined;
   #root: number | undefined;
+  /** What the helper did before there was a task. */
+  #ran: RanBlock | undefined;
 
   constructor(readonly plan: RestorePlan, readonly helper: Helper, readonly options: RestoreOptions, readonly log: Log) {}
 
@@ -71,10 +73,11 @@ export class RestoreRun {
     if (local.program.steps.length === 0) return;
     const ran = this.helper.local(local.program);
     if (ran.state !== State.DONE) {
-      const undo = local.undoAt(ran.at);
+      const undo = local.undoAt(ran, ran.at);
       if (undo !== undefined) this.helper.local(undo);
     }
     local.settle(ran.check(doing));
+    this.#ran = ran;
     for (const text of local.warnings(ran)) this.log.warn('restore', text);
   }
 
@@ -222,18 +225,33 @@ export class RestoreRun {
 
   /** Kills what was made, and waits until it is gone. Only tasks that are known to be ours. */
   #takeBack(): void {
-    if (this.#root === undefined) return;
-    const ours = new Set([this.#root]);
+    if (this.#root !== undefined) this.#endTasks(this.#root);
+    this.#undo();
+    this.helper.close();
+  }
+
+  /** What the helper made that lasts without a task. */
+  #undo(): void {
+    const undo = this.#ran === undefined ? undefined : this.plan.context.local.undoAt(this.#ran);
+    if (undo === undefined) return;
+    try {
+      this.helper.local(undo);
+    } catch {
+      this.log.warn('restore', `the helper is gone and could not take back: ${[...new Set(undo.steps.map(({ resource }) => resource))].join(', ')}`);
+    }
+  }
+
+  #endTasks(root: number): void {
+    const ours = new Set([root]);
     if (this.#arenaFd !== undefined) for (const block of this.plan.blocks) if (this.#stateOf(block).tid !== 0) ours.add(block.pid);
     try {
-      this.helper.kill([this.#root]);
-      this.helper.kill([...ours].filter((pid) => pid !== this.#root));
+      this.helper.kill([root]);
+      this.helper.kill([...ours].filter((pid) => pid !== root));
     } catch {
       // the helper is gone: what it had taken over died with it, the rest has PR_SET_PDEATHSIG
       for (const pid of ours) killQuietly(pid);
     }
-    if (this.plan.context.options.parentIsCaller) loadLibc().waitpid(this.#root, true);
-    this.helper.close();
+    if (this.plan.context.options.parentIsCaller) loadLibc().waitpid(root, true);
     const until = performance.now() + GONE_MS;
     const left = (): number[] => [...ours].filter(isThere);
     while (left().length > 0 && performance.now() < until) pause(2);

@@ -8,7 +8,7 @@ import { CLONE, PR, WAIT } from '../kernel/process.ts';
 import { SIG, SIG_SETMASK, SIGSET_SIZE, signalName } from '../kernel/signals.ts';
 import { Cond, Op, Program, SELF_PID } from '../program/program.ts';
 import { addCredentials } from '../resources/credentials/restore.ts';
-import { addFilesystem } from '../resources/filesystem/restore.ts';
+import { addFilesystem, deadDirectory } from '../resources/filesystem/restore.ts';
 import { addLimits } from '../resources/limits/restore.ts';
 import { addLocks } from '../resources/locks/restore.ts';
 import { addLayout } from '../resources/memory/layout.ts';
@@ -135,7 +135,7 @@ export class TreeCompiler {
     if (this.#tablesShared) p.barrier(BARRIER_TABLES);
     this.#foreground(p, task, parent);
     addForegroundGroup(p, this.context, task.pid);
-    if ((shares & CLONE.FS) === 0) addFilesystem(p, context, task);
+    if ((shares & CLONE.FS) === 0) this.#inPlaceOf(p, task, deadDirectory(context.tree, task), () => addFilesystem(p, context, task));
     if ((shares & CLONE.SIGHAND) === 0) addActions(p, task.core.tc?.sigactions ?? []);
     this.#addTaskState(p, task);
     this.#addThreads(p, task);
@@ -207,6 +207,28 @@ export class TreeCompiler {
     s.call('exit_group', [0], { keep: false });
     p.resource(`process ${pid}, which stands in for a ${founds} leader that is gone`);
     p.control(Op.SPAWN, [0, SIG.CHLD, p.data(Buffer.from(Uint32Array.of(pid).buffer)), 1, block.arg, 0], { keep: false, expect: { equals: pid }, remedy: spawnRemedy(pid) });
+  }
+
+  /** The directory of a process that is gone can be entered only while there is one with its number. */
+  #inPlaceOf(p: Program, task: Task, pid: number | undefined, steps: () => void): void {
+    if (pid === undefined) {
+      steps();
+      return;
+    }
+    const s = new Program(`process ${pid}, in place of one that is gone`);
+    const block = new BlockPlan(s, pid, pid, false);
+    this.blocks.push(block);
+    this.#begin(s, task);
+    const asleep = s.here;
+    s.call('pause', [], { expect: 'any', keep: false });
+    s.jump(0, Cond.EQ, 0, () => asleep);
+    p.resource(`process ${pid}, whose directory below /proc is a working directory`);
+    p.control(Op.SPAWN, [0, SIG.CHLD, p.data(Buffer.from(Uint32Array.of(pid).buffer)), 1, block.arg, 0], { keep: false, expect: { equals: pid }, remedy: spawnRemedy(pid) });
+    steps();
+    p.resource(`process ${pid}, whose directory below /proc is a working directory`);
+    p.call('kill', [pid, SIG.KILL], { keep: false });
+    p.call('waitid', [WAIT.P_PID, pid, 0, WAIT.EXITED, 0], { keep: false });
+    addDrainChildSignals(p);
   }
 
   #addMemory(p: Program, task: Task, parent: Task | undefined, shares: number): void {

@@ -12,14 +12,10 @@ import { remapOf } from '../resources/ghost/restore.ts';
 import { procOwner } from '../resources/proc-file/restore.ts';
 import { buildId, buildIdWords } from '../resources/regular/build-id.ts';
 import { VMA } from '../resources/memory/status.ts';
-import { checkVdso } from '../resources/vdso/check.ts';
-import type { VdsoImage } from '../resources/vdso/symbols.ts';
 import type { SourceSet } from './page-runs.ts';
 import { isAlive } from './task.ts';
 
 const doing = 'restore';
-/** Tasks of one tree come from one kernel: so many are looked at. */
-const VDSOS = 2;
 const codeOf = (error: unknown): string => (error instanceof Error && 'code' in error ? String(error.code) : String(error));
 
 export interface ValidateOptions {
@@ -27,18 +23,13 @@ export interface ValidateOptions {
   readonly skipModeCheck: boolean;
   /** --file-validation filesize: do not look at build ids. */
   readonly sizeOnly: boolean;
-  /** This kernel's. */
-  readonly vdso: VdsoImage | undefined;
   /** --inherit-fd: another file takes its place. */
   readonly handedIn?: (file: file_entry) => boolean;
 }
 
-/** All reasons. Empty: nothing speaks against it. */
+/** All reasons but those of checkPages. Empty: nothing speaks against it. */
 export function validate(set: SourceSet, options: ValidateOptions): ErrorParts[] {
-  const pages = checkPages(set);
-  // the vDSO's functions are read from the pages: only when these are there
-  const vdso = pages.length > 0 ? [] : [...set.tree.tasks.values()].filter(isAlive).slice(0, VDSOS).flatMap((task) => checkVdso(set, task, options.vdso));
-  return [...checkNumbers(set.tree), ...pages, ...vdso, ...checkFiles(set.tree, options)];
+  return [...checkNumbers(set.tree), ...checkFiles(set.tree, options)];
 }
 
 /** How long a zombie that has a number of the tree may take to be waited for by its parent, and how often to look, in ms. */
@@ -80,7 +71,7 @@ function ownerOf(tid: number): { pid: number; comm: string; zombie: boolean } | 
 }
 
 /** Each pages file holds what its page map says. */
-function checkPages(set: SourceSet): ErrorParts[] {
+export function checkPages(set: SourceSet): ErrorParts[] {
   const reasons: ErrorParts[] = [];
   const check = (map: PageMap | undefined, owner: string): void => {
     if (map === undefined) return;

@@ -11,7 +11,10 @@ import { openPath } from '../../src/inspect/node/open.ts';
 import { openStore, type OpenSet } from '../../src/inspect/open.ts';
 import { argumentsOf, environmentOf } from '../../src/inspect/tasks.ts';
 import { liveTasks } from '../../src/inspect/usage.ts';
-import { chainOf } from '../support/chain.ts';
+import { encodeImage } from '../../src/image/codec.ts';
+import { kindOfFile } from '../../src/image/kinds.ts';
+import { payload } from '../../src/image/payload.ts';
+import { chainOf, linkFiles } from '../support/chain.ts';
 
 async function copyOf(set: OpenSet): Promise<{ copy: OpenSet; leftOut: LeftOut[] }> {
   const leftOut: LeftOut[] = [];
@@ -78,9 +81,23 @@ copying('raw files and files of no kind are left out', async () => {
   await set.close();
 });
 
+copying('page hashes are left out: they are of the contents that were replaced', async () => {
+  const hashes = encodeImage('hashes-1.img', kindOfFile('hashes-1.img')!.kind, [{ message: { algorithm: 'xxh3-128', page_size: 4096, pages: 1n }, payload: payload(new Uint8Array(16).fill(9)) }]);
+  const { copy, leftOut } = await copyOf(await openStore(new MemoryStore('set', new Map([...linkFiles({ pages: { 0x1000: 7 } }), ['hashes-1.img', hashes]]))));
+  assert.not.ok(copy.store.files.includes('hashes-1.img'));
+  assert.equal(leftOut.map(({ name }) => name), ['hashes-1.img']);
+});
+
 copying.run();
 
 const replacing = suite('Replacer');
+
+replacing('network interfaces: usual names stay, others are replaced and fit the kernel', () => {
+  const replace = new Replacer();
+  assert.equal(['lo', 'eth0', 'docker0'].map((name) => replace.device(name)), ['lo', 'eth0', 'docker0']);
+  assert.match(replace.device('veth1f0a2b'), /^n-[0-9a-f]{8}$/);
+  assert.is(replace.device('veth1f0a2b'), replace.device('veth1f0a2b'));
+});
 
 replacing('addresses: private, the same for the same; loopback and any stay', () => {
   const replace = new Replacer();

@@ -19,12 +19,21 @@ interface Row {
 
 const ROWS: readonly Row[] = [
   { what: 'socket', where: /fd \d+ \(socket:\[\d+\]\)/u, why: /not supported/u },
-  { what: 'sysv', where: /mapping [0-9a-f]+-[0-9a-f]+ \/SYSV/u, why: /System V shared memory/u, remedy: /shmdt/u },
+  { what: 'sysv', where: /mapping [0-9a-f]+-[0-9a-f]+ \/SYSV/u, why: /only a part of the System V shared memory segment/u, remedy: /shmdt/u },
   { what: 'ghost', where: /fd \d+ \(\/.*deleted\)/u, why: /more than --ghost-limit/u, remedy: /--ghost-limit 3145728/u },
   { what: 'replaced', where: /fd \d+ \(\/.*replaced \(deleted\)\)/u, why: /another file has its name/u },
   { what: 'renamed', where: /fd \d+ \(/u, why: /removed|another name/u },
   { what: 'namespace', where: /task \d+ \(undumpable\)/u, why: /other namespaces than the dump \(uts\)/u },
-  { what: 'packets', where: /fd \d+ \(pipe:\[\d+\]\)/u, why: /packet mode/u },
+  { what: 'children', where: /task \d+ \(undumpable\)/u, why: /its children will live in another time namespace/u },
+  { what: 'io_uring', where: /fd \d+ \(anon_inode:\[io_uring\]\)/u, why: /io_uring cannot be dumped/u, remedy: /UV_USE_IO_URING=0/u },
+  { what: 'io_uring', where: /mapping [0-9a-f]+-[0-9a-f]+ anon_inode:\[io_uring\]/u, why: /io_uring cannot be dumped/u, remedy: /io_uring_disabled/u },
+  { what: 'userfaultfd', where: /fd \d+ \(anon_inode:\[userfaultfd\]\)/u, why: /userfaultfd cannot be dumped/u, remedy: /close/u },
+  { what: 'userfaultfd', where: /mapping [0-9a-f]+-[0-9a-f]+/u, why: /registered with a userfaultfd/u, remedy: /UFFDIO_UNREGISTER/u },
+  { what: 'secret', where: /fd \d+ \(\/secretmem/u, why: /memfd_secret/u, remedy: /close/u },
+  { what: 'secret', where: /mapping [0-9a-f]+-[0-9a-f]+ \/secretmem/u, why: /memfd_secret/u, remedy: /unmap/u },
+  { what: 'perf', where: /fd \d+ \(anon_inode:\[perf_event\]\)/u, why: /perf_event_open/u, remedy: /close/u },
+  { what: 'bpf', where: /fd \d+ \(anon_inode:bpf-map\)/u, why: /BPF maps/u, remedy: /close/u },
+  { what: 'device', where: /fd \d+ \(\/dev\/fuse\)/u, why: /this device is not supported/u, remedy: /close/u },
 ];
 
 /** The reasons a dump is refused for. */
@@ -57,7 +66,7 @@ for (const row of ROWS) {
 }
 
 refusals('all reasons at once', async () => {
-  const program = new TestProgram('undumpable', { args: ['socket', 'ghost', 'packets', 'replaced'] });
+  const program = new TestProgram('undumpable', { args: ['socket', 'ghost', 'io_uring', 'replaced'] });
   try {
     await program.waitFor(/^ready$/mu);
     const reasons = await reasonsOf(program);

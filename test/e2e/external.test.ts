@@ -58,18 +58,18 @@ const commands: readonly { name: string; command: string; args: readonly string[
 ];
 for (const { name, command, args } of commands) {
   external(`handed in to ${name}`, async () => {
-    const program = new TestProgram('external', { args: ['plain'] });
+    const program = new TestProgram('external');
     try {
       await program.waitFor(/^ready$/m);
       const keys = keysOf(program);
-      assert.is(keys.length, 6);
+      assert.is(keys.length, 7);
       await dump(OURS, program.pid, program.images, dumpOptionsOf(keys));
       await program.gone();
       const socket = await restoreWith(command, [...args, '-D', program.images], program, keys);
       socket.write('to socket\n');
       program.go();
       await program.waitFor(/^done$/m);
-      assert.is(program.lines.filter((line) => line.startsWith('ok ')).length, 12, program.output);
+      assert.is(program.lines.filter((line) => line.startsWith('ok ')).length, 14, program.output);
       // with -S it is this process's child, who does not wait for it
       if (!args.includes('-S')) await program.gone();
       socket.destroy();
@@ -80,7 +80,7 @@ for (const { name, command, args } of commands) {
 }
 
 external('refused: what has to be handed in and is not, all of it', async () => {
-  const program = new TestProgram('external', { args: ['plain'] });
+  const program = new TestProgram('external');
   try {
     await program.waitFor(/^ready$/m);
     const keys = keysOf(program);

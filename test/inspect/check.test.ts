@@ -5,6 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { decodeImage, encodeImage, sourceOf } from '../../src/image/codec.ts';
 import { kindOfFile } from '../../src/image/kinds.ts';
+import { payload } from '../../src/image/payload.ts';
 import type * as s from '../../src/image/schema/index.ts';
 import { MemoryStore } from '../../src/image/source/store.ts';
 import { openPath } from '../../src/inspect/node/open.ts';
@@ -45,6 +46,14 @@ checking('finds nothing wrong in what CRIU wrote', async () => {
   }
 });
 
+checking('the version that CRIU leaves out of a pre-dump is not missed', async () => {
+  const files = fixture('counter');
+  edit<s.inventory_entry>(files, 'inventory.img', ([i]) => { i!.img_version = 0; });
+  assert.ok((await rulesOf(files)).some(({ rule }) => rule === 'structure/version'));
+  edit<s.inventory_entry>(files, 'inventory.img', ([i]) => { i!.pre_dump_mode = 1; });
+  assert.equal((await rulesOf(files)).filter(({ rule }) => rule === 'structure/version'), []);
+});
+
 const core = 'core-14602.img';
 const mm = 'mm-14602.img';
 const ROWS: readonly (readonly [RuleId, string, (files: Files) => void])[] = [
@@ -53,6 +62,8 @@ const ROWS: readonly (readonly [RuleId, string, (files: Files) => void])[] = [
   ['structure/version', 'an inventory of a later version', (f) => edit<s.inventory_entry>(f, 'inventory.img', ([i]) => { i!.img_version = 9; })],
   ['structure/tree', 'no process tree', (f) => { f.delete('pstree.img'); for (const name of [...f.keys()]) if (name.startsWith('pagemap')) f.delete(name); }],
   ['structure/pre-dump', 'a pre-dump', (f) => f.delete('pstree.img')],
+  ['structure/hashes', 'page hashes of other pages', (f) => f.set('hashes-4.img', encodeImage('hashes-4.img', kindOfFile('hashes-4.img')!.kind, [{ message: { algorithm: 'xxh3-128', page_size: 4096, pages: 3n }, payload: payload(new Uint8Array(48)) }]))],
+  ['structure/leftover', 'page hashes of no pages', (f) => f.set('hashes-77.img', encodeImage('hashes-77.img', kindOfFile('hashes-77.img')!.kind, [{ message: { algorithm: 'xxh3-128', page_size: 4096, pages: 1n }, payload: payload(new Uint8Array(16)) }]))],
   ['structure/missing', 'no mm image', (f) => f.delete(mm)],
   ['structure/missing', 'no core image', (f) => f.delete(core)],
   ['structure/unknown', 'a file of no kind', (f) => f.set('whatever', new Uint8Array(1))],

@@ -1,9 +1,11 @@
 /*
- * Pipes: data in flight, shared between tasks and by dup, full, empty, with an end closed, changed size, flags. A pipe
+ * Pipes: data in flight, shared between tasks and by dup, full, empty, with an end closed, changed size, flags,
+ * (`packets`) in packet mode. A pipe
  * is one object: what one task writes after the restore the other one must read, behind what was already in it.
  */
 #include "check.h"
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 static int queued(int fd)
@@ -14,8 +16,32 @@ static int queued(int fd)
 	return n;
 }
 
-int main(void)
+/* Packets that wait stay packets, and a fifo's do. */
+static int packets(void)
 {
+	static char big[4096], got[8192];
+	int ends[2], fifo, size;
+
+	must(pipe2(ends, O_DIRECT)), must(mkfifo("fifo", 0600)), fifo = must(open("fifo", O_RDWR)), must(fcntl(fifo, F_SETFL, O_DIRECT));
+	fill(big, sizeof(big), 9);
+	must(write(ends[1], "one", 3)), must(write(ends[1], big, sizeof(big))), must(write(ends[1], "three", 5));
+	must(write(fifo, "a", 1)), must(write(fifo, "bc", 2));
+	ready_and_wait();
+	check((fcntl(ends[1], F_GETFL) & O_DIRECT) && !(fcntl(fifo, F_GETFL) & O_NONBLOCK) && (fcntl(fifo, F_GETFL) & O_DIRECT), "flags", "%#x %#x", fcntl(ends[1], F_GETFL), fcntl(fifo, F_GETFL));
+	check((size = read(ends[0], got, sizeof(got))) == 3 && !memcmp(got, "one", 3), "first packet", "%d bytes", size);
+	check((size = read(ends[0], got, sizeof(got))) == 4096 && !memcmp(got, big, 4096), "largest packet", "%d bytes", size);
+	check((size = read(ends[0], got, 2)) == 2 && !memcmp(got, "th", 2), "part of a packet", "%d bytes", size);
+	must(write(ends[1], "after", 5)), must(write(ends[1], "wards", 5));
+	check((size = read(ends[0], got, sizeof(got))) == 5 && !memcmp(got, "after", 5), "packets afterwards", "%d bytes", size);
+	check((size = read(fifo, got, sizeof(got))) == 1 && got[0] == 'a', "a fifo's packet", "%d bytes", size);
+	check((size = read(fifo, got, sizeof(got))) == 2 && got[1] == 'c', "its second", "%d bytes", size);
+	return done();
+}
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && !strcmp(argv[1], "packets"))
+		return packets();
 	static char big[1 << 20], got[1 << 20];
 	int plain[2], full[2], empty[2], closed[2], both[2], back[2], copy, status;
 	ssize_t n, size;

@@ -2,7 +2,10 @@
  * undumpable WHAT...: holds what a dump has to refuse, then waits. Prints `skip` where this machine has no such thing.
  */
 #include "check.h"
+#include <linux/perf_event.h>
+#include <linux/userfaultfd.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
@@ -17,16 +20,15 @@ static int skip(const char *why)
 
 static void hold(const char *what)
 {
-	int ends[2];
-
 	if (!strcmp(what, "socket")) {
 		must(socket(AF_PACKET, SOCK_RAW, 0));
 	} else if (!strcmp(what, "huge")) {
 		if (mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE, -1, 0) == MAP_FAILED)
 			skip("no huge pages");
 	} else if (!strcmp(what, "sysv")) {
-		int id = must(shmget(IPC_PRIVATE, 4096, 0600));
-		must((long)shmat(id, NULL, 0));
+		int id = must(shmget(IPC_PRIVATE, 8192, 0600));
+		char *at = (char *)must((long)shmat(id, NULL, 0));
+		must(munmap(at + 4096, 4096));
 		must(shmctl(id, IPC_RMID, NULL));
 	} else if (!strcmp(what, "ghost")) {
 		char block[4096];
@@ -47,8 +49,30 @@ static void hold(const char *what)
 	} else if (!strcmp(what, "namespace")) {
 		if (unshare(CLONE_NEWUTS) != 0)
 			skip("no right to make a namespace");
-	} else if (!strcmp(what, "packets")) {
-		must(pipe2(ends, O_DIRECT));
+	} else if (!strcmp(what, "children")) {
+		must(unshare(CLONE_NEWTIME));
+	} else if (!strcmp(what, "io_uring")) {
+		char params[256] = { 0 };
+		int ring = must(syscall(SYS_io_uring_setup, 4, params));
+		must((long)mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, ring, 0));
+	} else if (!strcmp(what, "userfaultfd")) {
+		int fd = must(syscall(SYS_userfaultfd, O_CLOEXEC));
+		struct uffdio_api api = { .api = UFFD_API };
+		void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		struct uffdio_register range = { { must((long)memory), 4096 }, UFFDIO_REGISTER_MODE_MISSING, 0 };
+		must(ioctl(fd, UFFDIO_API, &api)), must(ioctl(fd, UFFDIO_REGISTER, &range));
+	} else if (!strcmp(what, "secret")) {
+		int fd = must(syscall(SYS_memfd_secret, 0));
+		must(ftruncate(fd, 4096));
+		must((long)mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+	} else if (!strcmp(what, "perf")) {
+		struct perf_event_attr attr = { .type = PERF_TYPE_SOFTWARE, .size = sizeof attr, .config = PERF_COUNT_SW_DUMMY };
+		must(syscall(SYS_perf_event_open, &attr, 0, -1, -1, 0));
+	} else if (!strcmp(what, "bpf")) {
+		struct { uint32_t type, key, value, entries, flags, rest[20]; } map = { 2, 4, 4, 1, 0, { 0 } };
+		must(syscall(SYS_bpf, 0, &map, sizeof map));
+	} else if (!strcmp(what, "device")) {
+		must(open("/dev/fuse", O_RDWR));
 	} else {
 		_exit(122);
 	}

@@ -2,9 +2,10 @@
 import * as assert from 'uvu/assert';
 import { readdirSync } from 'node:fs';
 import { NO_SCRIPTS } from '../../src/cli/hooks.ts';
+import { AT } from '../../src/kernel/files.ts';
 import { SYSCALLS } from '../../src/kernel/syscalls.ts';
 import { SILENT } from '../../src/log.ts';
-import { Deferred, Op, type Program } from '../../src/program/program.ts';
+import { Cond, Deferred, Op, type Program } from '../../src/program/program.ts';
 import type { RestoreOptions } from '../../src/restore/options.ts';
 import type { RestorePlan } from '../../src/restore/plan.ts';
 import { restore, type RestoreHooks } from '../../src/restore/restore.ts';
@@ -60,7 +61,10 @@ export const programsOf = (plan: RestorePlan): Program[] => [plan.context.local.
 
 /** Steps for what is not the case here, behind a jump that is always taken; and what a killed task does not do. */
 function jumpedOver(program: Program, step: number): boolean {
-  return program.steps[step - 1]?.nr === SYSCALLS.kill
+  const before = program.steps[step - 1];
+  // a directory that had to be made is taken away again: here all are there
+  const ifMade = before?.op === Op.JUMP && before.args[1] === Cond.LT && program.steps[step]!.nr === SYSCALLS.unlinkat && program.steps[step]!.args[2] === AT.REMOVEDIR;
+  return ifMade || before?.nr === SYSCALLS.kill
     || program.steps.some(({ op, args }, at) => op === Op.JUMP && args[0] === 0 && args[3] instanceof Deferred && at < step && step < Number(args[3].value()));
 }
 

@@ -109,6 +109,8 @@ export const sf_file_entry = message('sf_file_entry', {
   /** An eventfd made with EFD_SEMAPHORE. */
   semaphore: opt.bool(20),
   epoll: rep.msg(21, () => sf_epoll_entry),
+  /** A pipe or fifo in packet mode (O_DIRECT): bytes of each packet that waits, on the reading end that its data was read from. */
+  pipe_packets: rep.uint32(22),
   /** A socket's queue. */
   packets: rep.msg(40, () => sf_packet_entry),
   peer: opt.msg(41, () => sf_peer_entry),

@@ -1,10 +1,12 @@
 /** Rules about files: missing, left over, damaged, of the wrong size. */
-import { isDead, type Task } from '../../image/tree.ts';
+import { isDead, type FrozenTree, type Task } from '../../image/tree.ts';
 import { isCompanion, threadIds } from '../load.ts';
 import { liveTasks } from '../usage.ts';
 import { taskText, type CheckContext } from './context.ts';
 import { pagesFilesOf } from './pages.ts';
 
+/** What this version writes. */
+const PAGE_HASH = 'xxh3-128';
 const NEWEST_VERSION = 2;
 const OLDEST_VERSION = 1;
 export function checkStructure(check: CheckContext): void {
@@ -25,10 +27,13 @@ function checkInventory(check: CheckContext): void {
   const damaged = set.loaded.findings.some(({ file }) => file === 'inventory.img');
   if (!set.loaded.inventory && !damaged) {
     check.add('structure/inventory', { file: 'inventory.img', why: 'it is missing: a dump writes it last, so this one did not finish', remedy: 'Dump again; what is here cannot be restored.' });
-  } else if (set.loaded.inventory && (tree.inventory.img_version > NEWEST_VERSION || tree.inventory.img_version < OLDEST_VERSION)) {
+  } else if (set.loaded.inventory && (tree.inventory.img_version > NEWEST_VERSION || tree.inventory.img_version < OLDEST_VERSION) && !isPreDump(tree)) {
     check.add('structure/version', { file: 'inventory.img', why: `its images have version ${tree.inventory.img_version}; ${OLDEST_VERSION} and ${NEWEST_VERSION} are known`, remedy: 'They were written by a later version: use that one.' });
   }
 }
+
+/** CRIU leaves the version out of a pre-dump's inventory. */
+const isPreDump = (tree: FrozenTree): boolean => tree.inventory.img_version === 0 && tree.inventory.pre_dump_mode !== undefined;
 
 function checkTasks(check: CheckContext): void {
   const { set, tree } = check;
@@ -95,5 +100,11 @@ function checkPagesFiles(check: CheckContext): void {
   }
   for (const { name, kind } of loaded.files) {
     if (kind?.name === 'PAGES' && !users.has(name) && (sizes.get(name) ?? 0) > 0) check.add('structure/leftover', { file: name, why: 'no page map refers to these pages' });
+  }
+  for (const [name, { algorithm, page_size, pages }] of loaded.hashes) {
+    const file = name.replace('hashes-', 'pages-');
+    const size = sizes.get(file);
+    if (size === undefined) check.add('structure/leftover', { file: name, why: `it has hashes of the pages of ${file}, which is missing` });
+    else if (algorithm === PAGE_HASH && BigInt(size) !== pages * BigInt(page_size)) check.add('structure/hashes', { file: name, why: `it has hashes of ${pages} pages of ${page_size} bytes; ${file} has ${size} bytes`, remedy: 'Remove it: the set is complete without it, the next dump then compares with the pages themselves.' });
   }
 }

@@ -3,7 +3,7 @@ import { create } from '../../image/wire.ts';
 import { fd_types, fifo_entry, file_entry } from '../../image/schema/index.ts';
 import { S } from '../../kernel/files.ts';
 import type { FileKind, OpenFile } from '../../dump/file-kinds.ts';
-import { askBytes, pipeId } from '../pipe/dump.ts';
+import { askBytes, findPackets, pipeId } from '../pipe/dump.ts';
 import { keepOpen, openEntry, refuseOpen } from '../regular/dump.ts';
 
 /** Ids of the records of the paths. */
@@ -12,6 +12,7 @@ const paths = new WeakMap<OpenFile, number>();
 export const fifos: FileKind = {
   type: fd_types.FIFO,
   claims: ({ stat, link }) => (Number(stat.mode) & S.IFMT) === S.IFIFO && link.startsWith('/'),
+  collect: findPackets,
   refuse: refuseOpen,
   ask: (program, held, file, context) => {
     const id = context.newFileId();

@@ -1,8 +1,10 @@
 /** A task's view of the file system: root, working directory, umask. */
-import type { Task } from '../../image/tree.ts';
+import { bytesOf } from '../../image/text.ts';
+import type { FrozenTree, Task } from '../../image/tree.ts';
 import { O } from '../../kernel/files.ts';
 import type { Program } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
+import { procOwner } from '../proc-file/restore.ts';
 import { openReg, regOf } from '../regular/restore.ts';
 import type { HelperFd } from '../../restore/helper-fd.ts';
 
@@ -25,8 +27,16 @@ export function addFilesystem(p: Program, context: RestoreContext, task: Task): 
     p.call('chroot', [p.cstring('.')], { keep: false });
   }
   p.resource(`working directory ${cwd.name}`);
-  go(p, context, directory(context, cwd.id, `working directory ${cwd.name}`));
+  if (deadDirectory(context.tree, task) === undefined) go(p, context, directory(context, cwd.id, `working directory ${cwd.name}`));
+  else p.call('chdir', [p.cstring(bytesOf(cwd.name))], { keep: false });
   if (fs.umask !== undefined) p.resource('umask').call('umask', [fs.umask], { keep: false });
+}
+
+/** The process whose directory below /proc a task is in, when that process has ended. */
+export function deadDirectory(tree: FrozenTree, { fs }: Task): number | undefined {
+  const cwd = fs === undefined ? undefined : regOf(tree, fs.cwd_id);
+  const owner = cwd === undefined ? undefined : procOwner(tree, cwd.name);
+  return owner !== undefined && 'dead' in owner ? owner.dead : undefined;
 }
 
 /** Each directory is opened once, also when all tasks have it under an id of their own. */

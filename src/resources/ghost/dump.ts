@@ -23,7 +23,7 @@ const kept = new WeakMap<DumpContext, Map<string, number>>();
 
 export function refuseGhost({ stat }: Ghost, { options }: DumpContext): { why: string; remedy?: string } | undefined {
   const type = Number(stat.mode) & S.IFMT;
-  if (type !== S.IFREG && type !== S.IFDIR && type !== S.IFLNK && type !== S.IFIFO) return { why: 'it was deleted, and a device cannot be carried along' };
+  if (type !== S.IFREG && type !== S.IFDIR && type !== S.IFLNK && type !== S.IFIFO && type !== S.IFCHR) return { why: 'it was deleted, and such a file cannot be carried along' };
   const size = stat.blocks * BLOCK;
   if (size <= options.ghostLimit) return undefined;
   return { why: `it was deleted and holds ${size} bytes, more than --ghost-limit (${options.ghostLimit})`, remedy: `Allow it with --ghost-limit ${size}` };
@@ -47,7 +47,7 @@ function readGhost({ stat, door }: Ghost, context: DumpContext): { entry: ghost_
   const parted = type === S.IFREG && stat.size >= PARTS_FROM;
   const entry = create(ghost_file_entry, {
     uid: Number(stat.uid), gid: Number(stat.gid), mode: Number(stat.mode), dev: kernelDevice(stat.dev), ino: stat.ino,
-    atim: timeOf(stat.atimeNs), mtim: timeOf(stat.mtimeNs), chunks: parted ? true : undefined, size: parted ? stat.size : undefined,
+    rdev: type === S.IFCHR ? Number(BigInt.asUintN(32, stat.rdev)) : undefined, atim: timeOf(stat.atimeNs), mtim: timeOf(stat.mtimeNs), chunks: parted ? true : undefined, size: parted ? stat.size : undefined,
     symlnk_target: type === S.IFLNK ? targetOf(door, context) : undefined,
   });
   if (type !== S.IFREG) return { entry, parts: [] };

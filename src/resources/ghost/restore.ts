@@ -3,12 +3,15 @@
  * fills it, and opens each description of it through /proc/self/fd. Where the old name is taken by another file by now, a
  * name beside it is used for that moment.
  */
+import { posix } from 'node:path';
 import type { reg_file_entry } from '../../image/schema/index.ts';
 import { bytesOf } from '../../image/text.ts';
 import { fileNames, type FrozenTree, type GhostFile } from '../../image/tree.ts';
+import { isHarmlessDevice } from '../../kernel/devices.ts';
 import { AT, AT_FDCWD, F, O, S } from '../../kernel/files.ts';
 import { Cond, Op, type ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
+import { withDirectory } from '../../restore/directories.ts';
 import type { HelperFd } from '../../restore/helper-fd.ts';
 import { addReopen } from '../../restore/reopen.ts';
 
@@ -48,8 +51,11 @@ export function checkRemap(context: RestoreContext, reg: reg_file_entry): void {
     return;
   }
   const kind = ghost.entry.mode & S.IFMT;
-  if (kind !== S.IFREG && kind !== S.IFDIR && kind !== S.IFIFO && kind !== S.IFLNK) {
-    context.refuse(where, `it was deleted and is neither a regular file, a directory, a symbolic link nor a fifo (mode 0${ghost.entry.mode.toString(8)})`, 'Such files cannot be restored yet');
+  if (kind === S.IFCHR && !isHarmlessDevice(BigInt(ghost.entry.rdev ?? 0))) {
+    context.refuse(where, `it was a device (number 0x${(ghost.entry.rdev ?? 0).toString(16)}) and was deleted; such devices are not made again`);
+  }
+  if (kind !== S.IFREG && kind !== S.IFDIR && kind !== S.IFIFO && kind !== S.IFLNK && kind !== S.IFCHR) {
+    context.refuse(where, `it was deleted and is neither a regular file, a directory, a symbolic link, a character device nor a fifo (mode 0${ghost.entry.mode.toString(8)})`, 'Such files cannot be restored yet');
   }
 }
 
@@ -86,10 +92,11 @@ function baseOf(context: RestoreContext, id: number, reg: reg_file_entry): Helpe
   const ghost = context.tree.ghosts.get(id)!;
   const resource = `ghost file ${id} (${reg.name})`;
   context.local.program.resource(resource);
-  const made = make(context, ghost, reg.name, openedByName(context.tree, id));
-  const base = context.local.open(resource, made.base);
+  let made: ReturnType<typeof make>;
+  withDirectory(context.local, posix.dirname(reg.name), () => { made = make(context, ghost, reg.name, openedByName(context.tree, id)); });
+  const base = context.local.open(resource, made!.base);
   context.mapped.set(baseKey(id), base);
-  for (const [fileId, ref] of made.named) context.mapped.set(namedKey(fileId), context.local.open(resource, ref));
+  for (const [fileId, ref] of made!.named) context.mapped.set(namedKey(fileId), context.local.open(resource, ref));
   fillGhost(context, ghost, base.ref);
   return base;
 }
@@ -105,7 +112,7 @@ function make(context: RestoreContext, ghost: GhostFile, name: string, byName: r
   const p = context.local.program;
   const kind = ghost.entry.mode & S.IFMT;
   const names = [name, `${name}.stillframe-restore`].map((text) => p.cstring(bytesOf(text)));
-  const remedy = { ENOENT: 'The directory it was in is gone: make it again', EACCES: 'The helper may not make files there: run the restore as root' };
+  const remedy = { EACCES: 'The helper may not make files there: run the restore as root' };
   const removeFlags = kind === S.IFDIR ? AT.REMOVEDIR : 0;
   const slot = p.reserve(8);
   const slots = byName.map(({ id, flags }) => ({ id, flags, slot: p.reserve(8) }));
@@ -117,12 +124,14 @@ function make(context: RestoreContext, ghost: GhostFile, name: string, byName: r
     let made: ResultRef;
     if (kind === S.IFDIR) made = p.call('mkdirat', [AT_FDCWD, path, 0o700], { expect, remedy });
     else if (kind === S.IFLNK) made = p.call('symlinkat', [p.cstring(bytesOf(ghost.entry.symlnk_target ?? '')), AT_FDCWD, path], { expect, remedy });
+    else if (kind === S.IFCHR) made = p.call('mknodat', [AT_FDCWD, path, ghost.entry.mode & (S.IFMT | 0o7777), ghost.entry.rdev ?? 0], { expect, remedy: { ...remedy, EPERM: 'Making a device needs CAP_MKNOD: run the restore as root' } });
     else if (kind === S.IFIFO) made = p.call('mknodat', [AT_FDCWD, path, S.IFIFO | 0o600, 0], { expect, remedy });
     else made = p.call('openat', [AT_FDCWD, path, O.RDWR | O.CREAT | O.EXCL | O.CLOEXEC, 0o600], { expect, remedy });
     const next = { at: 0 };
     if (!last) p.jump(made, Cond.LT, 0, () => next.at);
-    const fd = kind === S.IFREG ? made : p.call('openat', [AT_FDCWD, path, (kind === S.IFDIR ? O.DIRECTORY | O.RDONLY : kind === S.IFLNK ? O.PATH | O.NOFOLLOW : O.RDWR) | O.CLOEXEC, 0]);
+    const fd = kind === S.IFREG ? made : p.call('openat', [AT_FDCWD, path, (kind === S.IFDIR ? O.DIRECTORY | O.RDONLY : kind === S.IFLNK || kind === S.IFCHR ? O.PATH | O.NOFOLLOW : O.RDWR) | O.CLOEXEC, 0]);
     p.store(slot, fd, 4);
+    if (kind === S.IFCHR) p.call('fchmodat', [AT_FDCWD, path, ghost.entry.mode & 0o7777], { keep: false });
     for (const one of slots) p.store(one.slot, p.call('openat', [AT_FDCWD, path, (one.flags & ~(O.CREAT | O.EXCL | O.TRUNC)) | O.CLOEXEC | O.NOCTTY, 0]), 4);
     const until = p.here;
     p.call('unlinkat', [AT_FDCWD, path, removeFlags], { keep: false });
@@ -140,7 +149,7 @@ function make(context: RestoreContext, ghost: GhostFile, name: string, byName: r
 function fillGhost(context: RestoreContext, ghost: GhostFile, fd: ResultRef): void {
   const p = context.local.program;
   const { entry, parts } = ghost;
-  const path = (entry.mode & S.IFMT) === S.IFLNK;
+  const path = (entry.mode & S.IFMT) === S.IFLNK || (entry.mode & S.IFMT) === S.IFCHR;
   p.call('fchownat', [fd, p.cstring(''), entry.uid, entry.gid, AT.EMPTY_PATH], { keep: false });
   if (!path) p.call('fchmod', [fd, entry.mode & 0o7777], { keep: false });
   if ((entry.mode & S.IFMT) === S.IFREG) {

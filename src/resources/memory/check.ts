@@ -4,6 +4,7 @@ import { TASK_SIZE } from '../../kernel/memory.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import { distribute, join, pageRuns, subtract, total } from '../../restore/page-runs.ts';
 import { checkRing } from '../aio/restore.ts';
+import { checkSegment } from '../sysv-shm/restore.ts';
 import { regOf } from '../regular/restore.ts';
 import { checkRemap } from '../ghost/restore.ts';
 import { checkMemoryFile } from '../shared-memory/restore.ts';
@@ -11,7 +12,7 @@ import { describeVma } from './restore.ts';
 import { VMA } from './status.ts';
 
 const UNSUPPORTED: readonly (readonly [number, string])[] = [
-  [VMA.SYSVIPC, 'System V shared memory'], [VMA.SOCKET, 'the ring of a packet socket'],
+  [VMA.SOCKET, 'the ring of a packet socket'],
   [VMA.SHSTK, 'a shadow stack'],
 ];
 const FILE = VMA.FILE_PRIVATE | VMA.FILE_SHARED;
@@ -29,6 +30,7 @@ export function checkMemory(context: RestoreContext, task: Task): void {
       context.refuse(at, 'it overlaps the mapping before it', 'The image is damaged: take another');
     }
     end = vma.end;
+    if ((vma.status & VMA.SYSVIPC) !== 0) checkSegment(context, task, vma, at);
     if ((vma.status & VMA.AIORING) !== 0) checkRing(context, task, vma, at);
     if ((vma.status & VMA.MEMFD) !== 0) {
       checkMemoryFile(context, Number(vma.shmid));

@@ -8,7 +8,9 @@ import { textOf } from '../../image/text.ts';
 import type { Mapping } from '../../proc/smaps.ts';
 import type { ProcStat } from '../../proc/stat.ts';
 import { isAioRing, ringEntries } from '../aio/dump.ts';
+import { isSysv } from '../sysv-shm/dump.ts';
 import type { ProcessFacts } from '../process/dump.ts';
+import { nameByLink } from '../../dump/unsupported.ts';
 import { ADVICE_OF, FLAG_OF, MAP, PROT, TASK_SIZE } from './kinds.ts';
 import { VMA } from './status.ts';
 
@@ -33,7 +35,7 @@ export interface MappedFile {
 
 /** Whether a mapping has a file behind it (shared anonymous memory has one too). */
 export function hasFile(mapping: Mapping): boolean {
-  return (mapping.device !== '00:00' || mapping.inode !== 0n) && !isPrivateHuge(mapping) && !isAioRing(mapping);
+  return (mapping.device !== '00:00' || mapping.inode !== 0n) && !isPrivateHuge(mapping) && !isAioRing(mapping) && !isSysv(mapping);
 }
 
 /** Name of the file behind anonymous memory of huge pages (hugetlb_file_setup of the kernel). */
@@ -77,6 +79,10 @@ function factsOf(flags: readonly string[]): FlagFacts {
   return known;
 }
 
+const SECRET: MappingRefusal = {
+  why: 'secret memory (memfd_secret) can be read by nobody but its process, not even by the kernel on behalf of another', remedy: 'Let the program unmap and close it before the dump, or do without it',
+};
+
 /**
  * What stands in the way of dumping it, from what smaps says.
  * @param tracked whether write-protection by a userfaultfd is that of our own tracking
@@ -85,14 +91,13 @@ export function refuseMapping(mapping: Mapping, tracked: () => boolean = () => f
   const { name, flags, shared } = mapping;
   if (name === '' && !factsOf(flags).suspect) return undefined;
   const has = (flag: string): boolean => flags.includes(flag);
-  if (name.startsWith('/SYSV')) return { why: 'System V shared memory is not supported yet', remedy: 'Detach the segment (shmdt) before the dump' };
-  if (has('ht') && !name.startsWith(ANON_HUGE) && !name.startsWith('/memfd:')) return { why: 'a mapped file of a hugetlbfs mount is not supported', remedy: 'Use memfd_create with MFD_HUGETLB, or MAP_HUGETLB' };
-  if (name.startsWith('anon_inode:')) return { why: 'a mapped kernel object that cannot be dumped' };
-  if (name.startsWith('/secretmem')) return { why: 'secret memory (memfd_secret) cannot be read by anybody but its process' };
+  if (has('ht') && !isSysv(mapping) && !name.startsWith(ANON_HUGE) && !name.startsWith('/memfd:')) return { why: 'a mapped file of a hugetlbfs mount is not supported', remedy: 'Use memfd_create with MFD_HUGETLB, or MAP_HUGETLB' };
+  if (name.startsWith('anon_inode:')) return nameByLink(name);
+  if (name.startsWith('/secretmem')) return SECRET;
   if (name === '[uprobes]') return { why: 'a probe (uprobe) is set in this process', remedy: 'Remove the probe before the dump' };
   if (has('ss')) return { why: 'a shadow stack is not supported yet', remedy: 'Start the program with GLIBC_TUNABLES=glibc.cpu.x86_shstk=off' };
-  if (has('um') || has('ui') || (has('uw') && !tracked())) return { why: 'it is registered with a userfaultfd, whose handler cannot be dumped', remedy: 'Unregister the range before the dump' };
-  if ((has('io') || has('pf')) && !isVvar(mapping) && !(shared && hasFile(mapping))) return { why: 'memory of a device cannot be dumped' };
+  if (has('um') || has('ui') || (has('uw') && !tracked())) return { why: 'it is registered with a userfaultfd, whose handler cannot be dumped', remedy: 'Let the program unregister the range (UFFDIO_UNREGISTER) or close its userfaultfd before the dump' };
+  if ((has('io') || has('pf')) && !isVvar(mapping) && !(shared && hasFile(mapping))) return { why: 'memory of a device cannot be dumped', remedy: 'Let the program unmap it before the dump' };
   return undefined;
 }
 
@@ -123,7 +128,7 @@ function entryOf(mapping: Mapping, file: MappedFile | undefined): vma_entry {
   const prot = (mapping.read ? PROT.READ : 0) | (mapping.write ? PROT.WRITE : 0) | (mapping.exec ? PROT.EXEC : 0);
   // written out, not create(): all of them have one shape, and there may be many thousands
   return {
-    start: mapping.start, end: mapping.end, pgoff: mapping.offset, shmid: file === undefined ? 0n : BigInt(file.id),
+    start: mapping.start, end: mapping.end, pgoff: mapping.offset, shmid: isSysv(mapping) ? mapping.inode : file === undefined ? 0n : BigInt(file.id),
     prot, flags, status: statusOf(mapping, file), fd: -1n,
     madv: advice === 0n ? undefined : advice, fdflags: file?.access,
   };
@@ -132,6 +137,7 @@ function entryOf(mapping: Mapping, file: MappedFile | undefined): vma_entry {
 function statusOf(mapping: Mapping, file: MappedFile | undefined): number {
   if (file !== undefined) return VMA.REGULAR | (mapping.shared ? VMA.FILE_SHARED : VMA.FILE_PRIVATE) | (file.memfd ? VMA.MEMFD : 0);
   if (isAioRing(mapping)) return VMA.AIORING;
+  if (isSysv(mapping)) return VMA.REGULAR | VMA.ANON_SHARED | VMA.SYSVIPC;
   const anonymous = mapping.shared ? VMA.ANON_SHARED : VMA.ANON_PRIVATE;
   switch (mapping.name) {
     case '[vsyscall]': return VMA.VSYSCALL | anonymous;

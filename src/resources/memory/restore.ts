@@ -12,7 +12,9 @@ import type { RestoreContext } from '../../restore/context.ts';
 import type { HelperFd } from '../../restore/helper-fd.ts';
 import { cut, distribute, join, pageRuns, subtract, total, type PageRun, type Range } from '../../restore/page-runs.ts';
 import { addRing } from '../aio/restore.ts';
+import { addAttachment, isWhole } from '../sysv-shm/restore.ts';
 import { openForMapping } from '../regular/restore.ts';
+import type { Redirect } from '../vdso/redirect.ts';
 import { addVdso } from '../vdso/restore.ts';
 import { addCopies, splitLarge } from './copy.ts';
 import { addCompares, addFills } from './fill.ts';
@@ -84,14 +86,18 @@ export class TaskMemory {
     const vdso = addVdso.find(this.task);
     const keepVdso = this.#keepsVdso;
     p.resource('memory of the process it was made from');
-    const kept = join([...inherited.values(), arena, ...(keepVdso && vdso !== undefined ? [vdso] : [])].map(({ start, end }) => ({ start, end })));
+    const kept = join([...inherited.values(), arena, ...(keepVdso && vdso !== undefined ? [this.#redirect === undefined ? vdso : { start: vdso.code, end: vdso.end }] : [])].map(({ start, end }) => ({ start, end })));
     for (const { start, end } of subtract([{ start: 0n, end: TASK_SIZE }], kept)) p.call('munmap', [start, end - start], { keep: false });
   }
 
   /** Maps and fills. */
   map(p: Program): void {
     const vdso = addVdso.find(this.task);
-    if (!this.#keepsVdso && vdso !== undefined) addVdso.map(p, vdso);
+    const redirect = this.#redirect;
+    if (!this.#keepsVdso && vdso !== undefined) {
+      if (redirect === undefined) addVdso.map(p, vdso);
+      else addVdso.mapRedirected(p, vdso, redirect, this.context.vdsoAddress!, () => addFills(p, cut(this.runs, [{ start: vdso.code, end: vdso.end }]), (run) => this.#fetch(p, pagesFile(this.context, run))));
+    }
     const vmas = this.#vmas;
     const runs = distribute(this.runs, vmas);
     vmas.forEach((vma, i) => this.mappings.push(this.#mapping(p, vma, isKind(vma, PRIVATE) ? runs[i]! : [], this.#inherited.get(vma))));
@@ -101,6 +107,9 @@ export class TaskMemory {
     for (const ref of this.#fetched.values()) p.call('close', [ref], { keep: false });
     this.#fetched.clear();
   }
+
+  /** How the old vDSO of a task of another kernel leads into this one's. */
+  get #redirect(): Redirect | undefined { return this.context.options.vdsos?.get(this.task.pid); }
 
   /** Whether the parent's vDSO lies where the task's does. */
   get #keepsVdso(): boolean {
@@ -119,6 +128,7 @@ export class TaskMemory {
       const other = byStart.get(vma.start);
       // a copy of a huge page on write can fail when the pool is used up: the child gets pages of its own at once
       if (other === undefined || !sameMapping(vma, other) || (isKind(vma, PRIVATE) && (vma.flags & MAP.HUGETLB) !== 0)) continue;
+      if (isKind(vma, VMA.SYSVIPC) && !isWhole(this.context, this.task, vma)) continue;
       // the exe link can only be changed while no mapping of the old exe is left
       if (exe !== parentExe && isKind(vma, VMA.FILE_PRIVATE | VMA.FILE_SHARED) && this.#fileName(other) === this.#exeName(parentExe)) continue;
       found.set(vma, other);
@@ -140,6 +150,10 @@ export class TaskMemory {
         p.call('mprotect', [vma.start, vma.end - vma.start, wanted], { keep: false });
       }
       return mapping;
+    }
+    if (isKind(vma, VMA.SYSVIPC)) {
+      addAttachment(p, this.context, this.task, vma);
+      return { vma, runs, inherited: false, working: vma.prot };
     }
     const [fd, offset] = this.#object(p, vma);
     p.call('mmap', [vma.start, vma.end - vma.start, wanted, (vma.flags & MAP_FLAGS & (fd === undefined ? ~0 : ~MAP.ANONYMOUS)) | (fd === undefined ? hugeFlags(vma) : 0) | MAP.FIXED_NOREPLACE, fd ?? -1, offset], {

@@ -1,15 +1,18 @@
-/** Pipes, with the bytes in flight. They are duplicated (tee), never consumed: the program may run on. */
+/** Pipes, with the bytes in flight: a stream, or packets (O_DIRECT). They are duplicated (tee), never consumed: the program may run on. */
 import { create } from '../../image/wire.ts';
 import { fd_types, fown_entry, pipe_data_entry, pipe_entry } from '../../image/schema/index.ts';
+import { ownFile } from '../../image/tree-own.ts';
 import { payload } from '../../image/payload.ts';
 import type { PipeData } from '../../image/tree.ts';
 import { F, FIONREAD, O, S } from '../../kernel/files.ts';
 import { ERRNO } from '../../kernel/errno.ts';
 import { Program, type RanBlock, type ResultRef } from '../../program/program.ts';
 import type { DumpContext } from '../../dump/context.ts';
-import type { FileKind, OpenFile } from '../../dump/file-kinds.ts';
+import type { Descriptor, FileKind, OpenFile } from '../../dump/file-kinds.ts';
 
 const SPLICE_F_NONBLOCK = 2;
+/** The most bytes of a packet (PIPE_BUF of <linux/limits.h>). */
+const PACKET = 4096;
 
 /** Pipes whose bytes were asked for already, by the context of their dump. */
 const asked = new WeakMap<DumpContext, Set<string>>();
@@ -17,13 +20,25 @@ const asked = new WeakMap<DumpContext, Set<string>>();
 export const pipes: FileKind = {
   type: fd_types.PIPE,
   claims: ({ stat, link }) => (Number(stat.mode) & S.IFMT) === S.IFIFO && link.startsWith('pipe:'),
-  refuse: ({ info }) => ((info.flags & O.DIRECT) !== 0 ? { why: 'pipes in packet mode (O_DIRECT) are not supported yet' } : undefined),
+  refuse: () => undefined,
+  collect: findPackets,
   ask: (program, held, file, context) => askBytes(program, held, file, context, context.tree.pipe_data),
   entry: (file) => {
     const { info, stat } = file.descriptors[0]!;
-    return { pipe: create(pipe_entry, { id: file.id, pipe_id: pipeId(stat.ino), flags: info.flags & ~O.DIRECT, fown: create(fown_entry, file.owner) }) };
+    return { pipe: create(pipe_entry, { id: file.id, pipe_id: pipeId(stat.ino), flags: info.flags, fown: create(fown_entry, file.owner) }) };
   },
 };
+
+/** Pipes and fifos that packets are written to, by inode. */
+const packetMode = new WeakMap<DumpContext, Set<string>>();
+const keyOf = ({ stat }: Descriptor): string => `${stat.dev}:${stat.ino}`;
+
+/** Notes which of these are in packet mode: a writer says so, the data is taken from a reader. */
+export function findPackets(own: readonly OpenFile[], _all: readonly OpenFile[], context: DumpContext): void {
+  const found = packetMode.get(context) ?? new Set();
+  for (const { descriptors: [first] } of own) if ((first!.info.flags & O.DIRECT) !== 0) found.add(keyOf(first!));
+  packetMode.set(context, found);
+}
 
 export const pipeId = (inode: bigint): number => Number(BigInt.asUintN(32, inode));
 
@@ -36,7 +51,7 @@ export function askBytes(program: Program, held: ResultRef, file: OpenFile, cont
   const { info, stat } = file.descriptors[0]!;
   let done = asked.get(context);
   if (done === undefined) asked.set(context, done = new Set());
-  const key = `${stat.dev}:${stat.ino}`;
+  const key = keyOf(file.descriptors[0]!);
   if ((info.flags & O.ACCMODE) === O.WRONLY || (info.flags & O.PATH) !== 0 || done.has(key)) return () => {};
   done.add(key);
   const count = program.reserve(8);
@@ -45,13 +60,15 @@ export function askBytes(program: Program, held: ResultRef, file: OpenFile, cont
   return (ran) => {
     const capacity = Number(ran.result(size));
     const bytes = ran.data(count).readUInt32LE(0);
-    const data = bytes === 0 ? new Uint8Array(0) : copyBytes(context, file, capacity, bytes);
+    const parts = bytes === 0 ? [] : copyBytes(context, file, capacity, bytes, packetMode.get(context)?.has(key) === true);
+    if (parts.length > 0 && packetMode.get(context)?.has(key) === true) ownFile(context.tree, file.id).pipe_packets = parts.map(({ length }) => length);
+    const data = Buffer.concat(parts);
     into.push({ entry: create(pipe_data_entry, { pipe_id: pipeId(stat.ino), bytes: data.length, size: capacity }), data: payload(data) });
   };
 }
 
-/** Duplicates what is in the pipe into one of the helper's own, and reads that. In the frozen window. */
-function copyBytes({ helper }: DumpContext, { descriptors }: OpenFile, capacity: number, bytes: number): Uint8Array {
+/** Duplicates what is in the pipe into one of the helper's own, and reads that, packet by packet if it has those. In the frozen window. */
+function copyBytes({ helper }: DumpContext, { descriptors }: OpenFile, capacity: number, bytes: number, packets: boolean): Uint8Array[] {
   const { task, fd, link } = descriptors[0]!;
   const program = new Program('helper').resource(`task ${task.pid}, fd ${fd} (${link})`);
   const target = program.call('pidfd_open', [task.pid, 0]);
@@ -62,13 +79,17 @@ function copyBytes({ helper }: DumpContext, { descriptors }: OpenFile, capacity:
   const input = program.load(ends.at(4), 4);
   program.call('fcntl', [input, F.SETPIPE_SZ, capacity]);
   const teed = program.call('tee', [from, input, capacity, SPLICE_F_NONBLOCK], { expect: { orErrno: ERRNO.EAGAIN } });
-  const data = program.reserve(bytes);
+  // a packet has a page of the pipe to itself
+  const reads = packets ? Math.max(1, Math.ceil(capacity / PACKET)) : 1;
+  const each = packets ? PACKET : bytes;
+  const data = program.reserve(reads * each);
   // the writing end is closed first: a reader of a shorter pipe sees its end instead of waiting
   program.call('close', [input], { keep: false });
-  const got = program.call('read', [output, data, bytes]);
+  const got = Array.from({ length: reads }, (_, i) => program.call('read', [output, data.at(i * each), each]));
   for (const end of [output, from, target]) program.call('close', [end], { keep: false });
   const ran = helper.local(program).check('dump');
-  const size = Math.max(0, Number(ran.result(got)));
+  const sizes = got.map((ref) => Math.max(0, Number(ran.result(ref))));
+  const size = sizes.reduce((sum, n) => sum + n, 0);
   if (Number(ran.result(teed)) !== size && size !== bytes) throw new RangeError(`${link}: ${bytes} bytes announced, ${ran.result(teed)} duplicated, ${size} read`);
-  return Uint8Array.from(ran.data(data, size));
+  return sizes.map((n, i) => Uint8Array.from(ran.data(data.at(i * each), n))).filter(({ length }) => length > 0);
 }

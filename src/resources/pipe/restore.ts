@@ -4,6 +4,7 @@ import type { PipeData } from '../../image/tree.ts';
 import { F, O } from '../../kernel/files.ts';
 import { Op, type ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
+import { ownFileOf } from '../../image/tree-own.ts';
 import { HelperFd } from '../../restore/helper-fd.ts';
 import { openAgain } from '../../restore/inherited.ts';
 import type { FileKind } from '../../restore/kinds.ts';
@@ -11,6 +12,8 @@ import { reopen } from '../ghost/restore.ts';
 
 const PIPE = 2;
 const DEFAULT_SIZE = 65536;
+/** The most bytes of a packet (PIPE_BUF of <linux/limits.h>). */
+const PACKET = 4096;
 
 export const pipes: FileKind = {
   types: [PIPE],
@@ -21,6 +24,7 @@ export const pipes: FileKind = {
   },
   describe: (file) => `pipe:[${file.pipe?.pipe_id ?? '?'}]${file.pipe === undefined ? '' : endName(file.pipe.flags)}`,
   check(files, context) {
+    for (const { id, pipe } of files) if (pipe !== undefined) checkPackets(context, context.tree.pipe_data, pipe.pipe_id, id);
     for (const file of files) if (file.pipe === undefined) context.refuse(`file ${file.id}`, 'its record in files.img has no pipe in it', 'The image is damaged: take another');
   },
   open(files, context) {
@@ -42,7 +46,7 @@ function openPipe(context: RestoreContext, pipeId: number, group: readonly pipe_
   const pair = p.reserve(8);
   p.call('pipe2', [pair, O.CLOEXEC], { keep: false });
   const [reader, writer] = [p.load(pair, 4), p.load(pair.at(4), 4)];
-  putData(context, context.tree.pipe_data, pipeId, writer);
+  putData(context, context.tree.pipe_data, pipeId, group, writer);
   const ends = [reader, writer].map((ref, i) => ({ ref, access: i === 0 ? O.RDONLY : O.WRONLY, taken: false }));
   for (const entry of group) {
     const resource = `file ${entry.id} (pipe:[${pipeId}]${endName(entry.flags)})`;
@@ -60,8 +64,17 @@ function openPipe(context: RestoreContext, pipeId: number, group: readonly pipe_
   for (const { ref, taken } of ends) if (!taken) p.call('close', [ref], { keep: false });
 }
 
-/** Fills a pipe or fifo. @param queues data of pipes, or of fifos */
-export function putData(context: RestoreContext, queues: readonly PipeData[], pipeId: number, writer: ResultRef): void {
+/** Packets must be the bytes that wait. */
+export function checkPackets(context: RestoreContext, queues: readonly PipeData[], pipeId: number, id: number): void {
+  const packets = ownFileOf(context.tree, id)?.pipe_packets ?? [];
+  const bytes = queues.find(({ entry }) => entry.pipe_id === pipeId)?.data.size ?? 0;
+  if (packets.length > 0 && (packets.reduce((sum, n) => sum + n, 0) !== bytes || packets.some((n) => n === 0 || n > PACKET))) {
+    context.refuse(`file ${id} (pipe:[${pipeId}])`, `stillframe.img has ${packets.length} packets of it which are not its ${bytes} bytes`, 'The image is damaged: take another');
+  }
+}
+
+/** Fills a pipe or fifo. @param queues data of pipes, or of fifos @param ends its descriptions */
+export function putData(context: RestoreContext, queues: readonly PipeData[], pipeId: number, ends: readonly { readonly id: number }[], writer: ResultRef): void {
   const p = context.local.program;
   const queued = queues.find(({ entry }) => entry.pipe_id === pipeId);
   if (queued === undefined) return;
@@ -71,7 +84,16 @@ export function putData(context: RestoreContext, queues: readonly PipeData[], pi
       keep: false, remedy: { EPERM: `A pipe of ${size} bytes is larger than /proc/sys/fs/pipe-max-size allows: raise it` },
     });
   }
-  if (queued.data.size > 0) p.control(Op.WRITE_OUT, [writer, p.data(queued.data.bytes()), queued.data.size, -1n], { keep: false });
+  const packets = ends.map(({ id }) => ownFileOf(context.tree, id)?.pipe_packets ?? []).find((sizes) => sizes.length > 0);
+  if (packets !== undefined) {
+    p.call('fcntl', [writer, F.SETFL, O.DIRECT | O.NONBLOCK], { keep: false });
+    let at = 0;
+    for (const size of packets) {
+      p.call('write', [writer, p.data(queued.data.bytes().subarray(at, at + size)), size], { keep: false, expect: { equals: size } });
+      at += size;
+    }
+    p.call('fcntl', [writer, F.SETFL, 0], { keep: false });
+  } else if (queued.data.size > 0) p.control(Op.WRITE_OUT, [writer, p.data(queued.data.bytes()), queued.data.size, -1n], { keep: false });
 }
 
 /** What waited in a pipe that another one takes the place of: nobody knows who has read it meanwhile. */

@@ -45,6 +45,7 @@ function hasOtherName({ link, stat }: NamedFile): boolean {
 export function refuseNamed(file: NamedFile, context: DumpContext): { why: string; remedy?: string } | undefined {
   const { link, stat, door } = file;
   const system = context.fileSystem(stat.dev, door);
+  if (system === FS_MAGIC.SECRETMEM) return { why: 'secret memory (memfd_secret) can be read by nobody but its process', remedy: 'Let the program close it before the dump, or do without it' };
   if (system === FS_MAGIC.PROC) return exists(link) || deadProcess(file) !== undefined ? undefined : { why: 'it is gone from /proc, though its process is not' };
   if (system === FS_MAGIC.DEVPTS) return exists(link) ? undefined : { why: 'it belongs to a terminal that is gone' };
   if (isDeleted(stat)) return refuseGhost(file, context);

@@ -42,7 +42,7 @@ export function describePath(reg: reg_file_entry, deleted: boolean): string {
 export function openReg(context: RestoreContext, reg: reg_file_entry, flags: number, resource: string): HelperFd {
   const p = context.local.program.resource(resource);
   if (isDeleted(context.tree, reg.id)) return openDeleted(context, reg, flags, resource);
-  const open = (): HelperFd => context.local.open(resource, p.call('openat', [AT_FDCWD, p.cstring(bytesOf(reg.name)), (flags & ~ONCE) | O.CLOEXEC, 0], { remedy: OPEN_REMEDY }));
+  const open = (): HelperFd => context.local.open(resource, p.call('openat', [AT_FDCWD, p.cstring(bytesOf(reg.name)), (flags & ~ONCE) | O.CLOEXEC | O.NOCTTY, 0], { remedy: OPEN_REMEDY }));
   const owner = procOwner(context.tree, reg.name);
   if (owner === undefined || !('dead' in owner)) return open();
   let fd: HelperFd | undefined;

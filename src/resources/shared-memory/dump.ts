@@ -27,7 +27,11 @@ interface MemoryFile {
 }
 
 /** A memory file with its contents' place: pages are written once the tree's own are. */
-export interface MemoryContents { readonly shmid: bigint; readonly held: number; readonly size: bigint; readonly extents: readonly Extent[] }
+export interface MemoryContents {
+  readonly shmid: bigint; readonly held: number; readonly size: bigint; readonly extents: readonly Extent[];
+  /** It is read where a task has all of it mapped: a file's last page may hold bytes behind its end. */
+  readonly mapped?: { readonly pid: number; readonly address: bigint };
+}
 
 interface State { readonly inodes: Map<bigint, memfd_inode_entry>; readonly mapped: Map<bigint, number>; readonly contents: MemoryContents[] }
 const states = new WeakMap<DumpContext, State>();
@@ -41,6 +45,19 @@ function stateOf(context: DumpContext): State {
 /** What is to be copied into the set. */
 export function memoryContents(context: DumpContext): readonly MemoryContents[] {
   return stateOf(context).contents;
+}
+
+/** Has the contents of another memory object copied, under a number that is not a memory file's (`reservedShmids`). */
+export function addMemoryContents(context: DumpContext, contents: MemoryContents): void {
+  stateOf(context).contents.push(contents);
+}
+
+/** Under which number its pages are kept: its inode's, when that is free. */
+function newShmid(inode: bigint, context: DumpContext): number {
+  let id = Number(BigInt.asUintN(32, inode));
+  while (context.reservedShmids.has(id)) id = (id + 1) >>> 0;
+  context.reservedShmids.add(id);
+  return id;
 }
 
 /** The memory file's inode entry, made when first seen: the helper opens the file for its contents. In the frozen window. */
@@ -58,7 +75,7 @@ function inodeOf(file: MemoryFile, context: DumpContext): memfd_inode_entry {
   const huge = context.hugeDevices.get(stat.dev);
   const inode = create(memfd_inode_entry, {
     name: bare.startsWith(PREFIX) ? bare.slice(PREFIX.length) : bare, uid: Number(stat.uid), gid: Number(stat.gid), size: stat.size,
-    shmid: Number(BigInt.asUintN(32, stat.ino)), seals: ran.result(seals) < 0n ? F_SEAL_SEAL : Number(ran.result(seals)), inode_id: BigInt(inodes.size + 1), mode: Number(stat.mode),
+    shmid: newShmid(stat.ino, context), seals: ran.result(seals) < 0n ? F_SEAL_SEAL : Number(ran.result(seals)), inode_id: BigInt(inodes.size + 1), mode: Number(stat.mode),
     hugetlb_flag: huge === undefined ? undefined : MFD_HUGETLB | huge,
   });
   inodes.set(stat.ino, inode);

@@ -21,7 +21,7 @@ import { VMA } from '../memory/status.ts';
 
 const MEMFD = 18;
 /** Where the helper maps shared memory for the moment it fills it: far from a small static binary, its heap and its stack. */
-const WINDOW = 0x100_0000_0000n;
+export const WINDOW = 0x100_0000_0000n;
 /** memfd_create flags and seals, from <linux/memfd.h> and <linux/fcntl.h>. */
 const MFD_CLOEXEC = 1, MFD_ALLOW_SEALING = 2, MFD_HUGETLB = 4;
 const F_SEAL_SEAL = 1;
@@ -158,7 +158,8 @@ function mapWindow(context: RestoreContext, size: bigint, flags: number, fd: Res
   context.local.program.call('mmap', [WINDOW, size, PROT.READ | PROT.WRITE, flags | MAP.FIXED_NOREPLACE, fd ?? -1, 0], { keep: false, expect: { equals: WINDOW } });
 }
 
-function fillWindow(context: RestoreContext, label: string, shmid: bigint, size: bigint): void {
+/** Fills a memory object that the helper has in its window, and takes it from there. */
+export function fillWindow(context: RestoreContext, label: string, shmid: bigint, size: bigint): void {
   const p = context.local.program;
   const runs = pageRuns(context.set, { shmid }).map((run) => ({ ...run, start: run.start + WINDOW, end: run.end + WINDOW }));
   const files = new Map(runs.map((run) => [run, pagesFile(context, run)]));

@@ -1,18 +1,20 @@
 /**
- * Terminals: both ends of pseudo-terminals of the tree, hung up or not, /dev/tty, and (`-j`) the slave of one whose master somebody else has.
+ * Terminals: both ends of pseudo-terminals of the tree, hung up or not, /dev/tty, and (`-j`) the slave of one whose master somebody else has;
+ * consoles, virtual terminals and serial lines, which are devices of the machine and are opened again by their names.
  * Settings are kept, and what waits in a line of which the tree has both ends (./queue.ts).
  */
 import type { BigIntStats } from 'node:fs';
 import { create } from '../../image/wire.ts';
 import { fd_types, file_entry, fown_entry, tty_file_entry, tty_info_entry, tty_pty_entry, TtyType, winsize_entry } from '../../image/schema/index.ts';
-import { DEVICE, encodedDevice, major, minor, slaveDevice } from '../../kernel/devices.ts';
+import { DEVICE, encodedDevice, LAST_VT, major, minor, slaveDevice } from '../../kernel/devices.ts';
 import { ERRNO } from '../../kernel/errno.ts';
 import { FIONREAD, O, S } from '../../kernel/files.ts';
 import type { Program, RanBlock, ResultRef } from '../../program/program.ts';
 import type { DumpContext } from '../../dump/context.ts';
+import { isExternal, terminalKey } from '../../dump/external.ts';
 import { describeDescriptor, type Descriptor, type FileKind, type OpenFile } from '../../dump/file-kinds.ts';
 import { findFdInfoField } from '../../proc/fdinfo.ts';
-import { namedEntry } from '../regular/dump.ts';
+import { doorOf, keepContents, namedEntry, refuseNamed } from '../regular/dump.ts';
 import { copyQueues, type PtyEnds } from './queue.ts';
 import { decodeTermios, TERMIOS_SIZE } from './termios.ts';
 
@@ -22,16 +24,38 @@ const WINSIZE_SIZE = 8;
 /** Ids of terminals: index << 1, and 1 for a master. /dev/tty has an index of its own above all pseudo-terminals. */
 const CTTY_INDEX = 1006;
 const MAX_PTY_INDEX = 1000;
+/** The first device of each kind has the kind's index, others of the same kind one of these. */
+const DEVICE_INDEX = { console: 1002, vt: 1004, serial: 1010 } as const, MORE_INDEXES = [1078, 1080, 1082, 1084, 1086] as const;
+const DEVICE_TYPE = { console: TtyType.CONSOLE, vt: TtyType.VT, serial: TtyType.SERIAL } as const;
 
-type TtyKind = 'slave' | 'master' | 'ctty' | 'other';
+/** Terminals that are handed in at the restore have the indexes above, in the order they are met. */
+const EXTERNAL_INDEX = 1012, MAX_EXTERNAL = 64;
+
+const external = new WeakMap<DumpContext, Map<string, number>>();
+
+/** The index of a terminal that --external names; undefined for all others. */
+function externalIndex(descriptor: Descriptor, context: DumpContext): number | undefined {
+  const key = terminalKey(descriptor);
+  if (!isExternal(key, context)) return undefined;
+  let known = external.get(context);
+  if (known === undefined) external.set(context, known = new Map());
+  let index = known.get(key);
+  if (index === undefined) known.set(key, index = EXTERNAL_INDEX + known.size + 1);
+  return index;
+}
+
+type DeviceKind = keyof typeof DEVICE_INDEX;
+type TtyKind = 'slave' | 'master' | 'ctty' | DeviceKind;
+const isDevice = (kind: TtyKind | 'external' | undefined): kind is DeviceKind => kind !== undefined && kind in DEVICE_INDEX;
 
 function kindOf(stat: BigIntStats): TtyKind | undefined {
   if ((Number(stat.mode) & S.IFMT) !== S.IFCHR) return undefined;
   const number = major(stat.rdev);
   if (number >= DEVICE.PTY_SLAVE && number < DEVICE.PTY_SLAVE + DEVICE.PTY_MAJORS) return 'slave';
   if (number >= DEVICE.PTY_MASTER && number < DEVICE.PTY_MASTER + DEVICE.PTY_MAJORS) return 'master';
-  if (number === DEVICE.TTYAUX) return minor(stat.rdev) === 0 ? 'ctty' : minor(stat.rdev) === 2 ? 'master' : 'other';
-  return number === DEVICE.TTY ? 'other' : undefined;
+  if (number === DEVICE.TTYAUX) return ([ 'ctty', 'console', 'master' ] as const)[minor(stat.rdev)];
+  if (number === DEVICE.TTY) return minor(stat.rdev) > 0 && minor(stat.rdev) <= LAST_VT ? 'vt' : 'serial';
+  return number === DEVICE.USB_SERIAL || number === DEVICE.LOW_DENSE_SERIAL ? 'serial' : undefined;
 }
 
 /** Which pseudo-terminal: a master's descriptor says it in its fdinfo, a slave's in its name. NaN when neither does. */
@@ -45,15 +69,18 @@ function indexOf({ link, stat, info }: Descriptor): number {
 export const terminals: FileKind = {
   type: fd_types.TTY,
   claims: ({ stat }) => kindOf(stat) !== undefined,
-  refuse: (descriptor) => {
+  refuse: (descriptor, context) => {
+    const handedIn = externalIndex(descriptor, context);
+    if (handedIn !== undefined) return handedIn > EXTERNAL_INDEX + MAX_EXTERNAL ? { why: `the image format has room for ${MAX_EXTERNAL} external terminals` } : undefined;
     const kind = kindOf(descriptor.stat);
-    if (kind === 'other') return { why: 'consoles and virtual terminals are not supported yet' };
     if ((descriptor.info.flags & O.PATH) !== 0) return { why: 'a terminal held by O_PATH is not supported yet' };
+    if (isDevice(kind)) return deviceIndex(descriptor, context) === undefined ? { why: 'the image format has no room for so many consoles, virtual terminals and serial lines' } : refuseNamed(doorOf(descriptor), context);
     const index = indexOf(descriptor);
     if (!(index >= 0) || (index > MAX_PTY_INDEX && kind !== 'ctty')) return { why: `the image format has no room for terminal ${index} (the last one is ${MAX_PTY_INDEX})` };
     return undefined;
   },
-  collect: (own, _all, context) => {
+  collect: (all, _files, context) => {
+    const own = all.filter(({ descriptors: [first] }) => externalIndex(first!, context) === undefined);
     refuseOutside(own, context);
     pairs.set(context, pairEnds(own));
   },
@@ -61,10 +88,12 @@ export const terminals: FileKind = {
   entry: (file, context) => {
     const first = file.descriptors[0]!;
     const { id } = file;
-    const regf = context.newFileId();
-    const named = { link: first.link, stat: first.stat, door: '' };
+    const own = { id, tty_info_id: infoId(first, context), flags: first.info.flags, fown: create(fown_entry, file.owner) };
+    if (externalIndex(first, context) !== undefined) return { tty: create(tty_file_entry, own) };
+    const regf = nameIds.get(file) ?? context.newFileId();
+    const named = doorOf(first);
     context.tree.files.set(regf, create(file_entry, { type: fd_types.REG, id: regf, reg: namedEntry(regf, named, { flags: first.info.flags, pos: first.info.pos, owner: file.owner }) }));
-    return { tty: create(tty_file_entry, { id, tty_info_id: infoId(first), flags: first.info.flags, fown: create(fown_entry, file.owner), regf_id: regf }) };
+    return { tty: create(tty_file_entry, { ...own, regf_id: regf }) };
   },
 };
 
@@ -97,17 +126,43 @@ function refuseOutside(own: readonly OpenFile[], context: DumpContext): void {
   }
 }
 
-const infoId = (descriptor: Descriptor): number => (indexOf(descriptor) << 1) | (kindOf(descriptor.stat) === 'master' ? 1 : 0);
+/** Ids of the files image that were given to names already: those of deleted devices. */
+const nameIds = new WeakMap<OpenFile, number>();
+const indexes = new WeakMap<DumpContext, Map<bigint, number>>();
+
+/** The index that stands for a console, virtual terminal or serial line; undefined when they are used up. */
+function deviceIndex({ stat }: Descriptor, context: DumpContext): number | undefined {
+  const kind = kindOf(stat);
+  if (!isDevice(kind)) return undefined;
+  let known = indexes.get(context);
+  if (known === undefined) indexes.set(context, known = new Map());
+  const taken = new Set(known.values());
+  const index = known.get(stat.rdev) ?? [DEVICE_INDEX[kind], ...MORE_INDEXES].find((free) => !taken.has(free));
+  if (index !== undefined) known.set(stat.rdev, index);
+  return index;
+}
+
+function infoId(descriptor: Descriptor, context: DumpContext): number {
+  const handedIn = externalIndex(descriptor, context);
+  if (handedIn !== undefined) return handedIn << 1;
+  return ((deviceIndex(descriptor, context) ?? indexOf(descriptor)) << 1) | (kindOf(descriptor.stat) === 'master' ? 1 : 0);
+}
 
 /** Adds to the set what the terminal itself is like, once a terminal. */
 function askTerminal(program: Program, held: ResultRef, file: OpenFile, context: DumpContext): (ran: RanBlock) => void {
   const first = file.descriptors[0]!;
-  const id = infoId(first);
+  const id = infoId(first, context);
+  const handedIn = externalIndex(first, context) !== undefined;
+  if (isDevice(kindOf(first.stat)) && !handedIn) {
+    const regf = context.newFileId();
+    nameIds.set(file, regf);
+    keepContents(regf, doorOf(first), context);
+  }
   if (context.tree.ttys.has(id)) return () => {};
-  const kind = kindOf(first.stat);
-  const pty = kind !== 'ctty';
+  const kind = handedIn ? 'external' : kindOf(first.stat);
+  const pty = kind === 'master' || kind === 'slave';
   const info = create(tty_info_entry, {
-    id, type: pty ? TtyType.PTY : TtyType.CTTY, locked: false, exclusive: false, packet_mode: false, ...controlling(first, context),
+    id, type: kind === 'external' ? TtyType.EXT_TTY : isDevice(kind) ? DEVICE_TYPE[kind] : pty ? TtyType.PTY : TtyType.CTTY, locked: false, exclusive: false, packet_mode: false, ...controlling(first, context),
     rdev: Number(BigInt.asUintN(32, first.stat.rdev)), dev: Number(BigInt.asUintN(32, first.stat.dev)), uid: Number(first.stat.uid), gid: Number(first.stat.gid),
     pty: pty ? create(tty_pty_entry, { index: indexOf(first) }) : undefined,
   });
@@ -157,7 +212,8 @@ function askWaiting(program: Program, master: ResultRef, { slave }: PtyEnds): (r
 
 /** Session and foreground group of the terminal: what the tasks say whose controlling terminal it is. */
 function controlling(descriptor: Descriptor, { tasks }: DumpContext): { sid: number; pgrp: number } {
-  const device = kindOf(descriptor.stat) === 'ctty' ? descriptor.task.stat.tty : encodedDevice(slaveDevice(indexOf(descriptor)));
+  const kind = kindOf(descriptor.stat);
+  const device = kind === 'ctty' ? descriptor.task.stat.tty : encodedDevice(isDevice(kind) ? descriptor.stat.rdev : slaveDevice(indexOf(descriptor)));
   const holder = isGone(descriptor) || device === 0 ? undefined : tasks.find(({ stat, zombie }) => !zombie && stat.tty === device);
   return holder === undefined ? { sid: 0, pgrp: 0 } : { sid: holder.stat.sid, pgrp: Math.max(0, holder.stat.tpgid) };
 }

@@ -1,17 +1,21 @@
 /**
  * Terminals: pseudo-terminals of the tree are made again (./pair.ts), with -j the restoring process's own terminal takes the place of the
- * one the tree was on, and /dev/tty is opened by a task whose controlling terminal it is.
+ * one the tree was on, /dev/tty is opened by a task whose controlling terminal it is, and devices (consoles, virtual terminals, serial lines)
+ * by their names.
  */
-import type { file_entry, tty_info_entry } from '../../image/schema/index.ts';
+import type { file_entry, reg_file_entry, tty_info_entry } from '../../image/schema/index.ts';
 import { TtyType } from '../../image/schema/index.ts';
 import type { FrozenTree } from '../../image/tree.ts';
+import { isHarmlessDevice } from '../../kernel/devices.ts';
 import { AT_FDCWD, F, O, TCSETS } from '../../kernel/files.ts';
 import { SIG, SIG_BLOCK, SIGSET_SIZE } from '../../kernel/signals.ts';
 import { HelperFd } from '../../restore/helper-fd.ts';
+import { openAsGiven } from '../../restore/inherited.ts';
 import type { Program } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import type { FileKind } from '../../restore/kinds.ts';
-import { reopen } from '../ghost/restore.ts';
+import { checkRemap, reopen } from '../ghost/restore.ts';
+import { openReg, regOf } from '../regular/restore.ts';
 import { addMaster, addQueued, addSettings, addSlave, type PtyPlan } from './pair.ts';
 import { encodeTermios } from './termios.ts';
 
@@ -44,6 +48,11 @@ const ownsTerminal = (info: tty_info_entry | undefined, { tree }: RestoreContext
 export const terminals: FileKind = {
   types: [TTY],
   describe: (file, tree) => `terminal ${nameOf(file, tree)}`,
+  keys(file, tree) {
+    const info = infoOf(tree, file);
+    return info === undefined ? [] : [keyOf(info)];
+  },
+  openInherited: openHandedIn,
   check(files, context) {
     const pairs = pairsOf(context);
     let needed = false;
@@ -53,6 +62,8 @@ export const terminals: FileKind = {
       if (info === undefined) context.refuse(where, 'its record in tty-info.img is missing', 'The image is damaged: take another');
       else if (ownsTerminal(info, context)) continue;
       else if (info.type === TtyType.CTTY) needed = needed || context.options.shellJob;
+      else if (isDevice(info)) checkDevice(file, info, context);
+      else if (info.type === TtyType.EXT_TTY) context.refuse(where, 'it was dumped as external: it has to be handed in', `Open it as some descriptor N of the restore, and say --inherit-fd 'fd[N]:${keyOf(info)}'`);
       else if (info.type !== TtyType.PTY) context.refuse(where, `terminals of type ${info.type} cannot be restored yet`);
       else if (info.pty === undefined || info.pty.index !== info.id >> 1) context.refuse(where, 'its record in tty-info.img has no index, or another one than its id says', 'The image is damaged: take another');
       else if (pairs.has(info.pty.index)) continue;
@@ -67,11 +78,64 @@ export const terminals: FileKind = {
   open(files, context) {
     const pairs = pairsOf(context);
     for (const plan of pairs.values()) openPair(context, plan, files.filter((file) => infoOf(context.tree, file)?.pty?.index === plan.index));
-    openInherited(context, files.filter((file) => !pairs.has(infoOf(context.tree, file)?.pty?.index ?? -1)));
+    const others = files.filter((file) => !pairs.has(infoOf(context.tree, file)?.pty?.index ?? -1));
+    openDevices(context, others.filter((file) => isDevice(infoOf(context.tree, file))));
+    openInherited(context, others.filter((file) => !isDevice(infoOf(context.tree, file))));
   },
   opensIn: (file, context) => (ownsTerminal(infoOf(context.tree, file), context) ? 'processes' : undefined),
   openIn: (p, file) => p.call('openat', [AT_FDCWD, p.cstring('/dev/tty'), ((file.tty?.flags ?? 0) & ~O.CREAT) | O.CLOEXEC, 0]),
 };
+
+/** What --inherit-fd calls it. */
+const keyOf = ({ rdev, dev }: tty_info_entry): string => `tty[${rdev.toString(16)}:${(dev ?? 0).toString(16)}]`;
+
+const settled = new WeakMap<RestoreContext, Set<number>>();
+
+/** A terminal that was handed in gets the settings it had; whose controlling terminal it was, to that session it is again. */
+function openHandedIn(file: file_entry, key: string, context: RestoreContext): HelperFd {
+  const info = infoOf(context.tree, file)!;
+  const resource = `file ${file.id} (${key}, handed in)`;
+  const fd = openAsGiven(context, key, resource);
+  let done = settled.get(context);
+  if (done === undefined) settled.set(context, done = new Set());
+  if (done.has(info.id)) return fd;
+  done.add(info.id);
+  blockTtou(context.local.program);
+  addSettings(context.local.program, fd.ref, undefined, { index: info.id, master: undefined, slave: { ...info, uid: undefined, gid: undefined } });
+  if (info.sid !== 0 && context.tree.tasks.has(info.sid)) context.controlling.set(info.sid, { fd, pgrp: info.pgrp });
+  return fd;
+}
+
+const isDevice = (info: tty_info_entry | undefined): boolean => info?.type === TtyType.CONSOLE || info?.type === TtyType.VT || info?.type === TtyType.SERIAL;
+
+const nameEntry = (file: file_entry, { tree }: RestoreContext): reg_file_entry | undefined => (file.tty?.regf_id === undefined ? undefined : regOf(tree, file.tty.regf_id));
+
+function checkDevice(file: file_entry, info: tty_info_entry, context: RestoreContext): void {
+  const where = terminals.describe(file, context.tree);
+  const name = nameEntry(file, context);
+  if (name === undefined) context.refuse(where, 'the name of its device is not in files.img', 'The image is damaged: take another');
+  else checkRemap(context, name);
+  if (!isHarmlessDevice(BigInt(info.rdev))) context.refuse(where, `its record in tty-info.img is of device 0x${info.rdev.toString(16)}, which is no terminal`, 'The image is damaged: take another');
+}
+
+/** Consoles, virtual terminals and serial lines of this machine, with the settings they had. */
+function openDevices(context: RestoreContext, files: readonly file_entry[]): void {
+  const p = context.local.program;
+  const done = new Set<number>();
+  for (const file of files) {
+    const [info, name] = [infoOf(context.tree, file)!, nameEntry(file, context)];
+    if (file.tty === undefined || name === undefined) continue;
+    const resource = `file ${file.id} (${terminals.describe(file, context.tree)})`;
+    const fd = openReg(context, name, file.tty.flags | O.NOCTTY, resource);
+    context.files.set(file.id, fd);
+    if (done.has(info.id)) continue;
+    done.add(info.id);
+    p.resource(resource);
+    blockTtou(p);
+    addSettings(p, fd.ref, undefined, { index: info.id, master: undefined, slave: { ...info, uid: undefined, gid: undefined } });
+    if (info.sid !== 0 && context.tree.tasks.has(info.sid)) context.controlling.set(info.sid, { fd, pgrp: info.pgrp });
+  }
+}
 
 /** Makes one pseudo-terminal and opens all descriptions of it. */
 function openPair(context: RestoreContext, plan: PtyPlan, files: readonly file_entry[]): void {

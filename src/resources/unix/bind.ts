@@ -9,6 +9,7 @@ import { ERRNO } from '../../kernel/errno.ts';
 import { AT, AT_FDCWD, O, S } from '../../kernel/files.ts';
 import { AF, SIOCUNIXFILE } from '../../kernel/sockets.ts';
 import { Cond, type Arg, type DataRef, type Program, type ResultRef } from '../../program/program.ts';
+import { makeDirectories, removeDirectories } from '../../restore/directories.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 
 /** The helper's number of a bound socket's file while somebody connects to it. */
@@ -105,28 +106,6 @@ function bindDeleted(p: Program, entry: unix_sk_entry, bind: () => void): void {
   p.call('renameat', [AT_FDCWD, aside, AT_FDCWD, path], { keep: false });
   end.at = p.here;
   removeDirectories(p, made);
-}
-
-interface Made { readonly path: DataRef; readonly result: ResultRef }
-
-/** Makes a directory and those above it that are not there. */
-function makeDirectories(p: Program, directory: string): Made[] {
-  const parts = directory.split('/').filter((part) => part !== '' && part !== '.');
-  const base = directory.startsWith('/') ? '/' : '';
-  return parts.map((_, i) => {
-    const path = p.cstring(bytesOf(base + parts.slice(0, i + 1).join('/')));
-    return { path, result: p.call('mkdirat', [AT_FDCWD, path, 0o755], { expect: { orErrno: ERRNO.EEXIST } }) };
-  });
-}
-
-/** Takes away those that were made. */
-function removeDirectories(p: Program, made: readonly Made[]): void {
-  for (const { path, result } of [...made].reverse()) {
-    const end = { at: 0 };
-    p.jump(result, Cond.LT, 0, () => end.at);
-    p.call('unlinkat', [AT_FDCWD, path, AT.REMOVEDIR], { keep: false });
-    end.at = p.here;
-  }
 }
 
 /** Connects to a bound socket that the helper holds, wherever its name leads by now. */
