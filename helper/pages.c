@@ -30,7 +30,8 @@ static MUST_CHECK struct fail scan_ioctl(struct scan *s, uint64_t start, uint64_
 		TRY(buffer_reserve(s->out, s->out->size + batch * sizeof(struct sf_region)));
 		struct pm_scan_arg arg = {
 			.size = sizeof arg, .start = start, .end = end, .vec = U(s->out->data + s->out->size), .vec_len = batch,
-			.flags = (s->q->flags & SF_SCAN_PROTECT) != 0 ? PM_SCAN_WP_MATCHING | PM_SCAN_CHECK_WPASYNC : 0,
+			.flags = ((s->q->flags & SF_SCAN_PROTECT) != 0 ? PM_SCAN_WP_MATCHING : 0) |
+				 ((s->q->flags & (SF_SCAN_PROTECT | SF_SCAN_SKIP)) == SF_SCAN_PROTECT ? PM_SCAN_CHECK_WPASYNC : 0),
 			.category_inverted = s->q->none_of, .category_mask = s->q->none_of | s->q->all_of,
 			.category_anyof_mask = s->q->any_of, .return_mask = s->q->report,
 		};
@@ -164,8 +165,8 @@ struct fail req_scan(struct request *rq, struct reply *rp)
 	struct sf_scan q;
 	if (rq->size < sizeof q || (rq->size - sizeof q) % sizeof(struct sf_range) != 0) return failed(SF_AT_DECODE, 0, -EBADMSG);
 	memcpy(&q, rq->payload, sizeof q);
-	if (((q.any_of | q.all_of) & q.none_of) != 0 || (q.flags & ~(SF_SCAN_OLD_KERNEL | SF_SCAN_PROTECT)) != 0) return failed(SF_AT_DECODE, q.pid, -EINVAL);
-	if (q.flags == (SF_SCAN_OLD_KERNEL | SF_SCAN_PROTECT)) return failed(SF_AT_DECODE, q.pid, -ENOTTY);
+	if (((q.any_of | q.all_of) & q.none_of) != 0 || (q.flags & ~(SF_SCAN_OLD_KERNEL | SF_SCAN_PROTECT | SF_SCAN_SKIP)) != 0) return failed(SF_AT_DECODE, q.pid, -EINVAL);
+	if ((q.flags & SF_SCAN_OLD_KERNEL) != 0 && (q.flags & SF_SCAN_PROTECT) != 0) return failed(SF_AT_DECODE, q.pid, -ENOTTY);
 	uint32_t n = (uint32_t)((rq->size - sizeof q) / sizeof(struct sf_range));
 	struct sf_range whole = {q.start, q.end - q.start};
 	const struct sf_range *ranges = n > 0 ? (const struct sf_range *)(rq->payload + sizeof q) : &whole;
@@ -358,6 +359,33 @@ static MUST_CHECK struct fail copy_range(int from, uint64_t at, int to, uint64_t
 	return OK;
 }
 
+static MUST_CHECK struct fail read_all(int fd, uint8_t *to, uint64_t size, uint64_t at)
+{
+	while (size > 0) {
+		int64_t n = sys_pread(fd, to, size, at);
+		if (n == -EINTR) continue;
+		if (n <= 0) return failed(SF_AT_READ, (uint32_t)fd, n < 0 ? n : -ENODATA);
+		to += n;
+		at += (uint64_t)n;
+		size -= (uint64_t)n;
+	}
+	return OK;
+}
+
+/* Within one file, where a range may overlap the place it goes to: from its far end when that is where it goes. */
+static MUST_CHECK struct fail move_range(int fd, uint64_t at, uint64_t off, uint64_t size, uint8_t *chunk)
+{
+	bool up = off > at;
+	for (uint64_t done = 0; done < size;) {
+		uint64_t part = size - done < CHUNK ? size - done : CHUNK;
+		uint64_t where = up ? size - done - part : done;
+		TRY(read_all(fd, chunk, part, at + where));
+		TRY(write_all(fd, chunk, part, off + where));
+		done += part;
+	}
+	return OK;
+}
+
 /* struct sf_file_pages, struct sf_range[] -> u64 bytes */
 struct fail req_file_pages(struct request *rq, struct reply *rp)
 {
@@ -371,7 +399,9 @@ struct fail req_file_pages(struct request *rq, struct reply *rp)
 	uint64_t total = 0;
 	for (uint32_t i = 0; i < q.nranges; i++) {
 		POINT(SF_AT_READ, (uint32_t)q.from);
-		TRY(copy_range(q.from, ranges[i].address, q.to, q.offset + total, ranges[i].size, chunk.data));
+		if (ranges[i].size > (1ull << 56)) return failed(SF_AT_DECODE, i, -EOVERFLOW);
+		if (q.from == q.to) TRY(move_range(q.to, ranges[i].address, q.offset + total, ranges[i].size, chunk.data));
+		else TRY(copy_range(q.from, ranges[i].address, q.to, q.offset + total, ranges[i].size, chunk.data));
 		total += ranges[i].size;
 	}
 	return buffer_append(&rp->out, &total, sizeof total);

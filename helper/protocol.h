@@ -39,10 +39,11 @@ enum sf_req {
 	SF_REQ_SPAWN = 16,  /* struct sf_spawn -> s32 pid: the first task of a restore, on its block in the arena */
 	SF_REQ_AWAIT = 17,  /* struct sf_await + u64 block[] (threads that must not die while they run) -> struct sf_awaited: until all parked, one failed, one died, or time is up */
 	SF_REQ_TAKEOVER = 18, /* struct sf_takeover + calls + xstate (padded to 8), for each thread -> struct sf_taken[] */
-	SF_REQ_FILE_PAGES = 19, /* struct sf_file_pages + struct sf_range[]: held descriptor's bytes to another held descriptor */
+	SF_REQ_FILE_PAGES = 19, /* struct sf_file_pages + struct sf_range[]: held descriptor's bytes to another held descriptor (the same: each range is moved) */
 	SF_REQ_FAULT = 20,  /* u32 request, u32 nth, s32 errno (0: the helper kills itself), u32 where (0: any) -> u32 points
 			       the previous plan saw. Fault injection for tests; refused unless started with --faults */
 	SF_REQ_KEEP = 30,   /* struct sf_keep + words -> s32 pid of a process of its own that keeps descriptors for a task (keeper.c) */
+	SF_REQ_GUARD = 31,  /* block -> nothing: a process that runs it when the helper dies; one at a time. Nothing -> nothing: it is dismissed */
 };
 
 struct sf_request {
@@ -126,9 +127,10 @@ struct sf_detach {
 
 #define SF_SCAN_OLD_KERNEL 1u
 #define SF_SCAN_PROTECT 2u /* write-protect what is found, in the same walk: only ranges of an asynchronous userfaultfd (else EPERM) */
+#define SF_SCAN_SKIP 4u    /* with SF_SCAN_PROTECT: other ranges are passed over */
 struct sf_scan {
 	uint32_t pid;
-	uint32_t flags;         /* SF_SCAN_OLD_KERNEL: as on a kernel without the PAGEMAP_SCAN ioctl (tests); SF_SCAN_PROTECT */
+	uint32_t flags;         /* SF_SCAN_OLD_KERNEL: as on a kernel without the PAGEMAP_SCAN ioctl (tests); SF_SCAN_PROTECT; SF_SCAN_SKIP */
 	uint64_t start, end;
 	uint64_t max_regions;   /* 0: no limit but the payload. When as many came, go on at the last one's end */
 	uint64_t any_of;        /* PAGE_IS_* of <linux/fs.h>: pages with at least one of these ... */

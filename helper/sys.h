@@ -22,6 +22,7 @@ enum {
 	NR_get_robust_list = 274, NR_rt_tgsigqueueinfo = 297, NR_process_vm_readv = 310, NR_process_vm_writev = 311,
 	NR_memfd_create = 319, NR_copy_file_range = 326, NR_pidfd_open = 434, NR_clone3 = 435, NR_write = 1, NR_sched_getaffinity = 204,
 	NR_fallocate = 285, NR_dup3 = 292, NR_pipe2 = 293, NR_setsid = 112, NR_chdir = 80, NR_execve = 59, NR_pidfd_getfd = 438, NR_close_range = 436,
+	NR_sched_setscheduler = 144,
 };
 
 SYS int64_t raw6(int64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
@@ -54,6 +55,8 @@ SYS int64_t sys_close(int fd) { return raw1(NR_close, fd); }
 SYS int64_t sys_read(int fd, void *to, size_t n) { return raw3(NR_read, fd, to, n); }
 SYS int64_t sys_pread(int fd, void *to, size_t n, uint64_t off) { return raw4(NR_pread64, fd, to, n, off); }
 SYS int64_t sys_pwrite(int fd, const void *from, size_t n, uint64_t off) { return raw4(NR_pwrite64, fd, from, n, off); }
+SYS int64_t sys_write(int fd, const void *from, size_t n) { return raw3(NR_write, fd, from, n); }
+SYS int64_t sys_pipe2(int *ends, int flags) { return raw2(NR_pipe2, ends, flags); }
 SYS int64_t sys_ftruncate(int fd, uint64_t size) { return raw2(NR_ftruncate, fd, size); }
 SYS int64_t sys_fcntl(int fd, int cmd, uint64_t arg) { return raw3(NR_fcntl, fd, cmd, arg); }
 SYS int64_t sys_ioctl(int fd, unsigned cmd, void *arg) { return raw3(NR_ioctl, fd, cmd, arg); }
@@ -77,6 +80,7 @@ SYS int64_t sys_clone3(struct clone_args *args) { return raw2(NR_clone3, args, s
 SYS int64_t sys_getpid(void) { return raw0(NR_getpid); }
 SYS int64_t sys_getppid(void) { return raw0(NR_getppid); }
 SYS int64_t sys_gettid(void) { return raw0(NR_gettid); }
+SYS int64_t sys_sched_setscheduler(int pid, int policy, const int *priority) { return raw3(NR_sched_setscheduler, pid, policy, priority); }
 SYS int64_t sys_prctl(int op, uint64_t a) { return raw5(NR_prctl, op, a, 0, 0, 0); }
 SYS int64_t sys_sigaction(int sig, const struct sigaction *act) { return raw4(NR_rt_sigaction, sig, act, 0, 8); }
 SYS int64_t sys_sigprocmask(int how, const uint64_t *set, uint64_t *old) { return raw4(NR_rt_sigprocmask, how, set, old, 8); }

@@ -111,11 +111,13 @@ export const OPTIONS = [
   { name: 'tcp-established', kind: 'flag', negatable: true, verbs: BOTH, since: NOW, group: 'Network', text: 'Keep established TCP connections.' },
   { name: 'skip-in-flight', kind: 'flag', negatable: true, verbs: BOTH, since: NOW, group: 'Network', text: 'Leave out TCP connections that wait to be accepted.' },
   { name: 'tcp-close', kind: 'flag', negatable: true, verbs: BOTH, since: NOW, group: 'Network', text: 'The tree finds its TCP connections closed after the restore.' },
-  { name: 'network-lock', kind: 'choice', choices: ['iptables', 'nftables', 'skip', 'none'], value: 'METHOD', verbs: ['dump'], group: 'Network', text: 'How packets are held while the tree is frozen.' },
+  { name: 'network-lock', kind: 'choice', choices: ['iptables', 'nftables', 'skip', 'none'], value: 'METHOD', verbs: ['dump'], since: NOW, group: 'Network', text: 'How packets of TCP connections are held until the restore; default nftables where the kernel has it.' },
   { name: 'veth-pair', kind: 'text', value: 'IN=OUT', many: true, verbs: ['restore'], group: 'Network', text: 'Outside name of a restored veth device.' },
 
   // Memory
   { name: 'track-mem', kind: 'flag', negatable: true, verbs: DUMPS, since: NOW, group: 'Memory', text: 'Start tracking which pages change.' },
+  { name: 'precopy', kind: 'flag', negatable: true, verbs: ['dump'], since: NOW, group: 'Memory', text: 'Copy memory while the tree runs, and only what changes last while it is stopped; so -R does by itself.' },
+  { name: 'max-pause', kind: 'number', value: 'MS', verbs: ['dump'], since: NOW, group: 'Memory', text: 'How long copying memory may stop the tree with --precopy or -R, if it can be kept; default 10.' },
   { name: 'prev-images-dir', kind: 'path', value: 'DIR', verbs: DUMPS, since: NOW, group: 'Memory', text: 'Parent image set, relative to -D.' },
   { name: 'auto-dedup', kind: 'flag', negatable: true, verbs: [...TREES, 'page-server'], sinceOn: { dump: NOW, 'pre-dump': NOW, restore: NOW }, group: 'Memory', text: 'Free the pages of earlier sets that this one replaces; of a restore, the pages that it has brought into memory.' },
   { name: 'pre-dump-mode', kind: 'choice', choices: ['splice', 'read'], value: 'MODE', verbs: ['pre-dump'], since: NOW, group: 'Memory', text: 'How criu copies pages; here always while the tree runs, whichever is named.' },

@@ -80,11 +80,23 @@ export async function dumpOptions(ready: Ready): Promise<DumpOptions> {
     ghostLimit: given.size('ghost-limit') ?? 1n << 20n,
     trackMemory: given.flag('track-mem'),
     parent: given.text('prev-images-dir'),
+    precopy: precopyOptions(given, last === 'leave-running'),
     autoDedup: given.flag('auto-dedup'),
     scripts: await scripts(ready),
     given: given.toMap(),
   };
 }
+
+/** What may be open between a dump and the next needs its own tracking. */
+function precopyOptions(given: Given, running: boolean): DumpOptions['precopy'] {
+  const asked = given.flag('precopy');
+  const chained = (['track-mem', 'prev-images-dir', 'auto-dedup'] as const).find((name) => given.flag(name));
+  if (asked && chained !== undefined) throw usageError(`--precopy and --${chained} do not go together`, { remedy: 'An increment is small anyway: leave --precopy out, or make pre-dumps before' });
+  const maxPauseMs = given.number('max-pause') ?? MAX_PAUSE_MS;
+  return chained === undefined && (asked || (running && given.uses('precopy').length === 0)) ? { asked, maxPauseMs } : undefined;
+}
+
+const MAX_PAUSE_MS = 10;
 
 export async function restoreOptions(ready: Ready): Promise<RestoreOptions> {
   const { given, directories, asked, log } = ready;

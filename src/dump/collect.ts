@@ -84,7 +84,7 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   return { living: collected, files: collectFiles(tables, context), named };
 }
 
-function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { log }: DumpContext): void {
+function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { log, precopy }: DumpContext): void {
   log.debug(`Reading task (pid: ${task.pid} comm: ${task.stat.comm})`);
   task.threads = task.tids.map((tid) => {
     const dir = `/proc/${task.pid}/task/${tid}`;
@@ -92,7 +92,7 @@ function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { 
     if (state === undefined) throw new RangeError(`the helper gave no state of thread ${tid}`);
     return { tid, state, stat: parseStat(readProcRecord(`${dir}/stat`)), status: parseStatus(readProcRecord(`${dir}/status`)) };
   });
-  task.mappings = parseSmaps(readProcText(`/proc/${task.pid}/smaps`));
+  task.mappings = precopy?.mappings({ pid: task.pid, start: task.stat.startTime }) ?? parseSmaps(readProcText(`/proc/${task.pid}/smaps`));
 }
 
 function checkTask(task: FrozenTask, { refusals, tracker }: DumpContext): void {

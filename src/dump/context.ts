@@ -6,15 +6,22 @@ import type { Log } from '../log.ts';
 import type { Tracker } from '../memory-tracking/tracker.ts';
 import type { FrozenTask } from './frozen.ts';
 import type { DumpOptions } from './options.ts';
+import type { Precopy } from './precopy.ts';
 import { SeccompFilters } from '../resources/seccomp/dump.ts';
+import { runCommand } from '../network-lock/run.ts';
+import { Guard } from './guard.ts';
 import { Refusals } from './refusals.ts';
 
 export class DumpContext {
   readonly refusals = new Refusals();
+  /** What was changed outside of the images, and how to take it back. */
+  readonly guard: Guard;
   readonly seccomp = new SeccompFilters();
   tasks: readonly FrozenTask[] = [];
   /** Who tracks memory that is registered with a userfaultfd. */
   tracker: Pick<Tracker, 'isOurs'> | undefined;
+  /** Who has copied memory already, while the tree ran. */
+  precopy: Pick<Precopy, 'mappings'> | undefined;
   /** Opening a file would be noticed by the tree (it watches files, or has leases): what may be left out then is not read. */
   noticed = false;
   /** Numbers of page maps of shared memory (pagemap-shmem-N) that are taken. */
@@ -28,7 +35,9 @@ export class DumpContext {
    * @param hugeDevices the same of those of huge pages, with the bits that ask for their page size
    */
   constructor(readonly options: DumpOptions, readonly log: Log, readonly helper: Helper, readonly tree: FrozenTree, readonly shmemDevice: bigint,
-    readonly hugeDevices: ReadonlyMap<bigint, number> = new Map()) {}
+    readonly hugeDevices: ReadonlyMap<bigint, number> = new Map()) {
+    this.guard = new Guard(helper, (command) => { runCommand(command); });
+  }
 
   /** A new id in the files image. */
   newFileId(): number { return ++this.#fileIds; }

@@ -120,6 +120,11 @@ function askOwner(program: Program, held: ReturnType<Program['call']>, file: Ope
   };
 }
 
+/** Holds what would not wait for the images to be written: see `FileKind.hold`. */
+export function holdFiles({ files }: OpenFiles, context: DumpContext): void {
+  for (const kind of FILE_KINDS) kind.hold?.(files.filter((file) => file.kind === kind), context);
+}
+
 /** Fills the set with descriptor tables and entries of open files. The tree may run again already. */
 export function writeFiles({ files, tables }: OpenFiles, context: DumpContext): void {
   const of = new Map<Descriptor, OpenFile>();

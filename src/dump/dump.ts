@@ -20,14 +20,16 @@ import type { DumpStats } from '../stats.ts';
 import { askHelper, askThreads, collect, enterLeader, type CollectedTask } from './collect.ts';
 import { compose, newTree, type PagesOf } from './compose.ts';
 import { DumpContext } from './context.ts';
-import { askFiles } from './descriptors.ts';
+import { askFiles, holdFiles } from './descriptors.ts';
 import { trackedTask, eligible, uptime } from './tracked.ts';
-import type { FrozenTask } from './frozen.ts';
 import { ImageDirectory } from './image-directory.ts';
 import { ownNamespaces } from './ids.ts';
 import { checkInput } from './input.ts';
 import type { DumpOptions, DumpOutcome } from './options.ts';
 import { MemoryChain } from '../memory-tracking/chain.ts';
+import { PageIs } from '../helper/protocol.ts';
+import { O } from '../kernel/files.ts';
+import { Precopy } from './precopy.ts';
 import { choosePages, copyMemoryFiles, copyPages, noPages, type PageCounts } from './pages.ts';
 import { makeLinks, removeLinks } from '../resources/link-remap/dump.ts';
 import { probeHost } from './probe.ts';
@@ -82,6 +84,7 @@ class Dump {
   #seizedAt = 0;
   #releasedAt = 0;
   #memoryMs = 0;
+  #precopy: Precopy | undefined;
 
   constructor(readonly options: DumpOptions, readonly log: Log, readonly helper: Helper, readonly images: ImageDirectory) {}
 
@@ -99,8 +102,9 @@ class Dump {
     const early = options.finalState !== 'dead' && !hasScripts(options);
 
     rehearse(options, helper, own, host);
-    log.hold();
     try {
+      this.#copyAhead(context);
+      log.hold();
       this.#frozenAt = performance.now();
       context.tasks = seizeTree(helper, options.pid, options.timeoutSeconds * 1000);
       this.#seizedAt = performance.now();
@@ -116,14 +120,18 @@ class Dump {
       const outside = askHelper(collected, context, host.affinity.length);
       makeLinks(context);
       lap('ask helper');
-      const pages = this.#pages(context, chain, collected.living, host.guards);
+      const direct = collected.files.files.some(({ descriptors }) => (descriptors[0]!.info.flags & O.DIRECT) !== 0);
+      const pages = this.#pages(context, chain, collected.living, host.guards, direct);
       lap('pages');
-      if (early) this.#release(context.tasks);
+      holdFiles(collected.files, context);
+      lap('hold');
+      if (early) this.#release(context);
+      this.#precopy?.settle(new Set(pages.keys()));
       compose(collected, outside, pages, helper.hello.xfeatures, host, context);
       const written = writeTree(images, context.tree);
       log.debug(`Time since the first stop: ${lap('images')}`);
       if (hasScripts(options)) options.scripts.run('post-dump', { initPid: options.pid });
-      if (!early) this.#release(context.tasks);
+      if (!early) this.#release(context);
       const stats = this.#stats();
       writeDumpStats(options.workDir, stats, this.#counts, log);
       chain.finish(images, context.tree.inventory.dump_criu_run_id, options.finalState !== 'dead');
@@ -133,22 +141,38 @@ class Dump {
       return { stats, tasks: context.tasks.length, pids: context.tasks.map(({ pid }) => pid), images: written };
     } catch (error) {
       removeLinks(context);
+      takeBack(context);
       throw error;
     } finally {
+      this.#precopy?.close();
       chain.close();
       log.release();
     }
   }
 
-  #pages(context: DumpContext, chain: MemoryChain, tasks: readonly CollectedTask[], guards: boolean): PagesOf {
+  /** Copies memory while the tree runs, where that is asked for or makes the stop short. */
+  #copyAhead(context: DumpContext): void {
+    const { precopy } = this.options;
+    if (precopy === undefined) return;
+    this.#precopy = new Precopy(this.helper, this.images, this.log, { ...precopy, timeoutMs: this.options.timeoutSeconds * 1000 }, () => context.newPagesId());
+    const ahead = this.#precopy, chained = context.tracker;
+    context.precopy = ahead;
+    context.tracker = { isOurs: (task) => ahead.isOurs(task) || chained?.isOurs(task) === true };
+    this.#precopy.run(this.options.pid);
+  }
+
+  #pages(context: DumpContext, chain: MemoryChain, tasks: readonly CollectedTask[], guards: boolean, direct: boolean): PagesOf {
     const started = performance.now();
     const target = { path: (name: string): string => this.images.make(name), chain };
     if (chain.options.track) context.tree.inventory.dump_uptime = uptime();
     const pages = new Map(tasks.map(({ task, mappings }) => {
       const tracked = trackedTask(task);
       if (this.options.finalState !== 'dead') chain.track(tracked, eligible(mappings), () => enterLeader(task, context));
-      const chosen = choosePages(task.pid, mappings, guards, context, chain.bitFor(tracked));
+      const ahead = this.#precopy?.isOurs(tracked) === true;
+      const chosen = choosePages(task.pid, mappings, guards, context, ahead ? PageIs.WRITTEN : chain.bitFor(tracked));
       this.#counts.scanned += chosen.scanned;
+      const copied = this.#precopy?.finish(tracked, chosen, direct, this.#counts);
+      if (copied !== undefined) return [task.pid, { chosen, map: copied }];
       const parts = chain.divide(tracked, chosen);
       chain.tracker.restart(task.pid);
       return [task.pid, { chosen, map: copyPages(task.pid, parts, target, context, this.#counts) }];
@@ -159,14 +183,16 @@ class Dump {
   }
 
   /** Ends the frozen window as asked for. From here on nothing can fail the dump but the disk. */
-  #release(tasks: readonly FrozenTask[]): void {
+  #release({ tasks, guard }: DumpContext): void {
     const { helper, options } = this;
     const living = tasks.filter(({ zombie }) => !zombie);
     if (options.finalState === 'dead') {
       helper.kill(living.map(({ pid }) => pid)).forEach((status, i) => {
         if (status !== 0) this.log.warn(`task ${living[i]!.pid}`, `it could not be killed: ${errnoName(-status) ?? status}`);
       });
+      guard.commit();
     } else {
+      guard.undo();
       const stop = options.finalState === 'stopped' ? living.map(({ pid }) => pid) : [];
       const others = living.flatMap(({ pid, tids }) => (stop.length > 0 ? tids.filter((tid) => tid !== pid) : tids));
       // a leader's stop is the whole process's: the other threads find it waiting for them
@@ -202,6 +228,15 @@ export function writeDumpStats(workDir: string, stats: DumpStats, counts: PageCo
     log.warn('stats', `${join(workDir, 'stats-dump')} was not written: ${error instanceof Error ? error.message : String(error)}`);
   } finally {
     set.close();
+  }
+}
+
+/** After a failure. When the helper is gone, what stood guard for it has done it. */
+function takeBack({ guard, log }: DumpContext): void {
+  try {
+    guard.undo();
+  } catch (error) {
+    log.debug(`Taking back: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

@@ -70,6 +70,8 @@ export interface FileKind {
    * Nothing may be consumed or changed: the program may run on.
    */
   ask?(program: Program, held: ResultRef, file: OpenFile, context: DumpContext): (ran: RanBlock) => void;
+  /** The last thing in the frozen window, when only writing the images can still fail: may change things, if `context.guard` can take it back. */
+  hold?(own: readonly OpenFile[], context: DumpContext): void;
   /** Its entry, and whatever other images it needs (into `context.tree`). Called for each open file once; the tree may run again already. */
   entry(file: OpenFile, context: DumpContext): Omit<file_entry, 'type' | 'id'>;
 }

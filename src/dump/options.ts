@@ -18,6 +18,8 @@ export interface DumpOptions {
   readonly ghostLimit: bigint;
   /** --track-mem: another dump will build on this one. */
   readonly trackMemory?: boolean;
+  /** --precopy, or -R: memory is copied while the tree runs, and only what changes last while it is stopped. */
+  readonly precopy?: { readonly asked: boolean; readonly maxPauseMs: number } | undefined;
   /** --prev-images-dir: the set this one builds on, relative to `imagesDir`. */
   readonly parent?: string | undefined;
   /** --auto-dedup: what this set replaces is freed in those before it. */

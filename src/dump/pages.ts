@@ -57,6 +57,7 @@ export function choosePages(pid: number, mappings: readonly DumpedMapping[], gua
     const { entry } = dumped;
     if (dumpsWhole(dumped)) {
       add(entry.start, entry.end, false);
+      if (bit !== 0n) written.push({ start: entry.start, end: entry.end });
       continue;
     }
     while (at < regions.length && regions[at]!.end <= entry.start) at++;
@@ -164,7 +165,7 @@ export function copyMemoryFiles({ path, chain }: Target, context: DumpContext, c
 
 const roundUp = (n: bigint): bigint => (n + PAGE_SIZE - 1n) / PAGE_SIZE * PAGE_SIZE;
 
-function pageMapEntry(vaddr: bigint, pages: bigint, flags: number): pagemap_entry {
+export function pageMapEntry(vaddr: bigint, pages: bigint, flags: number): pagemap_entry {
   return { vaddr, compat_nr_pages: 0, in_parent: undefined, flags, nr_pages: pages };
 }
 

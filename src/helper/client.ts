@@ -33,8 +33,11 @@ export interface ScanOptions {
   readonly noneOf?: bigint;
   /** ... and all of these. */
   readonly allOf?: bigint;
-  /** Write-protect what is found, in the same walk. Every range must be registered with an asynchronous userfaultfd, else EPERM. */
-  readonly protect?: boolean;
+  /**
+   * Write-protect what is found, in the same walk. Every range must be registered with an asynchronous userfaultfd, else EPERM;
+   * `tracked`: what is not is passed over.
+   */
+  readonly protect?: boolean | 'tracked';
   /** Which bits to tell apart in the answer. */
   readonly report: bigint;
   /** At most so many regions (0: no limit). When as many came, go on from the last one's end. */
@@ -59,7 +62,7 @@ const DOING: Record<p.ReqName, string> = {
   KILL: 'kill processes', SCAN: 'scan memory', PAGES: 'copy memory', PEEK: 'read memory', POKE: 'write memory', LOCAL: 'run a program in the helper',
   PUT_FD: 'hand a descriptor to the helper', GET_FD: 'fetch a descriptor from the helper', CLOSE: 'close descriptors in the helper',
   ARENA: 'map the arena', SPAWN: 'start the first task', AWAIT: 'wait for the restored tasks', TAKEOVER: 'take restored threads over',
-  FILE_PAGES: 'copy file ranges', FAULT: 'plan a fault', KEEP: 'leave a keeper behind',
+  FILE_PAGES: 'copy file ranges', FAULT: 'plan a fault', KEEP: 'leave a keeper behind', GUARD: 'set a guard',
 };
 
 const REMEDIES: Record<string, string> = {
@@ -158,6 +161,11 @@ export class Helper {
     return new RanBlock(program, this.#ask('LOCAL', withoutStack(program.encode())).payload);
   }
 
+  /** Sees that a program is run when the helper dies before `guard()` without one is called. It has what the helper has open now. */
+  guard(program?: Program): void {
+    this.#ask('GUARD', ...(program === undefined ? [] : [withoutStack(program.encode())]));
+  }
+
   /** Lets threads go on as they were. `signal`: 0, or SIGSTOP to leave them stopped. Answers 0 or -errno for each. */
   detach(tids: readonly number[], { signal = 0 }: { signal?: number } = {}): number[] {
     const answers = p.decodeWords(this.#ask('DETACH', p.encodeWords(tids.flatMap((tid) => [tid, signal]))).payload);
@@ -173,7 +181,7 @@ export class Helper {
   /** What the page tables say about ranges of a task; regions come in the order of the ranges and never span two. */
   scan(pid: number, ranges: readonly p.Range[], { anyOf, noneOf = 0n, allOf = 0n, report, maxRegions = 0, oldKernel = false, protect = false }: ScanOptions): p.Region[] {
     if (ranges.length === 0) return [];
-    const head = Buffer.concat([p.encodeWords([pid, (oldKernel ? 1 : 0) | (protect ? 2 : 0)]), p.encodeQuads([0n, 0n, BigInt(maxRegions), anyOf, noneOf, report, allOf])]);
+    const head = Buffer.concat([p.encodeWords([pid, (oldKernel ? 1 : 0) | (protect === 'tracked' ? 6 : protect ? 2 : 0)]), p.encodeQuads([0n, 0n, BigInt(maxRegions), anyOf, noneOf, report, allOf])]);
     return p.decodeRegions(this.#ask('SCAN', head, p.encodeRanges(ranges)).payload);
   }
 
@@ -188,7 +196,7 @@ export class Helper {
     return this.#exchange('PAGES', [head, p.encodeRanges(ranges)], typeof to === 'number' ? to : undefined).payload.readBigUInt64LE(0);
   }
 
-  /** Copies ranges (addresses are offsets in `from`) of a held descriptor, laid end to end, to another at `offset`. */
+  /** Copies ranges (addresses are offsets in `from`) of a held descriptor, laid end to end, to another at `offset`. To the same: each range is moved as a whole, one after the other. */
   filePages(from: number, to: number, offset: bigint, ranges: readonly p.Range[]): bigint {
     const head = Buffer.concat([p.encodeWords([from, to]), p.encodeQuads([offset]), p.encodeWords([ranges.length, 0])]);
     return this.#ask('FILE_PAGES', head, p.encodeRanges(ranges)).payload.readBigUInt64LE(0);

@@ -37,3 +37,9 @@ export const SOCKADDR_IN_SIZE = 16, SOCKADDR_IN6_SIZE = 28;
 export const SIOCOUTQ = 0x5411, SIOCGIFNAME = 0x8910, SIOCGIFINDEX = 0x8933, IFREQ_SIZE = 40, IFNAMSIZ = 16;
 /** <asm-generic/poll.h> */
 export const POLLHUP = 0x10, POLLRDHUP = 0x2000;
+export const SIOCINQ = 0x541b, SIOCOUTQNSD = 0x894b;
+/** Values of TCP_REPAIR and TCP_REPAIR_QUEUE; bits of tcpi_options; options of a SYN as TCP_REPAIR_OPTIONS takes them. */
+export const REPAIR = { ON: 1, OFF: 0 } as const;
+export const QUEUE = { NONE: 0, RECEIVE: 1, SEND: 2 } as const;
+export const TCPI_OPT = { TIMESTAMPS: 1, SACK: 2, WSCALE: 4 } as const;
+export const TCPOPT = { MAXSEG: 2, WINDOW: 3, SACK_PERM: 4, TIMESTAMP: 8 } as const;

@@ -33,6 +33,10 @@ export class RestoreContext {
   readonly local = new LocalPlan();
   /** What the helper does when all tasks are made. */
   readonly late = new Program('helper');
+  /** What the helper does last, when the tree is complete and about to be let go: what others see from then on. */
+  readonly final = new Program('helper');
+  /** A shell command that is run before. */
+  finalCommand: string | undefined;
   /** Descriptions by their id in the files image, once a kind added the steps that open them. */
   readonly files = new Map<number, HelperFd>();
   /** Files opened for mappings, by file id and access mode. */

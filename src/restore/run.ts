@@ -9,6 +9,7 @@ import { errnoName } from '../kernel/errno.ts';
 import { SYSCALLS } from '../kernel/syscalls.ts';
 import { CLONE } from '../kernel/process.ts';
 import { SIG, signalName } from '../kernel/signals.ts';
+import { runCommand } from '../network-lock/run.ts';
 import type { Log } from '../log.ts';
 import { Deferred, State, type RanBlock } from '../program/program.ts';
 import { encodeBlock, encodeShared, layOut, type ArenaLayout } from './arena.ts';
@@ -50,6 +51,8 @@ export class RestoreRun {
       this.#takeOver();
       options.scripts.run('post-restore', { initPid: plan.rootPid });
       if (options.pidfile !== undefined) writePidfile(options.pidfile, plan.rootPid);
+      if (plan.context.finalCommand !== undefined) runCommand(plan.context.finalCommand);
+      if (plan.context.final.steps.length > 0) this.helper.local(plan.context.final).check(doing);
       options.scripts.run('pre-resume', { initPid: plan.rootPid });
       this.#resume();
       return { forking };

@@ -28,7 +28,7 @@ for (const [line, expected] of [
   ['dump -t 5 -D none', /^Error \(cli\): -D none: the directory .*\/work\/none does not exist\. Make it first/],
   ['dump -t 5 -D img -W none', /^Error \(cli\): -W none: the directory .*does not exist/],
   ['dump -t 5 -D img -o none/x.log', /^Error \(log\): .*none\/x\.log: cannot create the log file: ENOENT\. Name a writable file with -o/],
-  ['dump -t 5 --track-mem', /^Error \(cli\): --track-mem is not supported by dump yet/],
+  ['dump -t 5 --stream', /^Error \(cli\): --stream is not supported by dump yet/],
   ['dump -t 5 --lazy-pages', /--lazy-pages is not supported by dump yet/],
   ['restore --join-ns net:5', /--join-ns is not supported by restore yet/],
   ['restore -S', /--restore-sibling only makes sense with --restore-detached/],
@@ -37,7 +37,7 @@ for (const [line, expected] of [
   ['check --feature pagemap_scn', /unknown feature pagemap_scn\. Did you mean pagemap_scan\?/],
   ['check --ms', /--ms is gone from criu/],
   ['service', /service is not supported yet/], ['swrk 3', /swrk is not supported yet/], ['page-server', /page-server is not supported yet/],
-  ['lazy-pages', /lazy-pages is not supported yet/], ['dedup', /dedup is not supported yet/], ['pre-dump -t 5', /pre-dump is not supported yet/],
+  ['lazy-pages', /lazy-pages is not supported yet/],
   ['cpuinfo dump', /cpuinfo is not supported yet/],
 ] as const) {
   mistakes(line, () => {
@@ -70,7 +70,7 @@ printing('-h wins over everything, also over a broken configuration file', () =>
     const { code, out } = criu(line);
     assert.is(code, 0, line);
     assert.match(out, /-t, --tree PID/);
-    assert.match(out, /\* .*--\[no-\]track-mem/);
+    assert.match(out, /\* .*--\[no-\]stream/);
   }
 });
 printing.run();
@@ -83,8 +83,8 @@ config('mistakes are told with file and line', () => {
   assert.is(code, 1);
 });
 config('a refused option is told with file and line', () => {
-  writeFileSync(join(dir, 'b.conf'), 'shell-job\ntrack-mem\n');
-  assert.match(criu('--config b.conf dump -t 5').err, /b\.conf:2: track-mem is not supported by dump yet/);
+  writeFileSync(join(dir, 'b.conf'), 'shell-job\nstream\n');
+  assert.match(criu('--config b.conf dump -t 5').err, /b\.conf:2: stream is not supported by dump yet/);
 });
 config('$HOME/.criu/default.conf is read, unless told not to', () => {
   const home = join(dir, 'home');

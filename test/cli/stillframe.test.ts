@@ -30,7 +30,7 @@ for (const [line, expected] of [
   ['dump', /^Error: cli: pid not specified/],
   ['dump -t abc', /^Error: cli: invalid argument for -t: abc/],
   ['dump --leave-runing', /^Error: cli: unknown option --leave-runing\. Did you mean --leave-running\?/],
-  ['dump -t 5 --track-mem', /^Error: cli: --track-mem is not supported by dump yet/],
+  ['dump -t 5 --stream', /^Error: cli: --stream is not supported by dump yet/],
   ['dump -t 5 -D none', /^Error: cli: -D none: the directory .* does not exist/],
   ['restore -D img', /^Error: .*inventory\.img/],
   ['plan img', /^Error: .*inventory\.img/],

@@ -17,8 +17,12 @@ import { answerOf, askOption, socketFacts } from '../socket/facts.ts';
 import { EBPF_REFUSAL, readFilter } from '../socket/filter.ts';
 import { askOptions, type SocketOptions } from '../socket/options-dump.ts';
 import { ownOptions } from '../socket/own-options.ts';
+import type { Endpoints } from '../../network-lock/endpoints.ts';
+import { chooseMethod, lock } from '../../network-lock/lock.ts';
+import { METHOD, unlockOf } from '../../network-lock/unlock.ts';
 import { describeAddresses, needsScope, wordsOf } from './address.ts';
 import { inetFacts, isInet, isTcp, isUdp, learnInet, type InetFacts } from './facts.ts';
+import { addRepairOff, holdDescriptors, readStreams, states } from './stream-dump.ts';
 import { INET_OPTIONS } from './options.ts';
 
 interface Answers {
@@ -58,6 +62,7 @@ export const inetSockets: FileKind = {
       known.set(facts.inode, one);
     };
   },
+  hold: (own, context) => { holdConnections(own, context); },
   entry: (file, context) => ({ isk: inetEntry(file, context) }),
 };
 
@@ -82,17 +87,51 @@ function refuse(facts: InetFacts, context: DumpContext): { readonly why: string;
 function refuseConnection({ state }: InetFacts, context: DumpContext): { readonly why: string; readonly remedy?: string } | undefined {
   const { given } = context.options;
   if (given.has('tcp-close')) return undefined;
-  if (given.has('tcp-established')) return { why: `it is connected (${tcpStateName(state)}), and connections cannot be kept yet`, remedy: 'Dump with --tcp-close: the program then sees it closed after the restore' };
+  if (state === TCP_STATE.SYN_RECV) return { why: 'its peer did not finish opening it (SYN_RECV)', remedy: 'Try again a moment later' };
+  if (given.has('tcp-established')) return undefined;
   return {
     why: `it is a connection (${tcpStateName(state)})`,
     remedy: 'Keep it with --tcp-established, or let the program find it closed after the restore with --tcp-close',
   };
 }
 
+/** Connections, and those that were some: all that has a peer. */
+function holdConnections(own: readonly OpenFile[], context: DumpContext): void {
+  if (context.options.given.has('tcp-close')) return;
+  const files = own.filter((file) => isConnection(inetFacts(file.descriptors[0]!, context)!));
+  if (files.length === 0) return;
+  const fds = holdDescriptors(files.map(({ descriptors }) => descriptors[0]!), context);
+  const held = files.map((file, i) => {
+    const { inode } = inetFacts(file.descriptors[0]!, context)!;
+    return { file, inode, fd: fds[i]!, reuseaddr: answers.get(context)!.get(inode)!.options.opts.reuseaddr === true };
+  });
+  const ends = files.map((file) => endpointsOf(inetFacts(file.descriptors[0]!, context)!)).filter((one) => one !== undefined);
+  const { inventory } = context.tree;
+  const id = inventory.dump_criu_run_id ?? '';
+  const method = ends.length === 0 ? 'skip' : chooseMethod(context.options.given.get('network-lock')?.at(-1), context.helper);
+  if (ends.length > 0) inventory.network_lock_method = METHOD[method];
+  const unlock = unlockOf(METHOD[method], id, ends);
+  context.guard.arm({
+    steps: (p) => {
+      unlock.steps?.(p);
+      addRepairOff(p, held);
+    },
+    command: unlock.command,
+  });
+  if (ends.length > 0) lock(method, id, ends, `dump of task ${context.options.pid}`, context.helper);
+  readStreams(held, context);
+}
+
+/** Undefined for what is over. */
+function endpointsOf({ family, state, local, peer }: InetFacts): Endpoints | undefined {
+  return state === TCP_STATE.CLOSE || peer === undefined ? undefined : { family, local, peer };
+}
+
+const isConnection = (facts: InetFacts): boolean => isTcp(facts) && facts.state !== TCP_STATE.LISTEN && facts.peer !== undefined && facts.peer.port !== 0;
+
 function askAll(program: Program, held: ResultRef, facts: InetFacts): (ran: RanBlock) => Answers {
-  const connected = isTcp(facts) && facts.state !== TCP_STATE.CLOSE && facts.state !== TCP_STATE.LISTEN;
   const options = askOptions(program, held, facts.family);
-  const others = ownOptions(program, INET_OPTIONS).ask(held, facts, connected);
+  const others = ownOptions(program, INET_OPTIONS).ask(held, facts, isConnection(facts));
   const v6only = facts.family === AF.INET6 ? askOption(program, held, SOL.IPV6, IPV6.V6ONLY) : undefined;
   const ip = askIp(program, held, facts);
   const tcp = askTcp(program, held, facts);
@@ -164,7 +203,7 @@ function inetEntry(file: OpenFile, context: DumpContext): inet_sk_entry {
     ownFile(context.tree, file.id).inet = create(sf_inet_entry, { ...(uid === 0n ? {} : { uid: Number(uid) }), ...(gid === 0n ? {} : { gid: Number(gid) }), ...(scoped ? { device: facts.device } : {}) });
   }
   return create(inet_sk_entry, {
-    id: file.id, ino: facts.inode, family: facts.family, type: facts.type, proto: facts.protocol, state: facts.state,
+    id: file.id, ino: facts.inode, family: facts.family, type: facts.type, proto: facts.protocol, state: states(context).get(facts.inode) ?? facts.state,
     src_port: local.port, dst_port: peer?.port ?? 0, flags: first.info.flags, backlog: facts.state === TCP_STATE.LISTEN ? facts.backlog : facts.sending,
     src_addr: [...local.words], dst_addr: [...peer?.words ?? Array.from({ length: wordsOf(facts.family) }, () => 0)],
     fown: create(fown_entry, file.owner), opts: { ...options.opts, so_filter: filter }, ip_opts: ip, tcp_opts: tcp,

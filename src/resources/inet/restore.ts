@@ -3,6 +3,8 @@
  * or connect; what they themselves had said about using addresses again comes last.
  */
 import { fd_types, type file_entry, type inet_sk_entry } from '../../image/schema/index.ts';
+import { METHOD, unlockOf } from '../../network-lock/unlock.ts';
+import { rootTask, type TcpStream } from '../../image/tree.ts';
 import { ownFileOf } from '../../image/tree-own.ts';
 import { tcpStateName } from '../../inspect/names.ts';
 import { ERRNO } from '../../kernel/errno.ts';
@@ -15,8 +17,15 @@ import type { FileKind } from '../../restore/kinds.ts';
 import { addStatusFlags } from '../../restore/status-flags.ts';
 import { addOptions } from '../socket/options-restore.ts';
 import { describeAddresses, encodeAddress, wordsOf } from './address.ts';
+import { addConnection, addStart, type AddressOf, type Connection } from './stream-restore.ts';
 
-interface Socket { readonly file: file_entry; readonly entry: inet_sk_entry; readonly held: HelperFd }
+interface Socket {
+  readonly file: file_entry;
+  readonly entry: inet_sk_entry;
+  readonly held: HelperFd;
+  /** It is a connection and stays one. */
+  readonly connection?: Connection;
+}
 const made = new WeakMap<RestoreContext, Socket[]>();
 
 const isV6 = ({ family }: inet_sk_entry): boolean => family === AF.INET6;
@@ -43,6 +52,7 @@ export const inetSockets: FileKind = {
   },
   settle(context) {
     const sockets = made.get(context) ?? [];
+    openNetwork(sockets, context);
     for (const one of sockets) join(one, context);
     for (const one of sockets) finish(one, context);
   },
@@ -68,10 +78,41 @@ function check({ id, isk }: file_entry, context: RestoreContext): void {
   if (isConnection(isk)) checkConnection(isk, where, context);
 }
 
-function checkConnection({ state }: inet_sk_entry, where: string, context: RestoreContext): void {
-  if (context.options.tcpClose === true || state === TCP_STATE.CLOSE) return;
-  if (context.options.tcpEstablished === true) context.refuse(where, 'connections cannot be restored yet', 'Restore with --tcp-close: the program then finds it closed');
+/** The kernel takes no scale above 14 (RFC 7323). */
+const LARGEST_SCALE = 14;
+
+function checkStream(stream: TcpStream | undefined, inode: number, where: string, context: RestoreContext): void {
+  const file = `tcp-stream-${inode.toString(16)}.img`;
+  if (stream === undefined) {
+    context.refuse(where, `${file} is missing`, 'The set is incomplete: copy all of its files. Or it was dumped with --tcp-close: restore it with that option, too');
+    return;
+  }
+  const { inq, outq, entry } = stream;
+  const damaged = 'The image is damaged: take another';
+  if (inq.size !== entry.inq_len || outq.size !== entry.outq_len) context.refuse(where, `${file} holds other queues than it says`, damaged);
+  if ((entry.unsq_len ?? 0) > entry.outq_len) context.refuse(where, `${file} says that more was not sent than waits to be`, damaged);
+  if (entry.snd_wscale > LARGEST_SCALE || (entry.rcv_wscale ?? 0) > LARGEST_SCALE) context.refuse(where, `${file} has a window scale above ${LARGEST_SCALE}`, damaged);
+}
+
+function checkConnection({ state, ino }: inet_sk_entry, where: string, context: RestoreContext): void {
+  if (context.options.tcpClose === true) return;
+  const stream = context.tree.tcp_streams.get(ino);
+  if (state === TCP_STATE.CLOSE && stream === undefined) return;
+  if (context.options.tcpEstablished === true || state === TCP_STATE.CLOSE) checkStream(stream, ino, where, context);
   else context.refuse(where, 'it is a TCP connection', 'Restore it with --tcp-established, or let the program find it closed with --tcp-close');
+}
+
+/** Before the first connection speaks, the lock that the dump left goes. */
+function openNetwork(sockets: readonly Socket[], context: RestoreContext): void {
+  const { inventory } = context.tree;
+  const connections = sockets.filter(({ entry }) => isConnection(entry) && entry.state !== TCP_STATE.CLOSE);
+  if (connections.length === 0) return;
+  const id = inventory.dump_criu_run_id ?? String(rootTask(context.tree)?.pid ?? 0);
+  const { steps, command } = unlockOf(inventory.network_lock_method ?? METHOD.iptables, id, connections.map(({ entry: { family, src_addr, src_port, dst_addr, dst_port } }) => ({
+    family, local: { words: src_addr, port: src_port }, peer: { words: dst_addr, port: dst_port },
+  })));
+  steps?.(context.final);
+  context.finalCommand = command;
 }
 
 const number = (p: Program, value: number): Arg => {
@@ -106,10 +147,23 @@ function make(file: file_entry, entry: inet_sk_entry, context: RestoreContext): 
   for (const { level, name, value } of own?.sockopts ?? []) {
     p.call('setsockopt', [fd, level, name, p.data(value), value.length], { keep: false, remedy: { ENOENT: 'This kernel does not know its congestion control: load that module', ENOPROTOOPT: 'This kernel is older than the one of the dump' } });
   }
-  if (!isConnection(entry) && entry.src_port !== 0) addBind(p, fd, entry);
+  const connection = connectionOf(entry, context);
+  if (connection !== undefined) addConnection(p, fd, connection, addressesOf(fd, entry, own?.inet?.device));
+  else if (!isConnection(entry) && entry.src_port !== 0) addBind(p, fd, entry);
   const held = context.local.open(describeInet(entry), fd);
   context.files.set(file.id, held);
-  return { file, entry, held };
+  return { file, entry, held, connection };
+}
+
+/** Undefined for what is no connection, is to be found closed, or is over and has nothing to be read. */
+function connectionOf(entry: inet_sk_entry, { options, tree }: RestoreContext): Connection | undefined {
+  const stream = tree.tcp_streams.get(entry.ino);
+  if (!isConnection(entry) || options.tcpClose === true || stream === undefined || (entry.state === TCP_STATE.CLOSE && stream.entry.inq_len === 0)) return undefined;
+  return { entry, stream };
+}
+
+function addressesOf(fd: Arg, entry: inet_sk_entry, device: string | undefined): AddressOf {
+  return (p, end) => (end === 'local' ? addAddress(p, fd, entry.family, entry.src_addr, entry.src_port, entry.ifname) : addAddress(p, fd, entry.family, entry.dst_addr, entry.dst_port, device));
 }
 
 /** An IPv6 address that was just given to a device cannot be bound at first, but with FREEBIND (RFC 4862: it is tentative). */
@@ -143,7 +197,8 @@ function addAddress(p: Program, fd: Arg, family: number, words: readonly number[
 }
 
 /** Listens, or connects: every socket of the tree is bound by now. */
-function join({ file, entry, held }: Socket, context: RestoreContext): void {
+function join({ file, entry, held, connection }: Socket, context: RestoreContext): void {
+  if (connection !== undefined) return;
   const p = context.local.program;
   at(p, file, entry);
   if (isConnection(entry)) {
@@ -157,7 +212,7 @@ function join({ file, entry, held }: Socket, context: RestoreContext): void {
   }
 }
 
-function finish({ file, entry, held }: Socket, context: RestoreContext): void {
+function finish({ file, entry, held, connection }: Socket, context: RestoreContext): void {
   const p = context.local.program;
   at(p, file, entry);
   const fd = held.ref;
@@ -166,8 +221,11 @@ function finish({ file, entry, held }: Socket, context: RestoreContext): void {
   if (isTcp(entry)) addTcpOptions(p, fd, entry);
   const how = HOW[entry.shutdown ?? 0];
   if (how !== undefined && !isConnection(entry)) p.call('shutdown', [fd, how], { expect: { orErrno: ERRNO.ENOTCONN }, keep: false });
-  if (entry.opts.reuseaddr !== true) set(p, fd, SOL_SOCKET, SO.REUSEADDR, 0);
+  if (entry.opts.reuseaddr !== true && connection === undefined) set(p, fd, SOL_SOCKET, SO.REUSEADDR, 0);
   addStatusFlags(p, fd, entry.flags);
+  if (connection === undefined) return;
+  at(context.final, file, entry);
+  addStart(context.final, held.arg, connection, addressesOf(held.arg, entry, ownFileOf(context.tree, file.id)?.inet?.device));
 }
 
 function addIpOptions(p: Program, fd: Arg, entry: inet_sk_entry): void {

@@ -5,7 +5,7 @@
 import type { DumpContext } from '../../dump/context.ts';
 import { describeDescriptor, type Descriptor } from '../../dump/file-kinds.ts';
 import { AF, SO, SOL_SOCKET } from '../../kernel/sockets.ts';
-import { Program, type DataRef, type RanBlock, type ResultRef } from '../../program/program.ts';
+import { Program, type Arg, type DataRef, type RanBlock, type ResultRef } from '../../program/program.ts';
 
 export interface SocketFacts {
   /** AF_* */
@@ -60,7 +60,7 @@ export function addWithSockets(program: Program, sockets: Iterable<Descriptor>, 
 /** A question by getsockopt. `got` is negative when it has no answer. */
 export interface Question { readonly value: DataRef; readonly length: DataRef; readonly got: ResultRef }
 
-export function askOption(program: Program, held: ResultRef, level: number, name: number, size = 4): Question {
+export function askOption(program: Program, held: Arg, level: number, name: number, size = 4): Question {
   const value = program.reserve(size);
   const length = program.data(Uint8Array.of(size & 0xff, size >>> 8, 0, 0), 4);
   return { value, length, got: program.call('getsockopt', [held, level, name, value, length], { expect: 'any' }) };

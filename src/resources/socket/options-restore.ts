@@ -24,14 +24,19 @@ function setBuffers(p: Program, fd: Arg, send: number, receive: number): void {
   }
 }
 
+/** The sizes of its queues, and who may change them. */
+export function addBuffers(p: Program, fd: Arg, { so_sndbuf, so_rcvbuf, so_buf_lock }: sk_opts_entry): void {
+  setBuffers(p, fd, so_sndbuf >>> 1, so_rcvbuf >>> 1);
+  if (so_buf_lock !== undefined) p.call('setsockopt', [fd, SOL_SOCKET, SO.BUF_LOCK, p.data(words(so_buf_lock)), 4], { keep: false, remedy: REMEDY });
+}
+
 const REMEDY = { EPERM: 'It needs CAP_NET_ADMIN: run the restore as root' };
 
 export function addOptions(p: Program, fd: Arg, opts: sk_opts_entry, own: readonly sf_sockopt_entry[] = []): void {
   const set = (name: number, value: number): void => {
     p.call('setsockopt', [fd, SOL_SOCKET, name, p.data(words(value)), 4], { keep: false, remedy: REMEDY });
   };
-  setBuffers(p, fd, opts.so_sndbuf >>> 1, opts.so_rcvbuf >>> 1);
-  if (opts.so_buf_lock !== undefined) set(SO.BUF_LOCK, opts.so_buf_lock);
+  addBuffers(p, fd, opts);
   if (opts.so_priority !== undefined) set(SO.PRIORITY, opts.so_priority);
   if (opts.so_rcvlowat !== undefined) set(SO.RCVLOWAT, opts.so_rcvlowat);
   if (opts.so_mark !== undefined) set(SO.MARK, opts.so_mark);

@@ -1,0 +1,187 @@
+/**
+ * The state of TCP connections, read by TCP repair (tcp(7) does not tell of it; <linux/tcp.h> has the names). From the moment that a connection
+ * is in repair mode it sends nothing, and whoever closes it then is not noticed by its peer. docs/network.md has the picture.
+ *
+ *      peer <- snd_una .. snd_nxt .. write_seq       what was sent and not acknowledged, what was not sent yet (SIOCOUTQ, SIOCOUTQNSD)
+ *      peer -> copied_seq .. rcv_nxt                 what was received and not read (SIOCINQ)
+ */
+import type { DumpContext } from '../../dump/context.ts';
+import { describeDescriptor, type Descriptor, type OpenFile } from '../../dump/file-kinds.ts';
+import { StillframeError } from '../../errors.ts';
+import { payload } from '../../image/payload.ts';
+import { tcp_stream_entry } from '../../image/schema/index.ts';
+import { create } from '../../image/wire.ts';
+import { QUEUE, REPAIR, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, SOL, TCP, TCPI_OPT, TCP_STATE } from '../../kernel/inet.ts';
+import { MSG, SO, SOL_SOCKET } from '../../kernel/sockets.ts';
+import { Program, type DataRef, type RanBlock, type ResultRef } from '../../program/program.ts';
+import { answerOf, askOption, type Question } from '../socket/facts.ts';
+import { hasSentFin } from './states.ts';
+
+/** A connection, by a copy of its descriptor in the helper. */
+export interface Held {
+  readonly file: OpenFile;
+  readonly inode: number;
+  readonly fd: number;
+  readonly reuseaddr: boolean;
+}
+
+/** struct tcp_info: state, options, scales (send in the low half). */
+const INFO_STATE = 0, INFO_OPTIONS = 5, INFO_SCALES = 6, INFO_SIZE = 8;
+const WINDOW_SIZE = 20;
+/** Bytes of queues that are read in one request. */
+const BATCH_BYTES = 64 << 20;
+/** What arrives while it is looked at makes it look again; the network lock keeps that from happening more than once. */
+const TRIES = 10;
+
+/** Copies of descriptors, which the helper keeps until it ends. */
+export function holdDescriptors(descriptors: readonly Descriptor[], context: DumpContext): number[] {
+  const program = new Program('helper');
+  const targets = new Map<number, ResultRef>();
+  const held = descriptors.map((descriptor) => {
+    program.resource(describeDescriptor(descriptor));
+    const { task, fd } = descriptor;
+    let target = targets.get(task.pid);
+    if (target === undefined) targets.set(task.pid, target = program.call('pidfd_open', [task.pid, 0]));
+    return program.call('pidfd_getfd', [target, fd, 0]);
+  });
+  for (const target of targets.values()) program.call('close', [target], { keep: false });
+  const ran = context.helper.local(program).check('dump');
+  return held.map((ref) => Number(ran.result(ref)));
+}
+
+const word = (program: Program, value: number): DataRef => {
+  const bytes = Buffer.alloc(4);
+  bytes.writeInt32LE(value, 0);
+  return program.data(bytes, 4);
+};
+
+function set(program: Program, fd: number, level: number, name: number, value: DataRef, expect?: 'any'): void {
+  program.call('setsockopt', [fd, level, name, value, 4], { keep: false, ...(expect === undefined ? {} : { expect }), remedy: { EPERM: 'TCP repair needs CAP_NET_ADMIN: run the dump as root' } });
+}
+
+/** Ends repair mode; right also when it never was on. Repair mode takes the permission to use the address again away. */
+export function addRepairOff(program: Program, held: readonly Held[]): void {
+  const values = { off: word(program, REPAIR.OFF), no: word(program, 0), yes: word(program, 1) };
+  for (const { fd, file, reuseaddr } of held) {
+    program.resource(describeDescriptor(file.descriptors[0]!));
+    set(program, fd, SOL.TCP, TCP.REPAIR, values.off, 'any');
+    set(program, fd, SOL_SOCKET, SO.REUSEADDR, reuseaddr ? values.yes : values.no, 'any');
+  }
+}
+
+interface Sizes {
+  readonly state: number; readonly options: number; readonly scales: number; readonly received: number; readonly sending: number; readonly unsent: number;
+  /** SIOCINQ and SIOCOUTQ as they were. */
+  readonly counts: readonly [number, number];
+}
+
+/** Turns repair mode on and reads all into the tree. */
+export function readStreams(held: readonly Held[], context: DumpContext): void {
+  let left = held;
+  for (let tries = 0; left.length > 0; tries++) {
+    const sizes = askSizes(left, context, tries === 0);
+    const moved: Held[] = [];
+    for (let at = 0; at < left.length;) {
+      let bytes = 0, end = at;
+      for (; end < left.length && (end === at || bytes < BATCH_BYTES); end++) bytes += sizes[end]!.received + sizes[end]!.sending;
+      moved.push(...readBatch(left.slice(at, end), sizes.slice(at, end), context));
+      at = end;
+    }
+    if (tries === TRIES && moved.length > 0) {
+      throw new StillframeError({
+        doing: 'dump', where: describeDescriptor(moved[0]!.file.descriptors[0]!), why: 'data goes on arriving while its queues are read', remedy: 'Hold the network meanwhile: --network-lock nftables or iptables',
+      });
+    }
+    left = moved;
+  }
+}
+
+function askSizes(held: readonly Held[], { helper }: DumpContext, repair: boolean): Sizes[] {
+  const program = new Program('helper');
+  const on = word(program, REPAIR.ON);
+  const asked = held.map(({ fd, file }) => {
+    program.resource(describeDescriptor(file.descriptors[0]!));
+    if (repair) set(program, fd, SOL.TCP, TCP.REPAIR, on);
+    const info = askOption(program, fd, SOL.TCP, TCP.INFO, INFO_SIZE);
+    const sizes = program.reserve(12, 4);
+    for (const [i, request] of [SIOCINQ, SIOCOUTQ, SIOCOUTQNSD].entries()) program.call('ioctl', [fd, request, sizes.at(i * 4)], { keep: false });
+    return { info, sizes };
+  });
+  const ran = helper.local(program).check('dump');
+  return asked.map(({ info, sizes }) => {
+    const facts = answerOf(ran, info)!;
+    const state = facts.readUInt8(INFO_STATE);
+    const [received, out, unsent] = [0, 4, 8].map((at) => ran.data(sizes).readInt32LE(at)) as [number, number, number];
+    const fin = hasSentFin(state);
+    // the end of the stream (FIN) takes a number of its own; of a connection that is gone nothing will be sent any more
+    const less = (count: number): number => (state === TCP_STATE.CLOSE ? 0 : fin && count > 0 ? count - 1 : count);
+    return { state, options: facts.readUInt8(INFO_OPTIONS), scales: facts.readUInt8(INFO_SCALES), received, sending: less(out), unsent: less(unsent), counts: [received, out] };
+  });
+}
+
+/** Those whose queues changed meanwhile are returned and not put into the tree. */
+function readBatch(held: readonly Held[], sizes: readonly Sizes[], context: DumpContext): Held[] {
+  const program = new Program('helper');
+  const queues = { receive: word(program, QUEUE.RECEIVE), send: word(program, QUEUE.SEND), none: word(program, QUEUE.NONE) };
+  const readers = held.map((one, i) => {
+    const { fd, file } = one;
+    const size = sizes[i]!;
+    program.resource(describeDescriptor(file.descriptors[0]!));
+    const mss = askOption(program, fd, SOL.TCP, TCP.MAXSEG);
+    const time = askOption(program, fd, SOL.TCP, TCP.TIMESTAMP);
+    const inq = addQueue(program, fd, queues.receive, size.received);
+    const outq = addQueue(program, fd, queues.send, size.sending);
+    const window = askOption(program, fd, SOL.TCP, TCP.REPAIR_WINDOW, WINDOW_SIZE);
+    const again = [SIOCINQ, SIOCOUTQ].map((request) => {
+      const place = program.reserve(4, 4);
+      program.call('ioctl', [fd, request, place], { keep: false });
+      return place;
+    });
+    set(program, fd, SOL.TCP, TCP.REPAIR_QUEUE, queues.receive);
+    const end = askOption(program, fd, SOL.TCP, TCP.QUEUE_SEQ);
+    set(program, fd, SOL.TCP, TCP.REPAIR_QUEUE, queues.none);
+    return { one, size, mss, time, inq, outq, window, again, end };
+  });
+  const ran = context.helper.local(program).check('dump');
+  const moved: Held[] = [];
+  for (const { one, size, mss, time, inq, outq, window, again, end } of readers) {
+    const number = (question: Question): number => answerOf(ran, question)?.readUInt32LE(0) ?? 0;
+    const [received, sending] = [inq.read(ran), outq.read(ran)];
+    const settled = received.length === size.received && sending.length === size.sending && number(end) === number(inq.seq)
+      && again.every((place, i) => ran.data(place).readInt32LE(0) === size.counts[i]);
+    if (!settled) {
+      moved.push(one);
+      continue;
+    }
+    const windows = answerOf(ran, window);
+    const at = (i: number): number => windows!.readUInt32LE(i * 4);
+    const entry = create(tcp_stream_entry, {
+      inq_len: received.length, inq_seq: number(inq.seq), outq_len: sending.length, outq_seq: number(outq.seq), unsq_len: size.unsent, opt_mask: size.options,
+      snd_wscale: (size.options & TCPI_OPT.WSCALE) === 0 ? 0 : size.scales & 0xf, mss_clamp: number(mss),
+      ...((size.options & TCPI_OPT.WSCALE) === 0 ? {} : { rcv_wscale: size.scales >> 4 }),
+      ...((size.options & TCPI_OPT.TIMESTAMPS) === 0 ? {} : { timestamp: number(time) }),
+      ...(windows === undefined || windows.length < WINDOW_SIZE ? {} : { snd_wl1: at(0), snd_wnd: at(1), max_window: at(2), rcv_wnd: at(3), rcv_wup: at(4) }),
+    });
+    context.tree.tcp_streams.set(one.inode, { entry, inq: payload(received), outq: payload(sending) });
+    states(context).set(one.inode, size.state);
+  }
+  return moved;
+}
+
+/** One byte more is asked for than should be there. */
+function addQueue(program: Program, fd: number, queue: DataRef, size: number): { readonly seq: Question; readonly read: (ran: RanBlock) => Buffer } {
+  set(program, fd, SOL.TCP, TCP.REPAIR_QUEUE, queue);
+  const seq = askOption(program, fd, SOL.TCP, TCP.QUEUE_SEQ);
+  if (size === 0) return { seq, read: () => Buffer.alloc(0) };
+  const place = program.reserve(size + 1);
+  const got = program.call('recvfrom', [fd, place, size + 1, MSG.PEEK | MSG.DONTWAIT, 0, 0], { expect: 'any' });
+  return { seq, read: (ran) => ran.data(place, Math.max(0, Number(ran.result(got)))) };
+}
+
+const known = new WeakMap<DumpContext, Map<number, number>>();
+/** The states in which connections were read, by inode. */
+export function states(context: DumpContext): Map<number, number> {
+  let map = known.get(context);
+  if (map === undefined) known.set(context, map = new Map());
+  return map;
+}
