@@ -10,6 +10,9 @@ const VERSION = 1;
 const USUAL_TIMER_SLACK = 50_000n;
 const USUAL_COREDUMP_FILTER = 0x33;
 
+/** A value that is more than every process's. */
+const orNothing = (value: number | undefined, usual: number): number | undefined => (value !== undefined && value > usual ? value : undefined);
+
 /** @param affinity the CPUs we may run on */
 export function ownEntry({ living }: Collected, outside: Outside, affinity: Uint8Array): stillframe_entry | undefined {
   const tasks = living.map((one) => taskEntry(one, outside, affinity)).filter((entry) => entry !== undefined);
@@ -30,7 +33,8 @@ function taskEntry({ task, answers, threads, mappings, settings }: CollectedTask
   const entry = create(sf_task_entry, {
     pid: task.pid, threads: own, vma_names: namesOf(mappings), vma_flags: ownFlagsOf(mappings),
     coredump_filter: settings.coredumpFilter === USUAL_COREDUMP_FILTER ? undefined : settings.coredumpFilter,
+    thp_flags: orNothing(answers?.process.thpFlags, 1), mdwe: orNothing(answers?.process.mdwe, 0), memory_merge: answers?.process.memoryMerge === true ? true : undefined,
   });
-  const empty = own.length === 0 && entry.vma_names.length === 0 && entry.vma_flags.length === 0 && entry.coredump_filter === undefined;
-  return empty ? undefined : entry;
+  const said = own.length > 0 || entry.vma_names.length > 0 || entry.vma_flags.length > 0 || [entry.coredump_filter, entry.thp_flags, entry.mdwe, entry.memory_merge].some((value) => value !== undefined);
+  return said ? entry : undefined;
 }

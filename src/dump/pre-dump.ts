@@ -11,8 +11,9 @@ import { pageMapEntries } from '../image/tree-members.ts';
 import type { PageMap } from '../image/tree.ts';
 import type { Log } from '../log.ts';
 import { MemoryChain } from '../memory-tracking/chain.ts';
-import { readProcRecord, readProcText } from '../proc/read.ts';
+import { isGone, readProcRecord, readProcText } from '../proc/read.ts';
 import { parseSmaps } from '../proc/smaps.ts';
+import { parseStat } from '../proc/stat.ts';
 import { parseStatus } from '../proc/status.ts';
 import { describeMappings, refuseMapping, type DumpedMapping, type MappedFile } from '../resources/memory/dump.ts';
 import { mappedMemoryFile } from '../resources/shared-memory/dump.ts';
@@ -28,7 +29,7 @@ import type { DumpOptions, DumpOutcome } from './options.ts';
 import { choosePages, copyMemoryFiles, copyPages, noPages, type ChosenPages } from './pages.ts';
 import { probeHost, type HostFacts } from './probe.ts';
 import { rehearse } from './rehearse.ts';
-import { seizeTree } from './seize.ts';
+import { isZombie, seizeTree } from './seize.ts';
 import { eligible, trackedTask, uptime } from './tracked.ts';
 
 /** `pre_dump_mode` of the inventory, as CRIU numbers them. Both are done alike here. */
@@ -90,8 +91,13 @@ class PreDump {
       log.release();
       const target = { path: (name: string): string => images.make(name), chain };
       for (const { task, chosen } of looked) {
-        const parts = chain.divide(trackedTask(task), chosen, true);
-        this.#writeMap('PAGEMAP', task.pid, copyPages(task.pid, parts, target, context, this.#counts, true));
+        try {
+          const parts = chain.divide(trackedTask(task), chosen, true);
+          this.#writeMap('PAGEMAP', task.pid, copyPages(task.pid, parts, target, context, this.#counts, true));
+        } catch (error) {
+          if (!hasEnded(task)) throw error;
+          log.info(`Task ${task.pid} ended while its memory was to be copied: it is left out`);
+        }
       }
       copyMemoryFiles(target, context, this.#counts);
       for (const [shmid, map] of context.tree.shmem) this.#writeMap('SHMEM_PAGEMAP', shmid, map);
@@ -145,6 +151,17 @@ class PreDump {
 
   #writeMap(kind: 'PAGEMAP' | 'SHMEM_PAGEMAP', id: number | bigint, map: PageMap): void {
     writeImage(this.images, kind, id, pageMapEntries(map));
+  }
+}
+
+/** Whether the process that was looked at is no more. */
+function hasEnded({ pid, stat }: FrozenTask): boolean {
+  try {
+    const now = parseStat(readProcRecord(`/proc/${pid}/stat`));
+    return now.startTime !== stat.startTime || isZombie(now);
+  } catch (error) {
+    if (isGone(error)) return true;
+    throw error;
   }
 }
 

@@ -22,7 +22,7 @@ export const AT_FDCWD = -100;
 export const AT = { SYMLINK_NOFOLLOW: 0x100, REMOVEDIR: 0x200, SYMLINK_FOLLOW: 0x400, EMPTY_PATH: 0x1000 } as const;
 export const SEEK = { SET: 0, DATA: 3, HOLE: 4 } as const;
 
-export const FS_MAGIC = { PROC: 0x9fa0, DEVPTS: 0x1cd1, NFS: 0x6969, PIPE: 0x50495045, SOCK: 0x534f434b, SECRETMEM: 0x5345434d } as const;
+export const FS_MAGIC = { PROC: 0x9fa0, DEVPTS: 0x1cd1, NFS: 0x6969, PIPE: 0x50495045, SOCK: 0x534f434b, SECRETMEM: 0x5345434d, MQUEUE: 0x19800202 } as const;
 
 export const FIONREAD = 0x541b;
 export const TCSETS = 0x5402;

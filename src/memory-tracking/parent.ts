@@ -68,8 +68,9 @@ export class ParentSet {
     return dump_uptime === undefined || startTime < dump_uptime / (1_000_000n / ticksPerSecond);
   }
 
-  /** Every page map of it and all they refer to. @throws StillframeError */
+  /** Every set below, every page map of it and all they refer to. @throws StillframeError */
   #checkAll(): void {
+    for (let below = this.set.parent(); below !== undefined; below = below.parent()) readInventory(below);
     for (const name of this.set.names()) {
       const [, shared, id] = /^pagemap-(shmem-)?(\d+)\.img$/u.exec(name) ?? [];
       if (id !== undefined) this.runs(shared === undefined ? { pid: Number(id) } : { shmid: BigInt(id) });

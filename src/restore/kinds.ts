@@ -14,6 +14,7 @@ import { inetSockets } from '../resources/inet/restore.ts';
 import { inotifies } from '../resources/inotify/restore.ts';
 import { namespaceFiles } from '../resources/namespace-file/restore.ts';
 import { netlinkSockets } from '../resources/netlink/restore.ts';
+import { messageQueues } from '../resources/mqueue/restore.ts';
 import { pidfds } from '../resources/pidfd/restore.ts';
 import { regularFiles } from '../resources/regular/restore.ts';
 import { pipes } from '../resources/pipe/restore.ts';
@@ -52,7 +53,7 @@ export interface FileKind {
 }
 
 export const FILE_KINDS: readonly FileKind[] = [
-  regularFiles, pipes, memoryFiles, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets, netlinkSockets,
+  regularFiles, messageQueues, pipes, memoryFiles, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets, netlinkSockets,
 ];
 
 const TYPE_NAMES = new Map<number, string>(Object.entries(fd_types).map(([name, type]) => [type, name]));

@@ -276,6 +276,7 @@ export class TreeCompiler {
     const own = this.context.tree.own?.tasks.find(({ pid }) => pid === task.pid);
     if (own?.coredump_filter !== undefined) addProcFile(p, 'coredump_filter', `0x${own.coredump_filter.toString(16)}`);
     if (own?.mdwe !== undefined && own.mdwe !== 0) p.resource('memory deny write-execute').call('prctl', [PR.SET_MDWE, own.mdwe, 0, 0, 0], { keep: false });
+    if (own?.memory_merge === true) p.resource('merging of equal pages').call('prctl', [PR.SET_MEMORY_MERGE, 1, 0, 0, 0], { keep: false });
   }
 
   #addOomScore(p: Program, pid: number, score: number | undefined): void {

@@ -25,6 +25,8 @@ const ROWS: readonly Row[] = [
   { what: 'renamed', where: /fd \d+ \(/u, why: /removed|another name/u },
   { what: 'namespace', where: /task \d+ \(undumpable\)/u, why: /other namespaces than the dump \(uts\)/u },
   { what: 'children', where: /task \d+ \(undumpable\)/u, why: /its children will live in another time namespace/u },
+  { what: 'mqueue', where: /fd \d+ \(\/sf-undumpable \(deleted\)\)/u, why: /messages wait in it/u, remedy: /received/u },
+  { what: 'notify', where: /fd \d+ \(\/sf-undumpable/u, why: /mq_notify/u, remedy: /withdraw/u },
   { what: 'io_uring', where: /fd \d+ \(anon_inode:\[io_uring\]\)/u, why: /io_uring cannot be dumped/u, remedy: /UV_USE_IO_URING=0/u },
   { what: 'io_uring', where: /mapping [0-9a-f]+-[0-9a-f]+ anon_inode:\[io_uring\]/u, why: /io_uring cannot be dumped/u, remedy: /io_uring_disabled/u },
   { what: 'userfaultfd', where: /fd \d+ \(anon_inode:\[userfaultfd\]\)/u, why: /userfaultfd cannot be dumped/u, remedy: /close/u },

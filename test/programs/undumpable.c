@@ -4,6 +4,7 @@
 #include "check.h"
 #include <linux/perf_event.h>
 #include <linux/userfaultfd.h>
+#include <mqueue.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -51,6 +52,13 @@ static void hold(const char *what)
 			skip("no right to make a namespace");
 	} else if (!strcmp(what, "children")) {
 		must(unshare(CLONE_NEWTIME));
+	} else if (!strcmp(what, "mqueue")) {
+		mqd_t queue = must(mq_open("/sf-undumpable", O_RDWR | O_CREAT | O_EXCL, 0600, NULL));
+		must(mq_unlink("/sf-undumpable")), must(mq_send(queue, "x", 1, 0));
+	} else if (!strcmp(what, "notify")) {
+		mqd_t queue = must(mq_open("/sf-undumpable", O_RDWR | O_CREAT | O_EXCL, 0600, NULL));
+		struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
+		must(mq_unlink("/sf-undumpable")), must(mq_notify(queue, &event));
 	} else if (!strcmp(what, "io_uring")) {
 		char params[256] = { 0 };
 		int ring = must(syscall(SYS_io_uring_setup, 4, params));

@@ -25,6 +25,8 @@ export const ROWS: readonly Row[] = [
   { name: 'asynchronous I/O contexts', program: 'aio' },
   { name: 'System V shared memory', program: 'sysv', notCriu: 'takes it only from an IPC namespace of its own' },
   { name: 'pipes in packet mode', program: 'pipes', args: ['packets'], notCriu: 'refuses them' },
+  { name: 'POSIX message queues', program: 'mqueue', notCriu: 'has no place for them' },
+  { name: 'what only stillframe.img keeps', program: 'extras', notCriu: 'has no place for it' },
   { name: 'character devices', program: 'devices' },
   { name: 'files in removed directories', program: 'gone' },
   { name: 'signals', program: 'signals' },

@@ -58,6 +58,8 @@ export const sf_task_entry = message('sf_task_entry', {
   thp_flags: opt.uint32(6, { hex: true }),
   /** PR_GET_MDWE. */
   mdwe: opt.uint32(7, { hex: true }),
+  /** PR_GET_MEMORY_MERGE. */
+  memory_merge: opt.bool(8),
 });
 export type sf_task_entry = Message<typeof sf_task_entry>;
 
@@ -106,6 +108,8 @@ export const sf_file_entry = message('sf_file_entry', {
   rw_hint: opt.uint64(3),
   /** A POSIX message queue: its name below /dev/mqueue. */
   mqueue: opt.string(4),
+  /** Its flags, where the format's entry has no place for them. */
+  open_flags: opt.uint32(5, { hex: true }),
   /** An eventfd made with EFD_SEMAPHORE. */
   semaphore: opt.bool(20),
   epoll: rep.msg(21, () => sf_epoll_entry),
@@ -137,6 +141,10 @@ export const sf_mqueue_entry = message('sf_mqueue_entry', {
   max_messages: req.uint32(5),
   message_size: req.uint32(6),
   messages: rep.msg(7, () => sf_mq_message_entry),
+  /** How many messages waited at the dump; they stay in the kernel. */
+  waiting: opt.uint32(8),
+  /** Its name was removed (mq_unlink). */
+  removed: opt.bool(9),
 });
 export type sf_mqueue_entry = Message<typeof sf_mqueue_entry>;
 

@@ -6,7 +6,7 @@ import { readProcRecord, tryReadProcText } from '../../proc/read.ts';
 import type { Program, RanBlock } from '../../program/program.ts';
 
 /** <linux/prctl.h> */
-const PR_GET_PDEATHSIG = 2, PR_GET_DUMPABLE = 3, PR_GET_CHILD_SUBREAPER = 37, PR_GET_TIMERSLACK = 30, PR_GET_TID_ADDRESS = 40, PR_GET_THP_DISABLE = 42;
+const PR_GET_PDEATHSIG = 2, PR_GET_DUMPABLE = 3, PR_GET_CHILD_SUBREAPER = 37, PR_GET_TIMERSLACK = 30, PR_GET_TID_ADDRESS = 40, PR_GET_THP_DISABLE = 42, PR_GET_MDWE = 66, PR_GET_MEMORY_MERGE = 68;
 /** MEMBARRIER_CMD_GET_REGISTRATIONS of <linux/membarrier.h> (Linux 6.3). */
 const MEMBARRIER_CMD_GET_REGISTRATIONS = 1 << 9;
 
@@ -15,6 +15,12 @@ export interface ProcessFacts {
   readonly brk: bigint;
   readonly dumpable: number;
   readonly thpDisabled: boolean;
+  /** PR_GET_THP_DISABLE's answer: more than 1 says for which mappings huge pages are not disabled. */
+  readonly thpFlags: number;
+  /** PR_GET_MDWE: whether memory may become executable; 0 also when the kernel cannot tell. */
+  readonly mdwe: number;
+  /** PR_GET_MEMORY_MERGE: equal pages of it are merged (KSM). */
+  readonly memoryMerge: boolean;
   readonly childSubreaper: boolean;
   /** MEMBARRIER_CMD_REGISTER_* in force; 0 also when the kernel cannot tell. */
   readonly membarrier: number;
@@ -26,11 +32,14 @@ export function askProcess(program: Program): (ran: RanBlock) => ProcessFacts {
   const brk = program.call('brk', [0]);
   const dumpable = program.call('prctl', [PR_GET_DUMPABLE]);
   const thp = program.call('prctl', [PR_GET_THP_DISABLE, 0, 0, 0, 0], { expect: 'any' });
+  const mdwe = program.call('prctl', [PR_GET_MDWE, 0, 0, 0, 0], { expect: 'any' });
+  const merge = program.call('prctl', [PR_GET_MEMORY_MERGE, 0, 0, 0, 0], { expect: 'any' });
   const membarrier = program.call('membarrier', [MEMBARRIER_CMD_GET_REGISTRATIONS, 0, 0], { expect: 'any' });
   const subreaper = program.reserve(8);
   program.call('prctl', [PR_GET_CHILD_SUBREAPER, subreaper], { keep: false });
   return (ran) => ({
     brk: ran.result(brk), dumpable: Number(ran.result(dumpable)), thpDisabled: ran.result(thp) > 0n,
+    thpFlags: Math.max(0, Number(ran.result(thp))), mdwe: Math.max(0, Number(ran.result(mdwe))), memoryMerge: ran.result(merge) > 0n,
     membarrier: Math.max(0, Number(ran.result(membarrier))), childSubreaper: ran.data(subreaper).readInt32LE(0) !== 0,
   });
 }

@@ -1,0 +1,207 @@
+// timeout: 300 s
+/**
+ * Chains under fire: every point of every request of a pre-dump on top of another is made to fail, then the helper is killed there; keepers are
+ * killed; parents are missing, foreign, damaged. The program runs on, the directory is as it was, and the next increment is right.
+ */
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { StillframeError } from '../../src/errors.ts';
+import { Helper } from '../../src/helper/client.ts';
+import type { ReqName } from '../../src/helper/protocol.ts';
+import { openSet } from '../../src/image/node/directory.ts';
+import { dedupParents } from '../../src/memory-tracking/dedup.ts';
+import { keeperOf, link, listening } from '../support/chain-of-dumps.ts';
+import { TestProgram, alive, until } from '../support/program.ts';
+import { kill } from '../support/round-trip.ts';
+import { differences, snapshot, type Snapshot } from '../support/snapshot.ts';
+import { OURS, restore } from '../support/tool.ts';
+import { rejected } from './support.ts';
+
+const NEVER = 0xffffffff, EIO = 5, KILL = 0;
+const REQUESTS: readonly ReqName[] = ['SEIZE', 'STATE', 'PEEK', 'RUN', 'SCAN', 'PAGES', 'DETACH', 'KEEP', 'LOCAL', 'CLOSE', 'GET_FD'];
+
+async function withBallast(body: (program: TestProgram, path: (name: string) => string) => Promise<void>): Promise<void> {
+  const program = new TestProgram('ballast', { args: ['2'] });
+  let good = false;
+  try {
+    await program.waitFor(/^ready$/m);
+    await body(program, (name) => join(program.dir, name));
+    good = true;
+  } finally {
+    await program.stop(!good);
+  }
+}
+
+async function changed(program: TestProgram): Promise<void> {
+  const request = join(program.dir, 'change');
+  writeFileSync(request, '');
+  await until('changed', () => !existsSync(request));
+}
+
+/** Dumps on top of `parent`, restores, lets it verify itself. */
+async function rightAfter(program: TestProgram, parent: string): Promise<void> {
+  await changed(program);
+  await link('dump', program.pid, join(program.dir, 'last'), { parent: `../${parent}` });
+  await program.gone();
+  await restore(OURS, join(program.dir, 'last'));
+  await program.verdict();
+}
+
+/** As seen from outside, but for the one mark that tracking leaves on mappings (flag uw in smaps). */
+const view = (pid: number): Snapshot => new Map([...snapshot(pid)].map(([key, value]) => [key, value.replace(/ uw\b/u, '')]));
+
+const images = (dir: string): string[] => readdirSync(dir).filter((name) => name.endsWith('.img') || name === 'parent');
+
+const faults = suite('a pre-dump that fails at any step');
+
+for (const errno of [EIO, KILL]) {
+  faults(errno === KILL ? 'the helper is killed there' : 'the step fails', () => withBallast(async (program, path) => {
+    const before = view(program.pid);
+    let failures = 0;
+    for (const request of REQUESTS) {
+      rmSync(path('base'), { recursive: true, force: true });
+      await link('pre-dump', program.pid, path('base'));
+      let points = 1;
+      for (let nth = NEVER; nth === NEVER || nth <= points; nth = nth === NEVER ? 1 : nth + 1) {
+        const start = (): Helper => {
+          const helper = Helper.start({ faults: true });
+          const close = helper.close.bind(helper);
+          helper.fault({ request, nth, errno });
+          helper.close = () => {
+            try {
+              const seen = helper.fault({ request, nth: 0, errno: EIO });
+              if (nth === NEVER) points = seen;
+            } catch { /* it was killed, as planned */ }
+            close();
+          };
+          return helper;
+        };
+        const where = `${request} point ${nth} of ${points}`;
+        try {
+          await link('pre-dump', program.pid, path('next'), { parent: '../base', startHelper: start });
+        } catch (error) {
+          assert.instance(error, StillframeError, `${where}: ${(error as Error).stack}`);
+          assert.equal(images(path('next')), [], where);
+          failures++;
+        }
+        rmSync(path('next'), { recursive: true, force: true });
+        let differs: readonly string[] = [];
+        await until(`${where}: unharmed`, () => (differs = differences(before, view(program.pid))).length === 0, 3000).catch((error: Error) => { throw new Error(`${error.message}:\n${differs.join('\n')}`); });
+        if (points > 24) nth += nth === NEVER ? 0 : Math.floor(points / 24); // LOCAL has many that are alike
+      }
+    }
+    assert.ok(failures > 20, `only ${failures} faults made a pre-dump fail`);
+    await rightAfter(program, 'base');
+  }));
+}
+
+faults.run();
+
+const parents = suite('a parent set');
+
+parents('missing, foreign, unfinished, damaged, itself: said, and nothing happens', () => withBallast(async (program, path) => {
+  await link('pre-dump', program.pid, path('good'));
+  const before = view(program.pid);
+  const refused = async (parent: string, why: RegExp): Promise<void> => {
+    const error = await rejected(link('dump -R', program.pid, path('next'), { parent }));
+    assert.instance(error, StillframeError);
+    assert.match(error.message, why);
+    assert.equal(images(path('next')), []);
+    assert.equal(differences(before, view(program.pid)), []);
+  };
+  await refused('../nowhere', /there is no .*nowhere.*relative to the images directory/s);
+  mkdirSync(path('foreign'));
+  await refused('../foreign', /it is not an image set/);
+  await refused('.', /it is the images directory itself/);
+  const copy = (name: string): string => {
+    mkdirSync(path(name));
+    for (const file of readdirSync(path('good'))) copyFileSync(join(path('good'), file), join(path(name), file));
+    return path(name);
+  };
+  rmSync(join(copy('unfinished'), 'inventory.img'));
+  await refused('../unfinished', /did not finish/);
+  truncateSync(join(copy('short'), 'pages-1.img'), 8192);
+  await refused('../short', /pages-1.img: it has 8192 bytes.*parent set is damaged/s);
+  const map = join(copy('scrambled'), `pagemap-${program.pid}.img`);
+  writeFileSync(map, readFileSync(map).subarray(0, -1));
+  await refused('../scrambled', /scrambled/);
+  symlinkSync('../gone', join(copy('orphan'), 'parent'));
+  await refused('../orphan', /orphan\/parent: ENOENT/);
+  await rightAfter(program, 'good');
+}));
+
+parents('of another process: everything is written, and said to be', () => withBallast(async (program, path) => {
+  await withBallast(async (other, theirs) => {
+    await link('pre-dump', other.pid, theirs('set'));
+    // as if the number had been that one's
+    mkdirSync(path('set'));
+    for (const file of readdirSync(theirs('set'))) copyFileSync(join(theirs('set'), file), join(path('set'), file.replace(String(other.pid), String(program.pid))));
+    const log = listening();
+    const stats = await link('dump', program.pid, path('next'), { parent: '../set', log });
+    assert.ok(log.lines.some((line) => line.includes('told by comparing contents')), log.lines.join('\n'));
+    assert.ok(stats.pages_written > 0n);
+    await program.gone();
+    await restore(OURS, path('next'));
+    await program.verdict();
+  });
+}));
+
+parents('older than what was tracked since: contents are compared', () => withBallast(async (program, path) => {
+  await link('pre-dump', program.pid, path('1'));
+  await changed(program);
+  await link('pre-dump', program.pid, path('2'), { parent: '../1' });
+  const log = listening();
+  await link('dump', program.pid, path('3'), { parent: '../1', log });
+  assert.ok(log.lines.some((line) => line.includes('told by comparing contents')), log.lines.join('\n'));
+  await program.gone();
+  rmSync(path('2'), { recursive: true });
+  await restore(OURS, path('3'));
+  await program.verdict();
+}));
+
+parents('whose pages were punched out by dedup: what was there is written again', () => withBallast(async (program, path) => {
+  await link('pre-dump', program.pid, path('1'));
+  await changed(program);
+  await link('pre-dump', program.pid, path('2'), { parent: '../1' });
+  const blocks = (): number => Number(spawnSync('du', ['-k', path('1/pages-1.img')], { encoding: 'utf8' }).stdout.split('\t')[0]);
+  const full = blocks();
+  const helper = Helper.start();
+  const set = openSet(path('2'));
+  try {
+    assert.ok(dedupParents(set, helper) >= 20480n);
+  } finally {
+    set.close();
+    helper.close();
+  }
+  assert.ok(blocks() < full, 'the parent takes less space');
+  await link('dump', program.pid, path('3'), { parent: '../1' });
+  await program.gone();
+  await restore(OURS, path('3'));
+  await program.verdict();
+}));
+
+parents.run();
+
+const keepers = suite('a keeper');
+
+keepers('shows nothing in the task, ends with it, and leaves when it executes another program', () => withBallast(async (program, path) => {
+  const before = view(program.pid);
+  await link('pre-dump', program.pid, path('1'));
+  assert.equal(differences(before, view(program.pid)), []);
+  const { keeper } = keeperOf(program.pid)!;
+  assert.ok(alive(keeper));
+  assert.equal(readdirSync(`/proc/${keeper}/fd`).sort(), ['0', '1', '2', '3', '4', '5']);
+  // a dump with nothing to track leaves it alone
+  await link('dump -R', program.pid, path('2'), { track: false });
+  assert.ok(alive(keeper));
+  await link('pre-dump', program.pid, path('3'), { parent: '../1' });
+  assert.not(alive(keeper), 'another has taken over');
+  const next = keeperOf(program.pid)!.keeper;
+  kill([program.pid]);
+  await until('it ended with its task', () => !alive(next));
+}));
+
+keepers.run();
