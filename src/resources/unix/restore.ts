@@ -122,6 +122,9 @@ function checkOne({ id, usk }: file_entry, all: ReadonlyMap<number, unix_sk_entr
   }
   for (const carried of carriedBy(context.tree, id)) {
     if (!context.tree.files.has(carried)) context.refuse(where, `file ${carried}, which is in flight in it, is not in files.img`, damaged);
+    else if (stageOf(context, carried) !== undefined && !firstPlaces(context).has(carried)) {
+      context.refuse(where, `${describeFile(carried, context.tree)} is in flight in it, which only a task can open, and no task has it open`, 'Let the program receive it before the dump, or keep it open as well');
+    }
   }
 }
 
@@ -327,11 +330,14 @@ class Settler {
     if (one.sender !== undefined) p.call('close', [this.#fd(one.sender)], { keep: false });
   }
 
-  /** The helper's descriptor of what goes in flight. */
+  /** The helper's descriptor of what goes in flight; of what only a task could open, that task's. */
   #inFlight(id: number): Arg {
     const held = this.context.files.get(id);
-    if (held === undefined) throw new RangeError(`${describeFile(id, this.context.tree)} is not open in the helper`);
-    return this.#fd(held);
+    if (held !== undefined) return this.#fd(held);
+    const place = firstPlaces(this.context).get(id);
+    if (place === undefined || !this.#late) throw new RangeError(`${describeFile(id, this.context.tree)} is not open in the helper`);
+    const target = this.#p.call('pidfd_open', [place.pid, 0]);
+    return this.#p.call('pidfd_getfd', [target, place.fd, 0]);
   }
 
   #connectDatagram(one: Socket): void {
