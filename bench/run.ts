@@ -19,6 +19,8 @@ const CASES: readonly Case[] = [
   { name: '64 MiB, -R', args: ['pause', '64'], repeats: 7, pause: true },
   { name: '1 GiB', args: ['memory', '1024'], repeats: 5 },
   { name: '1 GiB, -R', args: ['pause', '1024'], repeats: 3, pause: true },
+  { name: '1 GiB of which 50 MiB/s are written, -R', args: ['write', '1024'], repeats: 5, pause: true },
+  { name: '4 GiB of which 50 MiB/s are written, -R', args: ['write', '4096'], repeats: 3, pause: true },
   { name: '4,000 mappings', args: ['maps', '4000'], repeats: 7 },
   { name: '300 threads', args: ['threads', '300'], repeats: 7 },
   { name: '100 processes', args: ['processes', '100'], repeats: 5 },

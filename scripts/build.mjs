@@ -2,7 +2,7 @@
 // One file each because a start reads one file; code of a verb inside it runs only when the verb does (dynamic imports).
 // Usage: node scripts/build.mjs [--package DIR]   with --package, the whole package as it would be installed goes to DIR (for tests)
 import { build } from 'esbuild';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -33,9 +33,13 @@ await build({
   platform: 'node',
   target: 'node20',
   format: 'cjs',
+  minifyWhitespace: true, // names stay: stacks are for people
+  minifySyntax: true,
+  legalComments: 'eof',
   external: ['koffi', 'typescript', 'ts-node', 'tsx', '@oclif/plugin-*'],
-  define: { 'import.meta.url': 'bundleUrl' },
-  banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href;" },
+  // `performance` would load node:perf_hooks, for one clock
+  define: { 'import.meta.url': 'bundleUrl', 'performance.now': 'monotonicNow' },
+  banner: { js: "const bundleUrl = require('node:url').pathToFileURL(__filename).href, monotonicNow = () => { const [s, ns] = process.hrtime(); return s * 1e3 + ns / 1e6; };" },
   logLevel: 'warning',
   plugins: [{
     // bin/start.js gives bundles their import(): see there. Our own dynamic imports are resolved inside the bundle.
@@ -69,22 +73,29 @@ await createRequire(import.meta.url)(join(out, 'stillframe.cjs')).loadAllCommand
 const config = await Config.load({ root: target, pluginAdditions: { core: [] }, ignoreManifest: true, userPlugins: false, devPlugins: false });
 writeFileSync(manifest, `${JSON.stringify(config.plugins.get('stillframe').manifest)}\n`);
 
-// What V8 compiled in a first run, for bin/start.js. Where this machine permits, that run dumps a sleeping child (which sleeps on)
-// and then fails to restore it (its pid is taken), so that all of a dump and the plan of a restore are in the cache.
-const verbs = [['dump', '-R', '-t', 'PID', '-D', 'DIR', '-v0'], ['restore', '-D', 'DIR', '-v0']];
+// What V8 compiled in a first run, for bin/start.js: one cache for each verb, one for all else. Where this machine permits, `dump` dumps a
+// sleeping child (which sleeps on) and `restore` then fails to restore it (its pid is taken), so that all of a dump and the plan of a
+// restore are in their caches.
 const WARM_UP = {
-  criu: [...verbs, ['--help']].map((argv) => `await bundle.main(${JSON.stringify(argv)}.map(fill));`).join(' '),
-  crit: "bundle.run(['--help']);",
-  stillframe: [['version'], ...verbs].map((argv) => `await bundle.start(${JSON.stringify(target)}, ${JSON.stringify(argv)}.map(fill));`).join(' '),
+  '': { criu: [['--help'], ['--version']], crit: [['--help']], stillframe: [['version']] },
+  dump: [['dump', '-R', '-t', 'PID', '-D', 'DIR', '-v0']],
+  restore: [['restore', '-D', 'DIR', '-v0']],
 };
+const RUN = { criu: 'await bundle.main(argv)', crit: 'bundle.run(argv)', stillframe: `await bundle.start(${JSON.stringify(target)}, argv)` };
 for (const name of PROGRAMS) {
   const dir = mkdtempSync(join(tmpdir(), 'sf-warm-'));
-  const code = `
-    const child = require('node:child_process').spawn('sleep', ['60'], { stdio: 'ignore' });
-    const fill = (word) => (word === 'PID' ? String(child.pid) : word === 'DIR' ? ${JSON.stringify(dir)} : word);
-    const bundle = require(${JSON.stringify(join(target, 'bin/start.js'))})('${name}', { cacheTo: ${JSON.stringify(join(out, `${name}.cjs.cache`))} });
-    process.on('exit', () => { process.exitCode = 0; child.kill('SIGKILL'); });
-    (async () => { ${WARM_UP[name]} process.exit(0); })();`;
-  execFileSync(process.execPath, ['-e', code], { stdio: ['ignore', 'ignore', 'ignore'] });
+  const child = spawn('sleep', ['60'], { stdio: 'ignore' });
+  const words = { PID: String(child.pid), DIR: dir };
+  for (const [verb, lines] of Object.entries(WARM_UP)) {
+    if (verb !== '' && name === 'crit') continue;
+    const cache = join(out, `${name}.cjs.${verb === '' ? '' : `${verb}.`}cache`);
+    rmSync(cache, { force: true });
+    const code = `
+      const bundle = require(${JSON.stringify(join(target, 'bin/start.js'))})('${name}', { cacheTo: ${JSON.stringify(cache)} });
+      process.on('exit', () => { process.exitCode = 0; });
+      (async () => { for (const argv of ${JSON.stringify((Array.isArray(lines) ? lines : lines[name]).map((line) => line.map((word) => words[word] ?? word)))}) ${RUN[name]}; process.exit(0); })();`;
+    execFileSync(process.execPath, ['-e', code], { stdio: ['ignore', 'ignore', 'ignore'] });
+  }
+  child.kill('SIGKILL');
   rmSync(dir, { recursive: true });
 }

@@ -99,21 +99,28 @@ const KEEP_ARENA = 64 << 20;
 
 /** One instance of the module and its arena. */
 export class CoreInstance {
-  #module: WebAssembly.Module;
-  #exports!: CoreExports;
+  #module: WebAssembly.Module | (() => WebAssembly.Module);
+  #exports: CoreExports | undefined;
   /** The memory's buffer: asking the memory for it takes longer than most calls. A new one comes with each growth. */
-  #buffer!: ArrayBuffer;
+  #buffer = new ArrayBuffer(0);
   #base = 0;
   #top = 0;
   #depth = 0;
   #broken = false;
 
-  constructor(module: WebAssembly.Module) {
+  /** @param module with a function, it is made and instantiated when it is first needed */
+  constructor(module: WebAssembly.Module | (() => WebAssembly.Module)) {
     this.#module = module;
-    this.#start();
+    if (typeof module !== 'function') this.#start();
   }
 
-  #start(): void {
+  /** Makes sure that there is an instance, so that no later moment has to wait for it. */
+  start(): void {
+    if (this.#exports === undefined) this.#start();
+  }
+
+  #start(): CoreExports {
+    if (typeof this.#module === 'function') this.#module = this.#module();
     const exports = new WebAssembly.Instance(this.#module, {}).exports;
     if (!isCore(exports)) throw new TypeError('the WebAssembly module is not this version of the Stillframe core: build it again with make');
     exports._initialize?.();
@@ -122,18 +129,20 @@ export class CoreInstance {
     this.#base = align(exports.sf_heap_base(), 64);
     this.#top = this.#base + ERROR_SIZE + SCRATCH_SIZE;
     this.#broken = false;
+    return exports;
   }
 
-  get exports(): CoreExports { return this.#exports; }
+  get exports(): CoreExports { return this.#exports ?? this.#start(); }
   /** Address of the `struct sf_error` that every call may use. */
-  get error(): Pointer { return this.#base; }
+  get error(): Pointer { this.start(); return this.#base; }
   /** Address of 128 bytes for small outputs; any call may overwrite them. */
-  get scratch(): Pointer { return this.#base + ERROR_SIZE; }
+  get scratch(): Pointer { this.start(); return this.#base + ERROR_SIZE; }
   /** Bytes of WebAssembly memory in use by this instance. */
-  get memorySize(): number { return this.#buffer.byteLength; }
+  get memorySize(): number { this.start(); return this.#buffer.byteLength; }
 
   /** Runs `use` with the arena marked, and releases what it allocated. */
   run<T>(use: (core: this) => T): T {
+    this.start();
     const mark = this.#top;
     this.#depth++;
     try {
@@ -161,8 +170,8 @@ export class CoreInstance {
     if (missing > 0) {
       // Half as much again, so that many small growths do not copy the memory each time.
       const wanted = Math.min(Math.max(missing, this.memorySize >>> 1), this.#base + MAX_ARENA + WASM_PAGE - this.memorySize);
-      this.#exports.memory.grow(Math.ceil(Math.max(wanted, missing) / WASM_PAGE));
-      this.#buffer = this.#exports.memory.buffer;
+      this.exports.memory.grow(Math.ceil(Math.max(wanted, missing) / WASM_PAGE));
+      this.#buffer = this.exports.memory.buffer;
     }
     this.#top = end;
     return at;
@@ -191,8 +200,8 @@ export class CoreInstance {
     const numbers: Readonly<Record<string, string>> = {
       got: String(got), want: String(want), record: String(record), 'got:x': `0x${got.toString(16)}`, 'want:x': `0x${want.toString(16)}`,
     };
-    const text = this.#string(this.#exports.sf_error_text(code)).replace(/\{([\w:]+)\}/g, (whole, name: string) => numbers[name] ?? whole);
-    return new CoreError({ code: this.#string(this.#exports.sf_error_name(code)), offset, record, text, subject, doing });
+    const text = this.#string(this.exports.sf_error_text(code)).replace(/\{([\w:]+)\}/g, (whole, name: string) => numbers[name] ?? whole);
+    return new CoreError({ code: this.#string(this.exports.sf_error_name(code)), offset, record, text, subject, doing });
   }
 
   #string(at: Pointer): string {

@@ -29,7 +29,8 @@ export class Core {
   readonly pages: PagesCore;
   readonly checksum: ChecksumCore;
 
-  constructor(module: WebAssembly.Module) {
+  /** @param module or what makes it when the core is first used */
+  constructor(module: WebAssembly.Module | (() => WebAssembly.Module)) {
     this.instance = new CoreInstance(module);
     this.container = new ContainerCore(this.instance);
     this.wire = new WireCore(this.instance);

@@ -1,6 +1,6 @@
 /**
- * The core in Node: finds wasm/stillframe.wasm beside the sources or beside the packaged bundle, compiles it at import
- * (a few milliseconds at most) and makes it `theCore()`.
+ * The core in Node: finds wasm/stillframe.wasm beside the sources or beside the packaged bundle, compiles it at its
+ * first use (a few milliseconds at most) and makes it `theCore()`.
  */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -36,4 +36,4 @@ export function readCoreModule(): Uint8Array<ArrayBuffer> {
 }
 
 /** The one core of this process. */
-export const core: Core = useCore(new Core(new WebAssembly.Module(readCoreModule())));
+export const core: Core = useCore(new Core(() => new WebAssembly.Module(readCoreModule())));

@@ -3,6 +3,7 @@
  * threads themselves are asked. Turning it into images is ./compose.ts.
  */
 import { lstatSync, statSync, type BigIntStats } from 'node:fs';
+import { keepToBaseline } from '../engine.ts';
 import { findLanding, pickDoneSignal } from '../helper/landing.ts';
 import type { Helper, RunOptions } from '../helper/client.ts';
 import type { ThreadState } from '../helper/protocol.ts';
@@ -20,7 +21,7 @@ import { settleRing } from '../resources/aio/dump.ts';
 import { executableId, fsEntry } from '../resources/filesystem/dump.ts';
 import { describeMapping, describeMappings, refuseMapping, type DumpedMapping, type MappedFile } from '../resources/memory/dump.ts';
 import { processSettings, type ProcessSettings } from '../resources/process/dump.ts';
-import { lostComponents, registersOf, USER32_CS } from '../resources/registers/dump.ts';
+import { isCompat, lostComponents } from '../resources/registers/dump.ts';
 import { NamedFiles } from '../resources/regular/dump.ts';
 import { askScheduling, type SchedFacts } from '../resources/scheduling/dump.ts';
 import { collectSegments, isSysv } from '../resources/sysv-shm/dump.ts';
@@ -53,6 +54,9 @@ export interface Collected {
   readonly named: NamedFiles;
 }
 
+/** Of a tree: threads, of a task: mappings, for which much is to be done. */
+const MANY_THREADS = 40, MANY_MAPPINGS = 500;
+
 /** How long a task's program may take: it only asks. */
 const RUN_TIMEOUT_MS = 10_000;
 
@@ -64,6 +68,7 @@ const RUN_TIMEOUT_MS = 10_000;
 export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids: readonly number[]) => readonly ThreadState[],
   descriptorsOf: (task: FrozenTask) => Descriptor[] = readDescriptors): Collected {
   const living = context.tasks.filter(({ zombie }) => !zombie);
+  if (living.reduce((sum, { tids }) => sum + tids.length, 0) > MANY_THREADS) keepToBaseline();
   const states = new Map(stateOf(living.flatMap(({ tids }) => tids)).map((state) => [state.tid, state]));
   for (const task of living) readTask(task, states, context);
   for (const task of living) {
@@ -93,12 +98,13 @@ function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { 
     return { tid, state, stat: parseStat(readProcRecord(`${dir}/stat`)), status: parseStatus(readProcRecord(`${dir}/status`)) };
   });
   task.mappings = precopy?.mappings({ pid: task.pid, start: task.stat.startTime }) ?? parseSmaps(readProcText(`/proc/${task.pid}/smaps`));
+  if (task.mappings.length > MANY_MAPPINGS) keepToBaseline();
 }
 
 function checkTask(task: FrozenTask, { refusals, tracker }: DumpContext): void {
   for (const { tid, state, status } of task.threads) {
     const where = tid === task.pid ? describeTask(task) : `${describeTask(task)}, thread ${tid}`;
-    if (registersOf(state).cs === USER32_CS) refusals.add(where, 'it is a 32-bit program, which is not supported');
+    if (isCompat(state)) refusals.add(where, 'it is a 32-bit program, which is not supported');
     if (status.seccomp !== 0 && !task.seccompSuspended) refusals.add(where, 'it runs under seccomp, which could not be suspended while it is dumped', 'Run the dump with CAP_SYS_ADMIN, outside of seccomp');
     for (const lost of lostComponents(state.xstate)) refusals.add(where, `it uses ${lost}, for which the image format has no place`);
   }

@@ -91,7 +91,7 @@ class Dump {
   run(): DumpResult {
     const { options, log, helper, images } = this;
     log.info(`Dumping processes (pid: ${options.pid})`);
-    void core; // what encodes images is loaded before anybody waits for it
+    core.instance.start(); // what encodes images is loaded before anybody waits for it
     const host = probeHost(helper);
     const own = ownNamespaces();
     warnOfCgroups(options.pid, log);

@@ -10,8 +10,9 @@ import { canBeLazy, dumpsWhole, guardEntry, holdsPages, type DumpedMapping } fro
 import { PAGE_SIZE, TASK_SIZE } from '../resources/memory/kinds.ts';
 import { memoryContents } from '../resources/shared-memory/dump.ts';
 import type { vma_entry } from '../image/schema/index.ts';
+import { VMA } from '../resources/memory/status.ts';
 import type { MemoryChain, Part } from '../memory-tracking/chain.ts';
-import { HOLDS } from '../memory-tracking/tracker.ts';
+import { scanHeld, type KindRange } from '../memory-tracking/scan.ts';
 import type { DumpContext } from './context.ts';
 
 /** Pages of one task, chosen but not copied. */
@@ -41,8 +42,8 @@ export const noPages = (): PageCounts => ({ scanned: 0n, written: 0n, skipped: 0
 export function choosePages(pid: number, mappings: readonly DumpedMapping[], guards: boolean, { helper }: Pick<DumpContext, 'helper'>, bit = 0n): ChosenPages {
   const wanted = mappings.filter(holdsPages);
   const scanned = wanted.reduce((sum, { entry }) => sum + (entry.end - entry.start) / PAGE_SIZE, 0n);
-  const regions = helper.scan(pid, scanRanges(mappings), {
-    ...HOLDS, report: (guards ? PageIs.GUARD : bit === 0n ? PageIs.PRESENT : 0n) | bit,
+  const regions = scanHeld(helper, pid, scanRanges(wanted), {
+    report: (guards ? PageIs.GUARD : bit === 0n ? PageIs.PRESENT : 0n) | bit,
   });
   const guarded = guards ? regions.filter((r) => (r.categories & PageIs.GUARD) !== 0n) : [];
   const ranges: { start: bigint; end: bigint; lazy: boolean }[] = [];
@@ -76,15 +77,17 @@ export function choosePages(pid: number, mappings: readonly DumpedMapping[], gua
 const SMALL_HOLE = 64n << 20n;
 
 /** What to scan: few ranges that cover the mappings. */
-function scanRanges(mappings: readonly DumpedMapping[]): Range[] {
-  const ranges: { start: bigint; end: bigint }[] = [];
-  for (const { entry: { start, end } } of mappings) {
-    if (start >= TASK_SIZE) continue;
+function scanRanges(mappings: readonly DumpedMapping[]): KindRange[] {
+  const ranges: { start: bigint; end: bigint; file: boolean }[] = [];
+  for (const dumped of mappings) {
+    const { start, end, status } = dumped.entry;
+    if (start >= TASK_SIZE || dumpsWhole(dumped)) continue;
+    const file = (status & VMA.ANON_PRIVATE) === 0;
     const last = ranges.at(-1);
-    if (last !== undefined && start - last.end < SMALL_HOLE) last.end = end;
-    else ranges.push({ start, end });
+    if (last !== undefined && last.file === file && start - last.end < SMALL_HOLE) last.end = end;
+    else ranges.push({ start, end, file });
   }
-  return ranges.map(({ start, end }) => ({ address: start, size: end - start }));
+  return ranges.map(({ start, end, file }) => ({ address: start, size: end - start, file }));
 }
 
 function joined(regions: readonly Region[]): { start: bigint; end: bigint }[] {

@@ -15,14 +15,15 @@ import { fileNames, PE_LAZY, PE_PRESENT, type PageMap } from '../image/tree.ts';
 import { O } from '../kernel/files.ts';
 import type { Log } from '../log.ts';
 import { LATER, lay, moves, overlay, PAGES, sizeOf, within, without, type Piece, type Span } from '../memory-tracking/placement.ts';
-import { HOLDS, type TrackedTask } from '../memory-tracking/tracker.ts';
+import { isOfFile, scanHeld, type KindRange } from '../memory-tracking/scan.ts';
+import type { TrackedTask } from '../memory-tracking/tracker.ts';
 import { endUffd, makeUffd, register } from '../memory-tracking/uffd.ts';
 import { parseFdInfo } from '../proc/fdinfo.ts';
 import { isGone, readProcNumbers, readProcRecord, readProcText } from '../proc/read.ts';
 import { parseMapsLine, type Mapping } from '../proc/smaps.ts';
 import { parseStatus } from '../proc/status.ts';
 import { describeMappings } from '../resources/memory/dump.ts';
-import { registersOf, USER32_CS } from '../resources/registers/dump.ts';
+import { isCompat } from '../resources/registers/dump.ts';
 import { isAioRing } from '../resources/aio/dump.ts';
 import { enterLeader } from './collect.ts';
 import type { FrozenTask } from './frozen.ts';
@@ -49,7 +50,7 @@ export interface PrecopyOptions {
   readonly timeoutMs: number;
 }
 
-interface Tracked { readonly pid: number; readonly start: bigint; readonly uffd: number; readonly ranges: readonly Range[]; readonly id: number; readonly fd: number; pieces: Piece[]; known: KnownMappings | undefined; size: number }
+interface Tracked { readonly pid: number; readonly start: bigint; readonly uffd: number; readonly ranges: readonly KindRange[]; readonly id: number; readonly fd: number; pieces: Piece[]; known: KnownMappings | undefined; size: number }
 
 export class Precopy {
   readonly #tasks = new Map<number, Tracked>();
@@ -110,7 +111,7 @@ export class Precopy {
     const { pid, stopSignal } = task;
     const state = this.helper.state([pid])[0]!;
     const status = parseStatus(readProcRecord(`/proc/${pid}/status`));
-    if (stopSignal !== 0 || registersOf(state).cs === USER32_CS) return;
+    if (stopSignal !== 0 || isCompat(state)) return;
     if (status.seccomp !== 0 && !task.seccompSuspended) return this.#cannot(`task ${pid}`, 'seccomp forbids to look into it');
     const maps = readProcText(`/proc/${pid}/maps`).trimEnd().split('\n').map(parseMapsLine);
     if (maps.some(isAioRing)) return this.#cannot(`task ${pid}`, 'it has asynchronous I/O going on, which is not noticed when it writes to memory');
@@ -152,7 +153,7 @@ export class Precopy {
   /** Pages that go into the image and were written since they were last protected, which they are now. */
   #changed({ pid, ranges }: Tracked): Span[] {
     try {
-      return this.helper.scan(pid, ranges, { ...HOLDS, allOf: PageIs.WRITTEN, report: 0n, protect: 'tracked' }).map(spanOf);
+      return scanHeld(this.helper, pid, ranges, { allOf: PageIs.WRITTEN, report: 0n, protect: 'tracked' }).map(spanOf);
     } catch (error) {
       if (!isGone(error)) this.log.debug(`task ${pid}: ${error instanceof Error ? error.message : String(error)}`);
       return [];
@@ -303,12 +304,12 @@ function hasDirectFile(pid: number): boolean {
 }
 
 /** What of a running task is to be tracked. */
-function mappingsOf(pid: number): Range[] {
+function mappingsOf(pid: number): KindRange[] {
   try {
     const maps = readProcText(`/proc/${pid}/maps`).trimEnd().split('\n').map(parseMapsLine);
     return eligible(describeMappings(maps, () => ({ id: 0, memfd: false, access: 0 })))
       .filter(({ name }) => !name.startsWith('[v') && !name.startsWith('/anon_hugepage') && !name.startsWith('/memfd:'))
-      .map(({ start, end }) => ({ address: start, size: end - start }));
+      .map(({ start, end, device, inode }) => ({ address: start, size: end - start, file: isOfFile({ device, inode }) }));
   } catch (error) {
     if (isGone(error)) return [];
     throw error;

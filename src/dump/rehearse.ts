@@ -25,7 +25,7 @@ import type { HostFacts } from './probe.ts';
 import { seizeTree } from './seize.ts';
 
 /** More bring nothing that the wall time would be worth. */
-const TIMES = 6;
+const TIMES = 3;
 
 /** Runs the parsers alone more often: the helper is smaller than what will be dumped. */
 function warmParsers(pid: number): void {
@@ -34,7 +34,7 @@ function warmParsers(pid: number): void {
   const fdinfo = readProcRecord(`/proc/${pid}/fdinfo/0`);
   for (const mapping of parseSmaps(smaps)) refuseMapping(mapping);
   describeMappings(parseSmaps(smaps), () => ({ id: 1, memfd: false, access: 0 }));
-  for (let i = 0; i < 50; i++) {
+  for (let i = 0; i < 20; i++) {
     parseStat(stat!);
     parseStatus(status!);
     parseLimits(limits!);

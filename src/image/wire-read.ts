@@ -53,8 +53,30 @@ class Reader {
 
   #known(field: FieldPlan, end: number, message: Values): void {
     const value = field.type === 'message' ? this.#inner(field, end, message) : this.#value(field.type, end);
-    if (field.repeated) (message[field.name] as unknown[]).push(value);
-    else message[field.name] = value;
+    if (!field.repeated) {
+      message[field.name] = value;
+      return;
+    }
+    const list = message[field.name] as unknown[];
+    list.push(value);
+    if (field.type !== 'message' && field.tag < 0x4000) this.#more(field, end, list);
+  }
+
+  /** Further values of the same list right behind: those of register files are hundreds, most of them a byte long. */
+  #more({ type, tag }: FieldPlan, end: number, list: unknown[]): void {
+    const { bytes } = this;
+    const [first, second, size] = tag < 0x80 ? [tag, 0, 1] : [tag & 0x7f | 0x80, tag >>> 7, 2];
+    const plain = type === 'uint32', long = type === 'uint64';
+    while (this.#at + size < end && bytes[this.#at] === first && (size === 1 || bytes[this.#at + 1] === second)) {
+      this.#at += size;
+      const byte = bytes[this.#at]!;
+      if (byte < 0x80 && (plain || long)) {
+        this.#at++;
+        list.push(plain ? byte : byte === 0 ? 0n : BigInt(byte));
+      } else {
+        list.push(this.#value(type, end));
+      }
+    }
   }
 
   /** A message field that is there twice is merged, as protobuf says. */

@@ -42,6 +42,8 @@ function writeFields(plan: Plan, message: Values): void {
       writeField(field, value, undefined);
     } else if (!Array.isArray(value)) {
       throw new WireError(field.name, `a list is needed, not ${describe(value)}`);
+    } else if (field.type === 'uint32' || field.type === 'uint64') {
+      writeNumbers(field, value);
     } else {
       for (let i = 0; i < value.length; i++) writeField(field, value[i] as unknown, i);
     }
@@ -53,6 +55,22 @@ function writeFields(plan: Plan, message: Values): void {
       buffer.set(unknown.data, at);
       at += unknown.data.length;
     }
+  }
+}
+
+/** Register files are lists of hundreds of numbers, most of them 0. */
+function writeNumbers(field: FieldPlan, list: readonly unknown[]): void {
+  const { tag } = field;
+  const zero = field.type === 'uint32' ? 0 : 0n;
+  room(list.length * MAX_SCALAR);
+  for (let i = 0; i < list.length; i++) {
+    if (list[i] !== zero) {
+      writeField(field, list[i], i);
+      continue;
+    }
+    if (tag < 0x80) buffer[at++] = tag;
+    else varint(tag);
+    buffer[at++] = 0;
   }
 }
 

@@ -56,10 +56,18 @@ export function typeOf<M extends object>(desc: Desc<M>): MessageType<M> {
 /** A message with its repeated fields filled in: `create(pstree_entry, { pid, ppid, pgid, sid })`. */
 export function create<M extends object>(desc: Desc<M>, values: Init<M>): M {
   const message: Record<string, unknown> = {};
-  for (const [name, field] of Object.entries(desc.fields)) if (field.card === 'rep') message[name] = [];
-  for (const [name, value] of Object.entries(values)) if (value !== undefined) message[name] = value;
+  let lists = repeated.get(desc);
+  if (lists === undefined) repeated.set(desc, lists = Object.entries(desc.fields).filter(([, field]) => field.card === 'rep').map(([name]) => name));
+  for (const name of lists) message[name] = [];
+  for (const name of Object.keys(values)) {
+    const value = (values as Record<string, unknown>)[name];
+    if (value !== undefined) message[name] = value;
+  }
   return message as M;
 }
+
+/** Names of a message's repeated fields. */
+const repeated = new WeakMap<object, readonly string[]>();
 
 /**
  * Decodes one message. What it returns does not point into `bytes`.

@@ -10,16 +10,14 @@ import type { Log } from '../log.ts';
 import type { Mapping } from '../proc/smaps.ts';
 import { Program, type ResultRef } from '../program/program.ts';
 import { dismiss, findKeepers, leaveKeeper, takeFrom, type Keeper, type Method } from './keeper.ts';
+import { isOfFile, scanHeld, type KindRange } from './scan.ts';
 import { makeUffd, register } from './uffd.ts';
 
 /** What tracking has to know of a frozen task. */
 export interface TrackedTask { readonly pid: number; readonly start: bigint; readonly mappings: readonly Mapping[] }
 
 /** A task tracked from now on. */
-interface Held { readonly pid: number; readonly start: bigint; readonly method: Method; readonly uffd: number | undefined; readonly space: number; readonly ranges: readonly Range[]; old: Keeper | undefined }
-
-/** Pages that go into images: in memory or swapped out, no page of a file, not the zero page. */
-export const HOLDS = { anyOf: PageIs.PRESENT | PageIs.SWAPPED, noneOf: PageIs.FILE | PageIs.PFNZERO } as const;
+interface Held { readonly pid: number; readonly start: bigint; readonly method: Method; readonly uffd: number | undefined; readonly space: number; readonly ranges: readonly KindRange[]; old: Keeper | undefined }
 
 const isWatched = ({ flags }: Mapping): boolean => flags.includes('uw');
 
@@ -93,7 +91,7 @@ export class Tracker {
     if (held.old !== undefined) dismiss(held.old);
     held.old = undefined;
     if (held.method === 'userfaultfd') {
-      this.helper.scan(pid, held.ranges, { ...HOLDS, allOf: PageIs.WRITTEN, report: 0n, protect: true });
+      scanHeld(this.helper, pid, held.ranges, { allOf: PageIs.WRITTEN, report: 0n, protect: true });
       return;
     }
     const program = new Program('helper').resource(`soft-dirty bits of task ${pid}`);
@@ -127,7 +125,7 @@ export class Tracker {
 
 /** Everything of the user's; the vsyscall page has no page tables of its own. */
 const USER_END = 1n << 47n;
-const rangeOf = ({ start, end }: Mapping): Range => ({ address: start, size: end - start });
+const rangeOf = ({ start, end, device, inode }: Mapping): KindRange => ({ address: start, size: end - start, file: isOfFile({ device, inode }) });
 
 /** A place that is free in the helper, and flags of mmap (<linux/mman.h>). */
 const PLACE = 0x1000_0000n, PAGE = 4096n, PROT_RW = 3, MAP_PRIVATE_ANONYMOUS_FIXED = 0x32;

@@ -45,7 +45,7 @@ export function makeUffd(helper: Helper, pid: number, enter: RunOptions): Made {
 }
 
 /** Registers mappings. @returns those that the kernel took */
-export function register(helper: Helper, held: number, ranges: readonly Range[]): Range[] {
+export function register<T extends Range>(helper: Helper, held: number, ranges: readonly T[]): T[] {
   if (ranges.length === 0) return [];
   const program = new Program('helper').resource('memory tracking');
   const asked = ranges.map(({ address, size }) => program.call('ioctl', [held, UFFDIO_REGISTER, program.data(quads(address, size, REGISTER_MODE_WP, 0n))], { expect: 'any' }));

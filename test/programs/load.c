@@ -1,7 +1,8 @@
 /*
  * Something to checkpoint, of a given size, for the benchmarks: load KIND N
  * memory N MiB   maps N mappings   threads N   processes N   fds N open files   pause: spins and prints every gap in its own time
- * that is longer than 0.2 ms (with N MiB of memory): how long it was stopped as it sees it itself.
+ * that is longer than 0.2 ms (with N MiB of memory): how long it was stopped as it sees it itself.   write: the same, writing 50 MiB of
+ * its memory a second, page by page in no order.
  */
 #include "check.h"
 #include <pthread.h>
@@ -55,11 +56,22 @@ int main(int argc, char **argv)
 		must(close(must(open("file", O_CREAT | O_RDWR, 0600))));
 		for (long i = 0; i < n; i++)
 			must(open("file", O_RDONLY));
-	} else if (!strcmp(kind, "pause")) {
-		memory(n);
+	} else if (!strcmp(kind, "pause") || !strcmp(kind, "write")) {
+		char *area = !strcmp(kind, "write") ? must(mmap(NULL, n << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) : NULL;
+		uint64_t pages = 0, step = 0;
+		if (area)
+			fill(area, n << 20, 1), pages = n * 256;
+		else
+			memory(n);
 		say("ready");
-		for (double last = now(), next;; last = next) {
+		double start = now();
+		for (double last = start, next;; last = next) {
 			next = now();
+			/* 12,800 pages a second; what it could not write while it was stopped it leaves out */
+			if (pages && (next - start) * 12800 > step) {
+				step = (next - start) * 12800 + 1;
+				(*(uint64_t *)(area + pattern(step, 3) % pages * 4096))++;
+			}
 			if (next - last > 0.0002)
 				say("gap %.3f", (next - last) * 1000);
 		}

@@ -19,11 +19,17 @@ type Word = (typeof WORDS)[number];
 export type Registers = Record<Word, bigint>;
 
 /** Code segment of a thread in 32-bit mode (__USER32_CS of <asm/segment.h>). */
-export const USER32_CS = 0x23n;
+const USER32_CS = 0x23n;
+const CS_AT = WORDS.indexOf('cs') * 8;
 
-export function registersOf(state: ThreadState): Registers {
-  return Object.fromEntries(WORDS.map((name, i) => [name, state.regs.readBigUInt64LE(i * 8)])) as Registers;
+export function registersOf({ regs }: ThreadState): Registers {
+  const registers = {} as Registers;
+  for (let i = 0; i < WORDS.length; i++) registers[WORDS[i]!] = regs.readBigUInt64LE(i * 8);
+  return registers;
 }
+
+/** Whether a thread is in 32-bit mode. */
+export const isCompat = ({ regs }: ThreadState): boolean => regs.readBigUInt64LE(CS_AT) === USER32_CS;
 
 const EINTR = 4n, ERESTARTSYS = 512n, ERESTARTNOINTR = 513n, ERESTARTNOHAND = 514n, ERESTART_RESTARTBLOCK = 516n;
 const SYSCALL_SIZE = 2n;
@@ -92,13 +98,16 @@ export function lostComponents(xstate: Buffer): string[] {
 
 function words32(bytes: Buffer, at: number, n: number): number[] {
   const words = new Array<number>(n);
-  for (let i = 0; i < n; i++) words[i] = bytes.readUInt32LE(at + 4 * i);
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, 4 * n);
+  for (let i = 0; i < n; i++) words[i] = view.getUint32(4 * i, true);
   return words;
 }
 
 function words64(bytes: Buffer, at: number, n: number): bigint[] {
   const words = new Array<bigint>(n);
-  for (let i = 0; i < n; i++) words[i] = bytes.readBigUInt64LE(at + 8 * i);
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, 8 * n);
+  // most are 0, which needs no bigint of its own
+  for (let i = 0; i < n; i++) words[i] = view.getInt32(8 * i) === 0 && view.getInt32(8 * i + 4) === 0 ? 0n : view.getBigUint64(8 * i, true);
   return words;
 }
 
