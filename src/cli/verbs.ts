@@ -144,6 +144,14 @@ export async function runDedup({ directories, log }: Ready): Promise<bigint> {
   return dedup(directories.images, log);
 }
 
+/** `dump --plan`: looks, and lets go. @returns text for a person, and the same as data */
+export async function runDumpPlan(ready: Ready): Promise<{ readonly text: string; readonly plan: import('../dump/plan.ts').DumpPlan }> {
+  const options = await dumpOptions(ready);
+  const { planDump, planText } = await import('../dump/plan.ts');
+  const plan = planDump(options, ready.log);
+  return { text: planText(plan), plan };
+}
+
 export async function runRestore(ready: Ready): Promise<RestoreOutcome> {
   await goBelowHelper(ready);
   const options = await restoreOptions(ready);
@@ -178,8 +186,10 @@ async function goBelowHelper({ given, log }: Ready): Promise<void> {
   const { goUnderHelper, isUnderHelper } = await import('../helper/under.ts');
   if (isUnderHelper()) return;
   const { helperPath } = await import('../helper/client.ts');
+  const { parseInherited } = await import('../restore/inherited.ts');
   log.flush();
-  goUnderHelper(helperPath());
+  // Node marks what it inherits as close-on-exec
+  goUnderHelper(helperPath(), parseInherited(given.texts('inherit-fd')).map(({ fd }) => fd));
 }
 
 /** Set when this process was started below its helper (src/helper/under.ts); asked here so that nothing is loaded for it otherwise. */

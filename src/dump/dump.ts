@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { core } from '../core/node.ts';
 import { StillframeError } from '../errors.ts';
+import { checkExternal } from '../external.ts';
 import { Helper } from '../helper/client.ts';
 import { dump_stats_entry, stats_entry } from '../image/schema/index.ts';
 import { writeImage } from '../image/set.ts';
@@ -51,6 +52,7 @@ const SIGSTOP = 19;
  */
 export async function dump(options: DumpOptions, log: Log, startHelper: () => Helper = () => Helper.start()): Promise<DumpResult> {
   checkInput(options);
+  checkExternal('dump', options.given.get('external') ?? []);
   options.scripts.run('pre-dump', { initPid: options.pid });
   const images = new ImageDirectory(options.imagesDir);
   const helper = startHelper();

@@ -7,6 +7,7 @@ import type { Redirect } from '../resources/vdso/redirect.ts';
 import type { BlockPlan } from './block.ts';
 import type { Host } from './host.ts';
 import { LocalPlan, type HelperFd } from './helper-fd.ts';
+import { Inherited, type InheritedFd } from './inherited.ts';
 import type { SourceSet } from './page-runs.ts';
 
 /** What of the options a plan depends on. */
@@ -16,6 +17,8 @@ export interface PlanOptions {
   readonly parentIsCaller: boolean;
   /** --ext-unix-sk: sockets may connect to peers outside of the tree. */
   readonly extUnixSk?: boolean;
+  /** --inherit-fd */
+  readonly inherited?: readonly InheritedFd[];
   /** By pid: tasks whose vDSO is of another kernel. */
   readonly vdsos?: ReadonlyMap<number, Redirect>;
   /** --tcp-established, --tcp-close: what becomes of TCP connections. The second one wins. */
@@ -59,6 +62,8 @@ export class RestoreContext {
   foregroundFd: HelperFd | undefined;
   /** Terminals of the tree that control one of its sessions, by the session's id. */
   readonly controlling = new Map<number, { readonly fd: HelperFd; readonly pgrp: number }>();
+  /** Descriptors of ours that take the place of files of the image. */
+  readonly inherited: Inherited;
   /** Number of the helper's pidfd in every task: one that no task of the tree uses. */
   readonly pidfd: number;
 
@@ -70,6 +75,7 @@ export class RestoreContext {
 
   constructor(readonly set: SourceSet, readonly host: Host, readonly options: PlanOptions) {
     this.pidfd = freeNumber(set.tree);
+    this.inherited = new Inherited(options.inherited ?? []);
   }
 
   get tree(): FrozenTree { return this.set.tree; }

@@ -11,7 +11,11 @@ import { writeImage } from '../image/set.ts';
 import type { Log } from '../log.ts';
 import type { RestoreStats } from '../stats.ts';
 import { removeLinks } from '../resources/link-remap/restore.ts';
+import { checkExternal } from '../external.ts';
+import { inheritedKey } from './descriptors.ts';
 import { readHost } from './host-linux.ts';
+import { checkInherited } from './inherited-host.ts';
+import { parseInherited } from './inherited.ts';
 import type { RestoreOptions, RestoreOutcome } from './options.ts';
 import { pageRuns, type SourceSet } from './page-runs.ts';
 import { punch, type Hole } from '../memory-tracking/dedup.ts';
@@ -85,19 +89,24 @@ function isLarge({ tasks, files }: FrozenTree): boolean {
 
 function makePlan(set: SourceSet, options: RestoreOptions, helper: Helper, log: Log): RestorePlan {
   const { given } = options;
+  checkExternal('restore', given.get('external') ?? []);
+  const inherited = parseInherited(given.get('inherit-fd') ?? []);
+  checkInherited(inherited);
   const host = readHost(helper.hello);
   // the vDSO's functions are read from the pages: only when these are there
   const pages = checkPages(set);
   const vdsos = pages.length > 0 ? undefined : judgeVdsos(set, set.tree, host.vdso);
   const plan = planRestore(set, {
     shellJob: options.shellJob, parentIsCaller: !options.detach || options.sibling, extUnixSk: given.has('ext-unix-sk'), vdsos: vdsos?.redirects,
-    tcpEstablished: given.has('tcp-established'), tcpClose: given.has('tcp-close'),
+    tcpEstablished: given.has('tcp-established'), tcpClose: given.has('tcp-close'), inherited,
   }, host);
   if (vdsos !== undefined && vdsos.redirects.size > 0) log.info(`The vDSO of ${vdsos.redirects.size} tasks is of another kernel: its functions lead into this one's`);
+  for (const { key, fd } of inherited) log.info(`File ${key} will be restored from inherit fd ${fd}`);
   for (const warning of plan.warnings) log.warn('restore', warning);
   const reasons = [...pages, ...vdsos?.reasons ?? []];
   reasons.push(...validate(set, {
     skipModeCheck: given.has('skip-file-rwx-check'), sizeOnly: given.get('file-validation')?.at(-1) === 'filesize',
+    handedIn: (file) => inheritedKey(plan.context, file) !== undefined,
   }));
   if (reasons.length > 0) throw new RefusedError('restore', reasons);
   return plan;

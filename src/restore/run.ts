@@ -73,6 +73,7 @@ export class RestoreRun {
     const { context } = this.plan;
     context.helperPid = this.helper.hello.pid;
     if (context.host.terminal !== undefined && this.options.shellJob) context.terminalFd = this.helper.putFd(context.host.terminal);
+    context.inherited.hand((fd) => this.helper.putFd(fd));
     const { local } = context;
     this.log.debug(`Opening ${local.opened.length} files in ${local.program.steps.length} steps`);
     if (local.program.steps.length === 0) return;
@@ -83,6 +84,7 @@ export class RestoreRun {
     }
     local.settle(ran.check(doing));
     this.#ran = ran;
+    for (const text of local.warnings(ran)) this.log.warn('restore', text);
   }
 
   #placeBlocks(): void {

@@ -20,6 +20,8 @@ export const ROWS: readonly Row[] = [
   { name: 'internet sockets', program: 'inet', args: ['common'] },
   { name: 'internet sockets, all', program: 'inet', notCriu: 'has no place for many of their options' },
   { name: 'TCP connections', program: 'tcp', dumpOptions: ['--tcp-established'], restoreOptions: ['--tcp-established'] },
+  { name: 'netlink sockets', program: 'netlink', args: ['criu'] },
+  { name: 'netlink sockets, all', program: 'netlink', notCriu: 'refuses groups beyond the 32nd' },
   { name: 'memory', program: 'memory' },
   { name: 'asynchronous I/O contexts', program: 'aio' },
   { name: 'System V shared memory', program: 'sysv', notCriu: 'takes it only from an IPC namespace of its own' },

@@ -12,12 +12,11 @@ import { AT, AT_FDCWD, F, O, S } from '../../kernel/files.ts';
 import { Cond, Op, type ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import { withDirectory } from '../../restore/directories.ts';
-import { SPOTS, type HelperFd } from '../../restore/helper-fd.ts';
+import type { HelperFd } from '../../restore/helper-fd.ts';
+import { addReopen } from '../../restore/reopen.ts';
 
 const LINKED = 0, GHOST = 1, PROCFS = 2;
 const EEXIST = 17;
-/** The helper's number for a description that is about to be opened anew, so that its name in /proc/self/fd is known beforehand. */
-const REOPEN = SPOTS.reopen;
 /** Where a ghost file's base descriptor is kept in `context.mapped`. */
 const baseKey = (id: number): string => `ghost:${id}`;
 /** And where a description is kept that had to be opened while the file had its name. */
@@ -83,12 +82,7 @@ export function openDeleted(context: RestoreContext, reg: reg_file_entry, flags:
 
 /** Opens what a descriptor of the helper is open on once more, with other flags. */
 export function reopen(context: RestoreContext, base: HelperFd, flags: number): ResultRef {
-  const p = context.local.program;
-  p.call('dup3', [base.ref, REOPEN, O.CLOEXEC], { keep: false });
-  const plain = (flags & O.TMPFILE) === O.TMPFILE ? flags & ~O.TMPFILE : flags;
-  const ref = p.call('openat', [AT_FDCWD, p.cstring(`/proc/self/fd/${REOPEN}`), (plain & ~(O.CREAT | O.EXCL | O.TRUNC)) | O.CLOEXEC | O.NOCTTY, 0]);
-  p.call('dup3', [context.local.plug, REOPEN, O.CLOEXEC], { keep: false });
-  return ref;
+  return addReopen(context, base.ref, flags);
 }
 
 /** A deleted file of the set, made when nothing did yet: for watches on it. */
