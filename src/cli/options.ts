@@ -62,7 +62,7 @@ export const OPTIONS = [
   { name: 'shell-job', short: 'j', kind: 'flag', negatable: true, verbs: TREES, since: NOW, group: 'General', text: 'The tree belongs to a shell: its terminal and session are outside of it.' },
   { name: 'unprivileged', kind: 'flag', negatable: true, verbs: ALL, since: NOW, group: 'General', text: 'Accept the limits of running without root; nothing more is needed here.' },
   { name: 'deprecated', kind: 'flag', negatable: true, verbs: ALL, since: NOW, group: 'General', text: 'Permit what criu calls deprecated; nothing of that kind exists here.' },
-  { name: 'cpu-cap', kind: 'text', value: 'CAPS', optional: true, verbs: ['dump', 'restore', 'cpuinfo'], group: 'General', text: 'What of the processor is recorded and compared: cpu, fpu, ins, all, none; ^ negates.' },
+  { name: 'cpu-cap', kind: 'text', value: 'CAPS', optional: true, verbs: ['dump', 'restore', 'cpuinfo'], since: NOW, group: 'General', text: 'What of the processor is recorded and compared: cpu, fpu, ins, all, none; ^ negates.' },
   { name: 'freeze-cgroup', kind: 'path', value: 'DIR', verbs: TREES, group: 'General', text: 'Freeze and collect the tree through this freezer cgroup.' },
   { name: 'lsm-profile', kind: 'text', value: 'TYPE:NAME', verbs: ['restore'], group: 'General', text: 'Security label for the restored tasks: apparmor:NAME or selinux:NAME.' },
   { name: 'lsm-mount-context', kind: 'text', value: 'CONTEXT', verbs: ['restore'], group: 'General', text: 'Security context that replaces those in the images\' mounts.' },
@@ -174,7 +174,7 @@ export const VERBS: readonly { readonly name: Verb; readonly text: string; reado
   { name: 'service', text: 'serve requests over a socket' },
   { name: 'swrk', text: 'serve requests on an inherited socket' },
   { name: 'dedup', since: NOW, text: 'free pages that later images replace' },
-  { name: 'cpuinfo', text: 'record or compare the processor (cpuinfo dump, cpuinfo check)' },
+  { name: 'cpuinfo', since: NOW, text: 'record or compare the processor (cpuinfo dump, cpuinfo check)' },
   { name: 'exec', text: 'gone from criu' },
   { name: 'show', text: 'gone from criu: `crit decode` shows images' },
 ];

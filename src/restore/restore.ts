@@ -17,6 +17,8 @@ import { fileNames } from '../image/tree.ts';
 import { planRestore, type RestorePlan } from './plan.ts';
 import { RestoreRun } from './run.ts';
 import { readSets } from './sets.ts';
+import { compareProcessors } from '../resources/processor/compare.ts';
+import { identify } from '../resources/processor/identify.ts';
 import { judgeVdsos } from '../resources/vdso/check.ts';
 import { checkPages, validate } from './validate.ts';
 
@@ -80,6 +82,7 @@ function makePlan(set: SourceSet, options: RestoreOptions, helper: Helper, log: 
   if (vdsos !== undefined && vdsos.redirects.size > 0) log.info(`The vDSO of ${vdsos.redirects.size} tasks is of another kernel: its functions lead into this one's`);
   for (const warning of plan.warnings) log.warn('restore', warning);
   const reasons = [...pages, ...vdsos?.reasons ?? []];
+  if (options.cpuCaps !== undefined) reasons.push(...compareProcessors(set.tree.cpuinfo, identify((leaf, sub) => helper.cpuid(leaf, sub)), options.cpuCaps));
   reasons.push(...validate(set, {
     skipModeCheck: given.has('skip-file-rwx-check'), sizeOnly: given.get('file-validation')?.at(-1) === 'filesize',
   }));
