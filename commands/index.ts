@@ -15,6 +15,7 @@ const LOADERS: Loaders = {
   plan: () => import('./plan.ts'),
   'pre-dump': () => import('./pre-dump.ts'),
   restore: () => import('./restore.ts'),
+  unlock: () => import('./unlock.ts'),
   version: () => import('./version.ts'),
 };
 

@@ -22,10 +22,12 @@ case $goals in *" test "*)
 	want gdb-multiarch gdb-multiarch # opens the core dumps we write
 	want chromium chromium # opens the views we write
 	want setsid util-linux
+	want iptables iptables # one of the two network locks; /usr/sbin may not be on PATH
 	# programs that are checkpointed (test/real)
 	want redis-server redis-server
 	want memcached memcached
 	want nginx nginx-light
+	[ -x /usr/lib/postgresql/15/bin/postgres ] || packages+=(postgresql-15)
 	want javac openjdk-17-jdk-headless
 	want caddy caddy
 	want perl perl

@@ -2,7 +2,7 @@
 import { main } from './criu.ts';
 import { exit } from './verbs.ts';
 
-export { main, exit };
+export { main };
 
 export function run(argv: readonly string[]): void {
   void main(argv).then(exit);

@@ -43,19 +43,21 @@ export abstract class BaseCommand extends Command {
     return parseArguments(this.argv, [...own, JSON_ROW]);
   }
 
-  /** Options, configuration files, directories and log of a verb. With `-o` the log file also gets the error. */
-  protected ready(verb: Verb): Ready {
+  /** Options (`own`: of this command only; those given are returned), configuration files, directories and log of a verb. With `-o` the log file also gets the error. */
+  protected ready(verb: Verb, own: readonly OptionRow[] = []): Ready & { readonly own: readonly string[] } {
     const log = new FileLog();
     this.#log = log;
-    const read = readAll(this.argv, log, [...OPTION_ROWS, JSON_ROW]);
-    return prepare({ written: read.written.filter(({ row }) => row !== JSON_ROW), words: read.words }, log, verb);
+    const more = [JSON_ROW, ...own];
+    const read = readAll(this.argv, log, [...OPTION_ROWS, ...more]);
+    const ready = prepare({ written: read.written.filter(({ row }) => !more.includes(row)), words: read.words }, log, verb);
+    return { ...ready, own: read.written.filter(({ row }) => own.includes(row)).map(({ row }) => row.name) };
   }
 
   /** Runs a verb; prints its statistics where they are asked for. `after` is the last thing before the result is told. */
   protected async runVerb<Outcome extends { readonly stats: Stats }, Stats>(
     verb: Verb, run: (ready: Ready) => Promise<Outcome>, statsText: (stats: Stats) => string[], after?: (ready: Ready) => Promise<void>,
+    ready: Ready = this.ready(verb),
   ): Promise<Outcome & { imagesDir: string }> {
-    const ready = this.ready(verb);
     const outcome = await run(ready);
     if (ready.given.flag('display-stats')) this.log(statsText(outcome.stats).join('\n'));
     await after?.(ready);

@@ -74,8 +74,8 @@ export const OPTIONS = [
   { name: 'version', short: 'V', kind: 'flag', verbs: ALL, since: NOW, group: 'General', text: 'Show the version.' },
 
   // Resources
-  { name: 'external', kind: 'text', value: 'RESOURCE', many: true, verbs: TREES, group: 'Resources', text: 'An object that exists outside the tree: file[..] tty[..] unix[..] dev[..] mnt[..] net[..].' },
-  { name: 'inherit-fd', kind: 'text', value: 'fd[NUM]:RESOURCE', many: true, verbs: ['restore'], group: 'Resources', text: 'Use this process\'s descriptor NUM in place of the resource of the image.' },
+  { name: 'external', kind: 'text', value: 'RESOURCE', many: true, verbs: TREES, sinceOn: { dump: NOW, restore: NOW }, group: 'Resources', text: 'An open file that exists outside the tree: file[..] tty[..] unix[..] (not yet: dev[..] mnt[..] net[..] pid[..]).' },
+  { name: 'inherit-fd', kind: 'text', value: 'fd[NUM]:RESOURCE', many: true, verbs: ['restore'], since: NOW, group: 'Resources', text: 'Use this process\'s descriptor NUM in place of the resource of the image.' },
   { name: 'ext-unix-sk', short: 'x', kind: 'text', value: 'INODE,...', optional: true, many: true, verbs: TREES, sinceOn: { dump: NOW, restore: NOW }, group: 'Resources', text: 'Accept unix sockets whose peer is outside the tree.' },
   { name: 'evasive-devices', kind: 'flag', negatable: true, verbs: TREES, since: NOW, group: 'Resources', text: 'Open a device by another path when its own is gone.' },
   { name: 'link-remap', kind: 'flag', negatable: true, verbs: TREES, since: NOW, group: 'Resources', text: 'A removed file that has other links gets a temporary name to be opened by.' },
@@ -147,6 +147,7 @@ export const OPTIONS = [
   { name: 'log-file', short: 'o', kind: 'path', value: 'FILE', verbs: ALL, since: NOW, group: 'Log', text: 'Log to FILE in the work directory; `-` is standard output, default standard error.' },
   { name: 'log-pid', kind: 'flag', negatable: true, verbs: ['restore'], since: NOW, group: 'Log', text: 'What concerns one restored task goes to FILE.PID.' },
   { name: 'verbosity', short: 'v', kind: 'count', value: 'NUM', optional: true, verbs: ALL, since: NOW, group: 'Log', text: '1 errors, 2 warnings (default), 3 information and times, 4 everything; each bare v adds one.' },
+  { name: 'progress', kind: 'choice', choices: ['bar', 'json', 'none'], value: 'HOW', verbs: TREES, since: NOW, group: 'Log', text: 'How far copying memory is, on stderr, once it takes more than a second: a bar, or a line of JSON each; default: a bar on a terminal.' },
   { name: 'display-stats', kind: 'flag', negatable: true, verbs: TREES, since: NOW, group: 'Log', text: 'Print the statistics.' },
 
   // Configuration

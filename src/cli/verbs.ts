@@ -7,6 +7,7 @@ import type { CheckReport } from '../check/check.ts';
 import type { DumpOptions, DumpOutcome } from '../dump/options.ts';
 import type { RestoreOptions, RestoreOutcome } from '../restore/options.ts';
 import type { FileLog } from '../log.ts';
+import type { Progress } from '../progress.ts';
 import { usageError, parseArguments, type Arguments } from './arguments.ts';
 import { readCpuCaps } from './cpu-cap.ts';
 import { readConfigs } from './configfile.ts';
@@ -81,12 +82,21 @@ export async function dumpOptions(ready: Ready): Promise<DumpOptions> {
     ghostLimit: given.size('ghost-limit') ?? 1n << 20n,
     trackMemory: given.flag('track-mem'),
     parent: given.text('prev-images-dir'),
+    progress: await progressOf(ready),
     precopy: precopyOptions(given, last === 'leave-running'),
     autoDedup: given.flag('auto-dedup'),
     cpuInfo: readCpuCaps(given).image,
     scripts: await scripts(ready),
     given: given.toMap(),
   };
+}
+
+/** Loaded only where somebody may watch. */
+async function progressOf({ given }: Ready): Promise<Progress | undefined> {
+  const how = given.text('progress') ?? (process.stderr.isTTY ? 'bar' : 'none');
+  if (how === 'none') return undefined;
+  const { bar, lines } = await import('../progress.ts');
+  return how === 'json' ? lines() : bar(process.stderr.columns);
 }
 
 /** What may be open between a dump and the next needs its own tracking. */
@@ -115,6 +125,7 @@ export async function restoreOptions(ready: Ready): Promise<RestoreOptions> {
     pidfile: pidfile === undefined ? undefined : resolve(directories.work, pidfile),
     execCommand: asked.execCommand,
     cpuCaps: cpuCaps.image ? cpuCaps.caps : undefined,
+    progress: await progressOf(ready),
     scripts: await scripts(ready),
     given: given.toMap(),
   };
@@ -150,6 +161,14 @@ export async function runCpuinfo({ asked, given, directories, log }: Ready): Pro
   return { sub: 'check' };
 }
 
+/** `dump --plan`: looks, and lets go. @returns text for a person, and the same as data */
+export async function runDumpPlan(ready: Ready): Promise<{ readonly text: string; readonly plan: import('../dump/plan.ts').DumpPlan }> {
+  const options = await dumpOptions(ready);
+  const { planDump, planText } = await import('../dump/plan.ts');
+  const plan = planDump(options, ready.log);
+  return { text: planText(plan), plan };
+}
+
 export async function runRestore(ready: Ready): Promise<RestoreOutcome> {
   await goBelowHelper(ready);
   const options = await restoreOptions(ready);
@@ -159,11 +178,23 @@ export async function runRestore(ready: Ready): Promise<RestoreOutcome> {
 
 export async function runCheckVerb({ given, log }: Ready): Promise<CheckReport> {
   const { runCheck } = await import('../check/check.ts');
-  return runCheck({
+  const report = await runCheck({
     features: given.texts('feature'),
     extra: given.flag('extra') || given.flag('all'),
     experimental: given.flag('experimental') || given.flag('all'),
   }, log);
+  const left = given.texts('feature').length > 0 ? '' : await describeLeftLocks();
+  return left === '' ? report : { ...report, text: `${report.text}${left}` };
+}
+
+/** Network locks, which may be left by a crash: nothing of it makes the check fail. */
+async function describeLeftLocks(): Promise<string> {
+  const { describeLock, findLocks } = await import('../network-lock/leftovers.ts');
+  try {
+    return findLocks().map((lock) => `There is a network lock: ${describeLock(lock)}. If no images wait to be restored, 'stillframe unlock' removes it.\n`).join('');
+  } catch {
+    return '';
+  }
 }
 
 /** -S: what the helper clones becomes a child of our caller only if the helper itself is one. Does not return when it has to change places. */
@@ -172,8 +203,10 @@ async function goBelowHelper({ given, log }: Ready): Promise<void> {
   const { goUnderHelper, isUnderHelper } = await import('../helper/under.ts');
   if (isUnderHelper()) return;
   const { helperPath } = await import('../helper/client.ts');
+  const { parseInherited } = await import('../restore/inherited.ts');
   log.flush();
-  goUnderHelper(helperPath());
+  // Node marks what it inherits as close-on-exec
+  goUnderHelper(helperPath(), parseInherited(given.texts('inherit-fd')).map(({ fd }) => fd));
 }
 
 /** Set when this process was started below its helper (src/helper/under.ts); asked here so that nothing is loaded for it otherwise. */
@@ -200,7 +233,7 @@ export async function planImages(dir: string, { shellJob, detach }: { shellJob: 
   ]);
   const set = openSet(dir);
   try {
-    const plan = planRestore(readSets(set, dir), { shellJob, parentIsCaller: !detach });
+    const plan = planRestore(readSets(set, dir), { shellJob, parentIsCaller: !detach, tcpEstablished: true });
     return { text: renderPlan(plan), json: planToJSON(plan) };
   } finally {
     set.close();

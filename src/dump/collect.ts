@@ -21,9 +21,10 @@ import { settleRing } from '../resources/aio/dump.ts';
 import { executableId, fsEntry } from '../resources/filesystem/dump.ts';
 import { describeMapping, describeMappings, refuseMapping, type DumpedMapping, type MappedFile } from '../resources/memory/dump.ts';
 import { processSettings, type ProcessSettings } from '../resources/process/dump.ts';
-import { isCompat, lostComponents } from '../resources/registers/dump.ts';
+import { isCompat, lostComponents, nameOriginalCall } from '../resources/registers/dump.ts';
 import { NamedFiles } from '../resources/regular/dump.ts';
 import { askScheduling, type SchedFacts } from '../resources/scheduling/dump.ts';
+import { refuseUndo } from '../resources/sysv-sem/dump.ts';
 import { collectSegments, isSysv } from '../resources/sysv-shm/dump.ts';
 import { mappedMemoryFile } from '../resources/shared-memory/dump.ts';
 import { leaderProgram, threadProgram, type ProcessAnswers, type Questions, type ThreadAnswers } from '../resources/threads/dump.ts';
@@ -86,15 +87,17 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   for (const { mappings } of living) for (const mapping of mappings) if (isSysv(mapping)) context.reservedShmids.add(Number(mapping.inode));
   const collected = living.map((task) => collectTask(task, ids.get(task.pid)!, named, context));
   collectSegments(collected, own.ids.ipc_ns_id ?? 0, context);
+  refuseUndo(living, context);
   return { living: collected, files: collectFiles(tables, context), named };
 }
 
-function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { log, precopy }: DumpContext): void {
+function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { log, helper, precopy }: DumpContext): void {
   log.debug(`Reading task (pid: ${task.pid} comm: ${task.stat.comm})`);
   task.threads = task.tids.map((tid) => {
     const dir = `/proc/${task.pid}/task/${tid}`;
     const state = states.get(tid);
     if (state === undefined) throw new RangeError(`the helper gave no state of thread ${tid}`);
+    nameOriginalCall(state, (address, size) => helper.peek(task.pid, address, size));
     return { tid, state, stat: parseStat(readProcRecord(`${dir}/stat`)), status: parseStatus(readProcRecord(`${dir}/status`)) };
   });
   task.mappings = precopy?.mappings({ pid: task.pid, start: task.stat.startTime }) ?? parseSmaps(readProcText(`/proc/${task.pid}/smaps`));
@@ -106,6 +109,7 @@ function checkTask(task: FrozenTask, { refusals, tracker }: DumpContext): void {
     const where = tid === task.pid ? describeTask(task) : `${describeTask(task)}, thread ${tid}`;
     if (isCompat(state)) refusals.add(where, 'it is a 32-bit program, which is not supported');
     if (status.seccomp !== 0 && !task.seccompSuspended) refusals.add(where, 'it runs under seccomp, which could not be suspended while it is dumped', 'Run the dump with CAP_SYS_ADMIN, outside of seccomp');
+    if (status.shadowStack) refusals.add(where, 'it has a shadow stack (CET), which is not supported', 'Start the program without it: GLIBC_TUNABLES=glibc.cpu.x86_shstk=off');
     for (const lost of lostComponents(state.xstate)) refusals.add(where, `it uses ${lost}, for which the image format has no place`);
   }
   for (const mapping of task.mappings) {

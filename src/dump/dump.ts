@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import { core } from '../core/node.ts';
 import { StillframeError } from '../errors.ts';
+import { checkExternal } from '../external.ts';
 import { Helper } from '../helper/client.ts';
 import { dump_stats_entry, stats_entry } from '../image/schema/index.ts';
 import { writeImage } from '../image/set.ts';
@@ -52,6 +53,7 @@ const SIGSTOP = 19;
  */
 export async function dump(options: DumpOptions, log: Log, startHelper: () => Helper = () => Helper.start()): Promise<DumpResult> {
   checkInput(options);
+  checkExternal('dump', options.given.get('external') ?? []);
   options.scripts.run('pre-dump', { initPid: options.pid });
   const images = new ImageDirectory(options.imagesDir);
   const helper = startHelper();
@@ -144,6 +146,7 @@ class Dump {
       takeBack(context);
       throw error;
     } finally {
+      options.progress?.end();
       this.#precopy?.close();
       chain.close();
       log.release();
@@ -154,7 +157,7 @@ class Dump {
   #copyAhead(context: DumpContext): void {
     const { precopy } = this.options;
     if (precopy === undefined) return;
-    this.#precopy = new Precopy(this.helper, this.images, this.log, { ...precopy, timeoutMs: this.options.timeoutSeconds * 1000 }, () => context.newPagesId());
+    this.#precopy = new Precopy(this.helper, this.images, this.log, { ...precopy, timeoutMs: this.options.timeoutSeconds * 1000, progress: this.options.progress }, () => context.newPagesId());
     const ahead = this.#precopy, chained = context.tracker;
     context.precopy = ahead;
     context.tracker = { isOurs: (task) => ahead.isOurs(task) || chained?.isOurs(task) === true };

@@ -15,6 +15,7 @@ import { inotifies } from '../resources/inotify/dump.ts';
 import { namespaceFiles } from '../resources/namespace-file/dump.ts';
 import { messageQueues } from '../resources/mqueue/dump.ts';
 import { pidfds } from '../resources/pidfd/dump.ts';
+import { netlinkSockets } from '../resources/netlink/dump.ts';
 import { memoryFiles } from '../resources/shared-memory/dump.ts';
 import { pipes } from '../resources/pipe/dump.ts';
 import { regularFiles } from '../resources/regular/dump.ts';
@@ -77,7 +78,7 @@ export interface FileKind {
 }
 
 export const FILE_KINDS: readonly FileKind[] = [
-  memoryFiles, messageQueues, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets,
+  memoryFiles, messageQueues, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets, netlinkSockets,
 ];
 
 export function describeDescriptor({ task, fd, link, via }: Descriptor): string {

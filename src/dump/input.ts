@@ -21,7 +21,8 @@ export function checkInput({ pid, imagesDir, workDir }: Pick<DumpOptions, 'pid' 
 
 const refuse = (pid: number, why: string, remedy?: string): StillframeError => new StillframeError({ doing: 'dump', where: `pid ${pid}`, why, remedy });
 
-function checkTask(pid: number): void {
+/** @throws StillframeError when that process is none that can be dumped */
+export function checkTask(pid: number): void {
   const stat = statOf(pid);
   if ((stat.flags & PF_KTHREAD) !== 0) throw refuse(pid, `it is a thread of the kernel (${stat.comm}), which cannot be dumped`);
   for (let at = process.pid; at !== 0; at = statOf(at).ppid) {

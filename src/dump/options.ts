@@ -1,5 +1,6 @@
 /** What `dump` is asked for. Filled by `src/cli/verbs.ts` from the option table; paths are absolute, defaults are already applied. */
 import type { Scripts } from '../cli/hooks.ts';
+import type { Progress } from '../progress.ts';
 
 export interface DumpOptions {
   /** Root of the tree, a pid as this process sees it. */
@@ -18,6 +19,8 @@ export interface DumpOptions {
   readonly ghostLimit: bigint;
   /** --track-mem: another dump will build on this one. */
   readonly trackMemory?: boolean;
+  /** Told how far the copying of memory is. */
+  readonly progress?: Progress | undefined;
   /** --precopy, or -R: memory is copied while the tree runs, and only what changes last while it is stopped. */
   readonly precopy?: { readonly asked: boolean; readonly maxPauseMs: number } | undefined;
   /** --prev-images-dir: the set this one builds on, relative to `imagesDir`. */

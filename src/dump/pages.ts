@@ -120,7 +120,7 @@ export function copyPages(pid: number, parts: readonly Part[], { path, chain }: 
   const started = performance.now();
   const file = path(fileNames.pages(pagesId));
   const ranges = parts.filter(({ parent }) => !parent).map(({ start, end }) => ({ address: start, size: end - start }));
-  copyTo(file, ranges, (fd, all) => context.helper.pages(pid, fd, 0n, all, { mayVanish }));
+  copyTo(file, ranges, (fd, all) => copyRanges(context, pid, fd, 0n, all, { mayVanish }, `memory of task ${pid}`));
   chain.wrote(pagesId, file);
   counts.copyMs += performance.now() - started;
   const entries = parts.map(({ start, end, lazy, parent }) => {
@@ -170,6 +170,34 @@ const roundUp = (n: bigint): bigint => (n + PAGE_SIZE - 1n) / PAGE_SIZE * PAGE_S
 
 export function pageMapEntry(vaddr: bigint, pages: bigint, flags: number): pagemap_entry {
   return { vaddr, compat_nr_pages: 0, in_parent: undefined, flags, nr_pages: pages };
+}
+
+/** Bytes copied between two reports. */
+const SLICE = 128n << 20n;
+
+/** Copies ranges of a task's memory, laid end to end, to a file at `offset`; where somebody watches, a slice after the other. */
+export function copyRanges({ helper, options: { progress } }: { readonly helper: DumpContext['helper']; readonly options: Pick<DumpContext['options'], 'progress'> }, pid: number, fd: number, offset: bigint, ranges: readonly Range[],
+  options: { readonly mayVanish?: boolean; readonly workers?: number }, what: string): bigint {
+  const total = ranges.reduce((sum, { size }) => sum + size, 0n);
+  if (progress === undefined || total <= SLICE) return helper.pages(pid, fd, offset, ranges, options);
+  let done = 0n;
+  let slice: Range[] = [], room = SLICE;
+  const flush = (): void => {
+    done += helper.pages(pid, fd, offset + done, slice, options);
+    progress.report(what, Number(done), Number(total));
+    [slice, room] = [[], SLICE];
+  };
+  for (const { address, size } of ranges) {
+    for (let at = 0n; at < size;) {
+      const part = min(room, size - at);
+      slice.push({ address: address + at, size: part });
+      at += part;
+      room -= part;
+      if (room === 0n) flush();
+    }
+  }
+  if (slice.length > 0) flush();
+  return done;
 }
 
 function copyTo(path: string, ranges: readonly Range[], copy: (fd: number, ranges: readonly Range[]) => bigint): void {

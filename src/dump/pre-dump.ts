@@ -115,6 +115,7 @@ class PreDump {
       log.info('Pre-dumping finished successfully');
       return { stats, tasks: context.tasks.length };
     } finally {
+      options.progress?.end();
       chain.close();
       log.release();
     }

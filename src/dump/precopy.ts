@@ -18,6 +18,7 @@ import { LATER, lay, moves, overlay, PAGES, sizeOf, within, without, type Piece,
 import { isOfFile, scanHeld, type KindRange } from '../memory-tracking/scan.ts';
 import type { TrackedTask } from '../memory-tracking/tracker.ts';
 import { endUffd, makeUffd, register } from '../memory-tracking/uffd.ts';
+import type { Progress } from '../progress.ts';
 import { parseFdInfo } from '../proc/fdinfo.ts';
 import { isGone, readProcNumbers, readProcRecord, readProcText } from '../proc/read.ts';
 import { parseMapsLine, type Mapping } from '../proc/smaps.ts';
@@ -29,7 +30,7 @@ import { enterLeader } from './collect.ts';
 import type { FrozenTask } from './frozen.ts';
 import type { ImageDirectory } from './image-directory.ts';
 import { KnownMappings } from './known-mappings.ts';
-import { pageMapEntry, type ChosenPages, type PageCounts } from './pages.ts';
+import { copyRanges, pageMapEntry, type ChosenPages, type PageCounts } from './pages.ts';
 import { seizeTree } from './seize.ts';
 import { eligible } from './tracked.ts';
 
@@ -48,6 +49,7 @@ export interface PrecopyOptions {
   /** --precopy: also for memory that is copied quickly, and said when it cannot be done. */
   readonly asked: boolean;
   readonly timeoutMs: number;
+  readonly progress?: Progress | undefined;
 }
 
 interface Tracked { readonly pid: number; readonly start: bigint; readonly uffd: number; readonly ranges: readonly KindRange[]; readonly id: number; readonly fd: number; pieces: Piece[]; known: KnownMappings | undefined; size: number }
@@ -164,7 +166,7 @@ export class Precopy {
     if (spans.length === 0) return 0;
     const at = file === PAGES ? 0 : this.#laterPages;
     const fd = file === PAGES ? task.fd : this.#laterFile();
-    this.helper.pages(task.pid, fd, BigInt(at * PAGE), spans.map(rangeOf), running ? { mayVanish: true, workers: RUNNING_WORKERS } : {});
+    copyRanges(this, task.pid, fd, BigInt(at * PAGE), spans.map(rangeOf), running ? { mayVanish: true, workers: RUNNING_WORKERS } : {}, `memory of task ${task.pid}`);
     task.pieces = overlay(task.pieces, lay(spans, file, at));
     const pages = sizeOf(spans);
     if (file === LATER) this.#laterPages += pages;

@@ -8,6 +8,8 @@ export class Refusals {
     if (!this.#reasons.some((r) => r.where === where && r.why === why)) this.#reasons.push({ doing: 'dump', where, why, remedy });
   }
 
+  get reasons(): readonly ErrorParts[] { return this.#reasons; }
+
   get count(): number { return this.#reasons.length; }
 
   /** @throws RefusedError with all of them */

@@ -44,9 +44,10 @@ export const isUnderHelper = (): boolean => process.env[UNDER] !== undefined || 
 
 /**
  * Becomes the helper at `path`, which starts this very command line again below it. Does not return.
+ * @param keep descriptors that it is to have as well
  * @throws StillframeError when that cannot be
  */
-export function goUnderHelper(path: string): never {
+export function goUnderHelper(path: string, keep: readonly number[] = []): never {
   const libc = loadLibc();
   const { fcntl, execv, errno } = native();
   const [ours, theirs] = libc.socketpair();
@@ -55,7 +56,7 @@ export function goUnderHelper(path: string): never {
     throw new StillframeError({ doing: 'start helper', where: '-S', why: `command line and environment have ${request.length} bytes, ${MAX_REQUEST} are possible`, remedy: 'Shorten the environment: env -i' });
   }
   libc.send(ours, request, request.length, 0);
-  for (const fd of [0, 1, 2, ours, theirs]) fcntl(fd, F_SETFD, 0);
+  for (const fd of [0, 1, 2, ours, theirs, ...keep]) fcntl(fd, F_SETFD, 0);
   execv(path, ['stillframe-helper', String(theirs), '--parent', null]);
   throw new StillframeError({ doing: 'start helper', where: path, why: `execv: ${errnoName(errno())}`, remedy: 'Build or install again' });
 }

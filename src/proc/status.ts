@@ -21,6 +21,8 @@ export interface ProcStatus {
   /** 0 none, 1 strict, 2 filter. */
   readonly seccomp: number;
   readonly seccompFilters: number;
+  /** Its returns are checked by a shadow stack (CET). */
+  readonly shadowStack: boolean;
 }
 
 /** @throws RangeError naming the line that is missing */
@@ -44,6 +46,7 @@ export function parseStatus(text: string): ProcStatus {
     capInh: hex('CapInh'), capPrm: hex('CapPrm'), capEff: hex('CapEff'), capBnd: hex('CapBnd'), capAmb: BigInt(`0x${find(text, 'CapAmb') ?? '0'}`),
     noNewPrivs: Number(find(text, 'NoNewPrivs') ?? 0), seccomp: Number(find(text, 'Seccomp') ?? 0),
     seccompFilters: Number(find(text, 'Seccomp_filters') ?? 0),
+    shadowStack: /\bshstk\b/.test(find(text, 'x86_Thread_features') ?? ''),
   };
 }
 

@@ -1,12 +1,13 @@
 /** What the compilers of a restore share: the tree, the machine, what the helper opens, what speaks against it. */
 import type { ErrorParts } from '../errors.ts';
-import type { file_entry, sf_thread_entry } from '../image/schema/index.ts';
+import type { file_entry, sf_task_entry, sf_thread_entry } from '../image/schema/index.ts';
 import type { FrozenTree, Task } from '../image/tree.ts';
 import { Deferred, Program } from '../program/program.ts';
 import type { Redirect } from '../resources/vdso/redirect.ts';
 import type { BlockPlan } from './block.ts';
 import type { Host } from './host.ts';
 import { LocalPlan, type HelperFd } from './helper-fd.ts';
+import { Inherited, type InheritedFd } from './inherited.ts';
 import type { SourceSet } from './page-runs.ts';
 
 /** What of the options a plan depends on. */
@@ -16,6 +17,8 @@ export interface PlanOptions {
   readonly parentIsCaller: boolean;
   /** --ext-unix-sk: sockets may connect to peers outside of the tree. */
   readonly extUnixSk?: boolean;
+  /** --inherit-fd */
+  readonly inherited?: readonly InheritedFd[];
   /** By pid: tasks whose vDSO is of another kernel. */
   readonly vdsos?: ReadonlyMap<number, Redirect>;
   /** --tcp-established, --tcp-close: what becomes of TCP connections. The second one wins. */
@@ -59,6 +62,8 @@ export class RestoreContext {
   foregroundFd: HelperFd | undefined;
   /** Terminals of the tree that control one of its sessions, by the session's id. */
   readonly controlling = new Map<number, { readonly fd: HelperFd; readonly pgrp: number }>();
+  /** Descriptors of ours that take the place of files of the image. */
+  readonly inherited: Inherited;
   /** Number of the helper's pidfd in every task: one that no task of the tree uses. */
   readonly pidfd: number;
 
@@ -70,6 +75,7 @@ export class RestoreContext {
 
   constructor(readonly set: SourceSet, readonly host: Host, readonly options: PlanOptions) {
     this.pidfd = freeNumber(set.tree);
+    this.inherited = new Inherited(options.inherited ?? []);
   }
 
   get tree(): FrozenTree { return this.set.tree; }
@@ -108,6 +114,13 @@ export class RestoreContext {
   }
   #ownThreads: Map<number, sf_thread_entry> | undefined;
 
+  /** What our own image says of a task. */
+  ownTask(pid: number): sf_task_entry | undefined {
+    this.#ownTasks ??= new Map((this.tree.own?.tasks ?? []).map((task) => [task.pid, task]));
+    return this.#ownTasks.get(pid);
+  }
+  #ownTasks: Map<number, sf_task_entry> | undefined;
+
   /** Counts bytes of pages that a program reads. */
   count(restored: bigint, compared: bigint): void {
     this.pageCounts.restored += restored / 4096n;
@@ -124,7 +137,8 @@ export class RestoreContext {
   }
 }
 
-function groupByParent(tree: FrozenTree): Map<number, Task[]> {
+/** Children by their parent's pid, in the order of the process tree image. */
+export function groupByParent(tree: FrozenTree): Map<number, Task[]> {
   const children = new Map<number, Task[]>();
   for (const task of tree.tasks.values()) {
     const list = children.get(task.item.ppid);

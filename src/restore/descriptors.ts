@@ -40,10 +40,23 @@ export function referenced(context: RestoreContext): Set<number> {
   return found;
 }
 
-/** When a task of the tree has to open a description itself; undefined: the helper can. */
+const stages = new WeakMap<RestoreContext, Map<number, Stage | undefined>>();
+
+/** When a task of the tree has to open a description itself; undefined: the helper can. Asked many times for each. */
 export function stageOf(context: RestoreContext, id: number): Stage | undefined {
+  let known = stages.get(context);
+  if (known === undefined) stages.set(context, known = new Map());
+  if (known.has(id)) return known.get(id);
   const file = context.tree.files.get(id);
-  return file === undefined ? undefined : kindOf(file.type)?.opensIn?.(file, context);
+  const stage = file === undefined || inheritedKey(context, file) !== undefined ? undefined : kindOf(file.type)?.opensIn?.(file, context);
+  known.set(id, stage);
+  return stage;
+}
+
+/** By what name something was handed in for a description (--inherit-fd); undefined: nothing was. */
+export function inheritedKey(context: RestoreContext, file: file_entry): string | undefined {
+  if (context.inherited.empty) return undefined;
+  return kindOf(file.type)?.keys?.(file, context.tree).find((key) => context.inherited.has(key));
 }
 
 /** Which stages there are, and whether somebody waits in one for what another task opens. */
@@ -75,7 +88,7 @@ export function checkDescriptors(context: RestoreContext): void {
   }
   for (const id of referenced(context)) {
     const file = context.tree.files.get(id);
-    if (file === undefined) continue;
+    if (file === undefined || inheritedKey(context, file) !== undefined) continue;
     const list = byType.get(file.type);
     if (list === undefined) byType.set(file.type, [file]);
     else list.push(file);
@@ -89,7 +102,13 @@ export function openDescriptions(context: RestoreContext): void {
   const kinds = new Map<FileKind, file_entry[]>();
   for (const file of files) {
     const kind = kindOf(file.type);
-    if (kind === undefined || kind.opensIn?.(file, context) !== undefined) continue;
+    if (kind === undefined) continue;
+    const key = inheritedKey(context, file);
+    if (key !== undefined) {
+      context.files.set(file.id, kind.openInherited!(file, key, context));
+      continue;
+    }
+    if (kind.opensIn?.(file, context) !== undefined) continue;
     const list = kinds.get(kind);
     if (list === undefined) kinds.set(kind, [file]);
     else list.push(file);

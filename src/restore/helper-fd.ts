@@ -75,6 +75,16 @@ export class LocalPlan {
     return program.steps.length === 0 ? undefined : program;
   }
 
+  /** Declares what a person is to be told when a step that may fail did. */
+  warnIfFailed(ref: ResultRef, text: string): void {
+    this.#warnings.push({ ref, text });
+  }
+  #warnings: { readonly ref: ResultRef; readonly text: string }[] = [];
+
+  warnings(ran: RanBlock): string[] {
+    return this.#warnings.filter(({ ref }) => ran.result(ref) < 0n).map(({ text }) => text);
+  }
+
   settle(ran: RanBlock): void {
     for (const fd of this.opened) fd.settle(ran);
   }

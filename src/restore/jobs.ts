@@ -54,11 +54,15 @@ export class Jobs {
   /** Whether nobody of its session outside of its process group is the parent of one in it (setpgid(2)); of the root's parent nothing is known. */
   orphaned({ pid }: Task): boolean {
     const { sid, pgid } = this.job(pid);
-    return ![...this.context.tree.tasks.values()].some(({ pid: member, item }) => {
+    this.#held ??= new Set([...this.context.tree.tasks.values()].flatMap(({ pid: member, item }) => {
       const [own, parent] = [this.job(member), this.of.get(item.ppid)];
-      return own.pgid === pgid && parent !== undefined && parent.sid === sid && parent.pgid !== pgid;
-    });
+      return parent === undefined || parent.pgid === own.pgid ? [] : [`${parent.sid} ${own.pgid}`];
+    }));
+    return !this.#held.has(`${sid} ${pgid}`);
   }
+
+  /** Session and group, where a task of the session outside of the group is the parent of one in it. */
+  #held: ReadonlySet<string> | undefined;
 
   founds(pid: number): boolean { return this.job(pid).sid === pid; }
 

@@ -5,6 +5,7 @@ import type { FrozenTree } from '../image/tree.ts';
 import type { Task } from '../image/tree.ts';
 import type { Program, ResultRef } from '../program/program.ts';
 import type { RestoreContext } from './context.ts';
+import type { HelperFd } from './helper-fd.ts';
 import { epolls } from '../resources/epoll/restore.ts';
 import { eventfds } from '../resources/eventfd/restore.ts';
 import { fanotifies } from '../resources/fanotify/restore.ts';
@@ -12,6 +13,7 @@ import { fifos } from '../resources/fifo/restore.ts';
 import { inetSockets } from '../resources/inet/restore.ts';
 import { inotifies } from '../resources/inotify/restore.ts';
 import { namespaceFiles } from '../resources/namespace-file/restore.ts';
+import { netlinkSockets } from '../resources/netlink/restore.ts';
 import { messageQueues } from '../resources/mqueue/restore.ts';
 import { pidfds } from '../resources/pidfd/restore.ts';
 import { regularFiles } from '../resources/regular/restore.ts';
@@ -38,6 +40,10 @@ export interface FileKind {
   settle?(context: RestoreContext): void;
   /** Its descriptions are opened after those of other kinds: it would see those being opened. */
   readonly opensLast?: boolean;
+  /** What --inherit-fd calls it: by any of these a descriptor can be handed in to take its place. */
+  keys?(file: file_entry, tree: FrozenTree): readonly string[];
+  /** Adds the steps that open what was handed in for it. Then neither `check` nor `open` are asked. */
+  openInherited?(file: file_entry, key: string, context: RestoreContext): HelperFd;
   /** When the helper cannot open this description, and the task that has it first must: when. */
   opensIn?(file: file_entry, context: RestoreContext): Stage | undefined;
   /** Adds the steps by which that task opens it. The result is the lowest free number, and the only one they leave open. */
@@ -47,13 +53,16 @@ export interface FileKind {
 }
 
 export const FILE_KINDS: readonly FileKind[] = [
-  regularFiles, messageQueues, pipes, memoryFiles, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets,
+  regularFiles, messageQueues, pipes, memoryFiles, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets, netlinkSockets,
 ];
 
 const TYPE_NAMES = new Map<number, string>(Object.entries(fd_types).map(([name, type]) => [type, name]));
 
+let byType: ReadonlyMap<number, FileKind> | undefined;
+
 export function kindOf(type: number): FileKind | undefined {
-  return FILE_KINDS.find(({ types }) => types.includes(type));
+  byType ??= new Map(FILE_KINDS.flatMap((kind) => kind.types.map((one) => [one, kind] as const)));
+  return byType.get(type);
 }
 
 export function describeFile(id: number, tree: FrozenTree): string {

@@ -3,7 +3,7 @@
  * number for a moment, founds the session or group, and ends once all who belong to it are there.
  */
 import type { FrozenTree, Task } from '../image/tree.ts';
-import { childrenOf } from '../image/tree.ts';
+import { groupByParent } from './context.ts';
 import type { Job } from './jobs.ts';
 
 export interface StandIn {
@@ -29,8 +29,9 @@ export function findStandIns(tree: FrozenTree, root: Task, of: ReadonlyMap<numbe
   const standIns: StandIn[] = [];
   const unfounded: Unfounded[] = [];
   const inSession = new Map<number, { readonly parent: Task; readonly task: Task }[]>();
+  const children = groupByParent(tree);
   const visit = (parent: Task): void => {
-    for (const task of childrenOf(tree, parent.pid)) {
+    for (const task of children.get(parent.pid) ?? []) {
       const { sid } = of.get(task.pid)!;
       if (!tree.tasks.has(sid) && sid !== outer.sid && sid !== of.get(parent.pid)!.sid) inSession.set(sid, [...inSession.get(sid) ?? [], { parent, task }]);
       visit(task);

@@ -1,6 +1,7 @@
 /** What `restore` is asked for. Filled by `src/cli/verbs.ts` from the option table; paths are absolute, defaults are already applied. */
 import type { Scripts } from '../cli/hooks.ts';
 import type { CpuCap } from '../resources/processor/compare.ts';
+import type { Progress } from '../progress.ts';
 
 export interface RestoreOptions {
   /** Absolute; exists. */
@@ -17,6 +18,8 @@ export interface RestoreOptions {
   readonly shellJob: boolean;
   /** --pidfile: absolute. Written with `writePidfile` of src/cli/pidfile.ts after `post-restore`, before anything runs. */
   readonly pidfile: string | undefined;
+  /** Told how far the filling of memory is. */
+  readonly progress?: Progress | undefined;
   /** --exec-cmd: the command this process is replaced by afterwards (the caller does it): it becomes the root's parent, so do not wait. */
   readonly execCommand: readonly string[] | undefined;
   /** --action-script. The verb calls `pre-restore`, `setup-namespaces`, `post-setup-namespaces`, `post-restore`, `pre-resume`, `post-resume`. */

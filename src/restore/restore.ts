@@ -2,14 +2,20 @@
  * The verb `restore`: reads the set, plans, checks it against this machine, then runs the plan. Whatever fails, everything that
  * was made until then is taken back.
  */
+import { keepToBaseline } from '../engine.ts';
 import { RefusedError } from '../errors.ts';
 import { Helper, type FaultPlan } from '../helper/client.ts';
 import { openSet, type DirectorySet } from '../image/node/directory.ts';
+import type { FrozenTree } from '../image/tree.ts';
 import { writeImage } from '../image/set.ts';
 import type { Log } from '../log.ts';
 import type { RestoreStats } from '../stats.ts';
 import { removeLinks } from '../resources/link-remap/restore.ts';
+import { checkExternal } from '../external.ts';
+import { inheritedKey } from './descriptors.ts';
 import { readHost } from './host-linux.ts';
+import { checkInherited } from './inherited-host.ts';
+import { parseInherited } from './inherited.ts';
 import type { RestoreOptions, RestoreOutcome } from './options.ts';
 import { pageRuns, type SourceSet } from './page-runs.ts';
 import { punch, type Hole } from '../memory-tracking/dedup.ts';
@@ -44,6 +50,7 @@ export function restore(options: RestoreOptions, log: Log, hooks: RestoreHooks =
   try {
     const set = readSets(directory, options.imagesDir);
     log.debug(`Read ${set.tree.tasks.size} tasks from ${options.imagesDir}`);
+    if (isLarge(set.tree)) keepToBaseline();
     helper = Helper.start({ faults: hooks.fault !== undefined });
     const plan = makePlan(set, options, helper, log);
     hooks.planned?.(plan);
@@ -64,27 +71,45 @@ export function restore(options: RestoreOptions, log: Log, hooks: RestoreHooks =
     if (!options.detach && options.execCommand === undefined) run.awaitRoot();
     return { stats, pid: plan.rootPid };
   } finally {
+    options.progress?.end();
     helper?.close();
     directory.close();
   }
 }
 
+/** Threads, mappings or files of a tree for which much is to be done. */
+const MANY_THREADS = 40, MANY_MAPPINGS = 500, MANY_FILES = 1000;
+
+function isLarge({ tasks, files }: FrozenTree): boolean {
+  let threads = 0, mappings = 0;
+  for (const task of tasks.values()) {
+    threads += task.threads.size;
+    mappings += task.mm?.vmas.length ?? 0;
+  }
+  return threads > MANY_THREADS || mappings > MANY_MAPPINGS || files.size > MANY_FILES;
+}
+
 function makePlan(set: SourceSet, options: RestoreOptions, helper: Helper, log: Log): RestorePlan {
   const { given } = options;
+  checkExternal('restore', given.get('external') ?? []);
+  const inherited = parseInherited(given.get('inherit-fd') ?? []);
+  checkInherited(inherited);
   const host = readHost(helper.hello);
   // the vDSO's functions are read from the pages: only when these are there
   const pages = checkPages(set);
   const vdsos = pages.length > 0 ? undefined : judgeVdsos(set, set.tree, host.vdso);
   const plan = planRestore(set, {
     shellJob: options.shellJob, parentIsCaller: !options.detach || options.sibling, extUnixSk: given.has('ext-unix-sk'), vdsos: vdsos?.redirects,
-    tcpEstablished: given.has('tcp-established'), tcpClose: given.has('tcp-close'),
+    tcpEstablished: given.has('tcp-established'), tcpClose: given.has('tcp-close'), inherited,
   }, host);
   if (vdsos !== undefined && vdsos.redirects.size > 0) log.info(`The vDSO of ${vdsos.redirects.size} tasks is of another kernel: its functions lead into this one's`);
+  for (const { key, fd } of inherited) log.info(`File ${key} will be restored from inherit fd ${fd}`);
   for (const warning of plan.warnings) log.warn('restore', warning);
   const reasons = [...pages, ...vdsos?.reasons ?? []];
   if (options.cpuCaps !== undefined) reasons.push(...compareProcessors(set.tree.cpuinfo, identify((leaf, sub) => helper.cpuid(leaf, sub)), options.cpuCaps));
   reasons.push(...validate(set, {
     skipModeCheck: given.has('skip-file-rwx-check'), sizeOnly: given.get('file-validation')?.at(-1) === 'filesize',
+    handedIn: (file) => inheritedKey(plan.context, file) !== undefined,
   }));
   if (reasons.length > 0) throw new RefusedError('restore', reasons);
   return plan;

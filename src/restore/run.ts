@@ -11,6 +11,7 @@ import { CLONE } from '../kernel/process.ts';
 import { SIG, signalName } from '../kernel/signals.ts';
 import { runCommand } from '../network-lock/run.ts';
 import type { Log } from '../log.ts';
+import { tryReadProcText } from '../proc/read.ts';
 import { Deferred, State, type RanBlock } from '../program/program.ts';
 import { encodeBlock, encodeShared, layOut, type ArenaLayout } from './arena.ts';
 import type { BlockPlan } from './block.ts';
@@ -20,7 +21,8 @@ import type { RestorePlan } from './plan.ts';
 const doing = 'restore';
 /** A program that takes longer than this without any change is stuck. */
 const STUCK_MS = 60_000;
-const SLICE_MS = 1000;
+const PAGE = 4096;
+const SLICE_MS = 1000, WATCHED_SLICE_MS = 100;
 /** How long killed tasks may take to be gone. */
 const GONE_MS = 10_000;
 /** Where the executor writes in a block (helper/program.h). */
@@ -30,6 +32,7 @@ export class RestoreRun {
   #arenaFd: number | undefined;
   #arena: ArenaLayout | undefined;
   #root: number | undefined;
+  #filled = 0;
   /** What the helper did before there was a task. */
   #ran: RanBlock | undefined;
 
@@ -70,6 +73,7 @@ export class RestoreRun {
     const { context } = this.plan;
     context.helperPid = this.helper.hello.pid;
     if (context.host.terminal !== undefined && this.options.shellJob) context.terminalFd = this.helper.putFd(context.host.terminal);
+    context.inherited.hand((fd) => this.helper.putFd(fd));
     const { local } = context;
     this.log.debug(`Opening ${local.opened.length} files in ${local.program.steps.length} steps`);
     if (local.program.steps.length === 0) return;
@@ -80,6 +84,7 @@ export class RestoreRun {
     }
     local.settle(ran.check(doing));
     this.#ran = ran;
+    for (const text of local.warnings(ran)) this.log.warn('restore', text);
   }
 
   #placeBlocks(): void {
@@ -120,7 +125,8 @@ export class RestoreRun {
     let last = -1;
     let since = performance.now();
     for (;;) {
-      const { end, pid, waitStatus, parked } = this.helper.await(this.#arena!.shared, parking.length, SLICE_MS, addresses);
+      const { end, pid, waitStatus, parked } = this.helper.await(this.#arena!.shared, parking.length, this.options.progress === undefined ? SLICE_MS : WATCHED_SLICE_MS, addresses);
+      this.#report();
       if (end === AwaitEnd.ALL_PARKED) {
         for (const block of this.plan.blocks) this.log.forTask(block.pid).debug(`${block.program.subject}: all done, waits to be let go`);
         return;
@@ -132,6 +138,18 @@ export class RestoreRun {
       last = progress;
       if (performance.now() - since > STUCK_MS) throw this.#stuck();
     }
+  }
+
+  /** How much memory is filled, by what the kernel counts for the tasks that are there. */
+  #report(): void {
+    const { progress } = this.options;
+    if (progress === undefined) return;
+    const total = Number(this.plan.context.pageCounts.restored) * PAGE;
+    let done = 0;
+    for (const pid of new Set(this.plan.blocks.map((block) => block.pid))) done += Number(tryReadProcText(`/proc/${pid}/statm`)?.split(' ')[1] ?? 0) * PAGE;
+    // the kernel's counters lag behind, each by its own
+    this.#filled = Math.max(this.#filled, Math.min(done, total));
+    progress.report('memory contents', this.#filled, total);
   }
 
   /** What the executor wrote into a block. */

@@ -265,7 +265,7 @@ export class TreeCompiler {
     if (tc === undefined) return;
     p.resource('personality').call('personality', [tc.personality], { keep: false });
     if (tc.child_subreaper === true) p.resource('child subreaper').call('prctl', [PR.SET_CHILD_SUBREAPER, 1, 0, 0, 0], { keep: false });
-    const thpFlags = this.context.tree.own?.tasks.find(({ pid }) => pid === task.pid)?.thp_flags ?? 0;
+    const thpFlags = this.context.ownTask(task.pid)?.thp_flags ?? 0;
     if (task.mm?.thp_disabled === true) p.resource('huge pages').call('prctl', [PR.SET_THP_DISABLE, 1, thpFlags & ~1, 0, 0], { keep: false });
     for (let bit = 0; bit < 32; bit++) {
       const command = 1 << bit;
@@ -273,7 +273,7 @@ export class TreeCompiler {
     }
     this.#addOomScore(p, task.pid, tc.oom_score_adj);
     this.#addLoginuid(p, tc.loginuid);
-    const own = this.context.tree.own?.tasks.find(({ pid }) => pid === task.pid);
+    const own = this.context.ownTask(task.pid);
     if (own?.coredump_filter !== undefined) addProcFile(p, 'coredump_filter', `0x${own.coredump_filter.toString(16)}`);
     if (own?.mdwe !== undefined && own.mdwe !== 0) p.resource('memory deny write-execute').call('prctl', [PR.SET_MDWE, own.mdwe, 0, 0, 0], { keep: false });
     if (own?.memory_merge === true) p.resource('merging of equal pages').call('prctl', [PR.SET_MEMORY_MERGE, 1, 0, 0, 0], { keep: false });

@@ -4,7 +4,7 @@
  */
 import { closeSync, existsSync, lstatSync, openSync, readFileSync, readSync, statSync, type BigIntStats } from 'node:fs';
 import type { ErrorParts } from '../errors.ts';
-import type { reg_file_entry } from '../image/schema/index.ts';
+import type { file_entry, reg_file_entry } from '../image/schema/index.ts';
 import { bytesOf } from '../image/text.ts';
 import { fileNames, pageFlags, pagesOf, PE_PRESENT, type FrozenTree, type PageMap } from '../image/tree.ts';
 import { S } from '../kernel/files.ts';
@@ -23,6 +23,8 @@ export interface ValidateOptions {
   readonly skipModeCheck: boolean;
   /** --file-validation filesize: do not look at build ids. */
   readonly sizeOnly: boolean;
+  /** --inherit-fd: another file takes its place. */
+  readonly handedIn?: (file: file_entry) => boolean;
 }
 
 /** All reasons but those of checkPages. Empty: nothing speaks against it. */
@@ -113,8 +115,9 @@ function checkFiles(tree: FrozenTree, options: ValidateOptions): ErrorParts[] {
   const reasons: ErrorParts[] = [];
   const seen = new Set<string>();
   for (const [id, where] of used) {
-    const reg = tree.files.get(id)?.reg;
-    if (reg === undefined || reg.ext === true || remapOf(tree, id) !== undefined || procOwner(tree, reg.name) !== undefined || seen.has(reg.name)) continue;
+    const file = tree.files.get(id);
+    const reg = file?.reg;
+    if (file === undefined || reg === undefined || options.handedIn?.(file) === true || reg.ext === true || remapOf(tree, id) !== undefined || procOwner(tree, reg.name) !== undefined || seen.has(reg.name)) continue;
     seen.add(reg.name);
     const reason = checkFile(reg, options);
     if (reason !== undefined) reasons.push({ doing, where, ...reason });

@@ -183,6 +183,26 @@ parents('whose pages were punched out by dedup: what was there is written again'
   await program.verdict();
 }));
 
+parents('and a full disk: said, unharmed, and the next increment is right', () => withBallast(async (program, path) => {
+  await link('pre-dump', program.pid, path('good'));
+  await changed(program);
+  const before = view(program.pid);
+  mkdirSync(path('full'));
+  assert.is(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', path('full')]).status, 0, 'mount');
+  try {
+    for (const verb of ['pre-dump', 'dump -R'] as const) {
+      const error = await rejected(link(verb, program.pid, path('full'), { parent: path('good') }));
+      assert.instance(error, StillframeError);
+      assert.match(error.message, /ENOSPC/);
+      assert.equal(images(path('full')), []);
+      assert.equal(differences(before, view(program.pid)), []);
+    }
+  } finally {
+    spawnSync('umount', ['-l', path('full')]);
+  }
+  await rightAfter(program, 'good');
+}));
+
 parents.run();
 
 const keepers = suite('a keeper');

@@ -1,5 +1,5 @@
 /** What cannot be dumped is refused in one list of all reasons; the tree is not touched and the images directory stays empty. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { dump } from '../../src/dump/dump.ts';
@@ -25,6 +25,7 @@ const ROWS: readonly Row[] = [
   { what: 'renamed', where: /fd \d+ \(/u, why: /removed|another name/u },
   { what: 'namespace', where: /task \d+ \(undumpable\)/u, why: /other namespaces than the dump \(uts\)/u },
   { what: 'children', where: /task \d+ \(undumpable\)/u, why: /its children will live in another time namespace/u },
+  { what: 'undo', where: /task \d+ \(undumpable\)/u, why: /operated on semaphore set \d+.*SEM_UNDO/u, remedy: /release/u },
   { what: 'mqueue', where: /fd \d+ \(\/sf-undumpable \(deleted\)\)/u, why: /messages wait in it/u, remedy: /received/u },
   { what: 'notify', where: /fd \d+ \(\/sf-undumpable/u, why: /mq_notify/u, remedy: /withdraw/u },
   { what: 'io_uring', where: /fd \d+ \(anon_inode:\[io_uring\]\)/u, why: /io_uring cannot be dumped/u, remedy: /UV_USE_IO_URING=0/u },
@@ -62,7 +63,9 @@ for (const row of ROWS) {
       assert.ok(found, JSON.stringify(reasons, null, 1));
       if (row.remedy !== undefined) assert.match(found!.remedy ?? '', row.remedy);
     } finally {
+      const set = /^set (\d+)$/mu.exec(program.output)?.[1];
       await program.stop();
+      if (set !== undefined) execFileSync('ipcrm', ['-s', set]);
     }
   });
 }

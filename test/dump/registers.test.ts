@@ -5,12 +5,26 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { SYSCALLS } from '../../src/kernel/syscalls.ts';
 import { lostComponents, restartSyscall, xstateLayout, type Registers } from '../../src/resources/registers/dump.ts';
+import { originalCall } from '../../src/resources/registers/interrupted.ts';
 import { buildId, buildIdWords } from '../../src/resources/regular/build-id.ts';
 
 const ZERO = Object.fromEntries(['r15', 'r14', 'r13', 'r12', 'bp', 'bx', 'r11', 'r10', 'r9', 'r8', 'ax', 'cx', 'dx', 'si', 'di', 'orig_ax', 'ip', 'cs', 'flags', 'sp', 'ss',
   'fs_base', 'gs_base', 'ds', 'es', 'fs', 'gs'].map((name) => [name, 0n])) as Registers;
 const minus = (n: bigint): bigint => BigInt.asUintN(64, -n);
 const NO_CALL = minus(1n);
+
+const original = suite('originalCall');
+original('the number nearest before the instruction, of those that go on that way', () => {
+  const mov = (nr: number): number[] => [0xb8, nr, 0, 0, 0];
+  const SYSCALL = [0x0f, 0x05], NOPS = [0x90, 0x90];
+  assert.is(originalCall(Uint8Array.from([...NOPS, ...mov(SYSCALLS.poll), ...SYSCALL])), SYSCALLS.poll);
+  assert.is(originalCall(Uint8Array.from([...mov(SYSCALLS.poll), ...mov(SYSCALLS.futex), ...NOPS, ...SYSCALL])), SYSCALLS.futex);
+  assert.is(originalCall(Uint8Array.from([...mov(SYSCALLS.read), ...SYSCALL])), undefined, 'another call');
+  assert.is(originalCall(Uint8Array.from([...mov(SYSCALLS.poll), ...NOPS])), undefined, 'no system call');
+  assert.is(originalCall(Uint8Array.from(SYSCALL)), undefined);
+  assert.is(originalCall(new Uint8Array(0)), undefined);
+});
+original.run();
 
 const restart = suite('restartSyscall');
 const call = (name: keyof typeof SYSCALLS, error: bigint, more: Partial<Registers> = {}): Registers => ({ ...ZERO, ip: 0x1000n, orig_ax: BigInt(SYSCALLS[name]), ax: minus(error), ...more });

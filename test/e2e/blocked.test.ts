@@ -2,7 +2,7 @@
 import { suite } from 'uvu';
 import { TestProgram } from '../support/program.ts';
 import { roundTrip } from '../support/round-trip.ts';
-import { OURS, dump } from '../support/tool.ts';
+import { OURS, dump, restore } from '../support/tool.ts';
 
 const blocked = suite('blocked');
 // threads whose time has come end while the rest is compared: only what the program itself says counts
@@ -15,6 +15,21 @@ blocked('three dumps with -R are not seen by it', async () => {
   try {
     await program.waitFor(/^ready$/m);
     for (let i = 0; i < 3; i++) await dump(OURS, program.pid, `${program.images}${i}`, ['-R']);
+    await program.verdict();
+    good = true;
+  } finally {
+    await program.stop(!good);
+  }
+});
+blocked('a dump of calls that go on after another, then restore', async () => {
+  const program = new TestProgram('blocked');
+  let good = false;
+  try {
+    await program.waitFor(/^ready$/m);
+    await dump(OURS, program.pid, `${program.images}0`, ['-R']);
+    await dump(OURS, program.pid, program.images);
+    await program.gone();
+    await restore(OURS, program.images);
     await program.verdict();
     good = true;
   } finally {

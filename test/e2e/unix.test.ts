@@ -4,7 +4,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestProgram } from '../support/program.ts';
 import { roundTrip } from '../support/round-trip.ts';
-import { OURS, run } from '../support/tool.ts';
+import { OURS, dump, run } from '../support/tool.ts';
 
 const unix = suite('unix sockets');
 unix('dump and restore', async () => { await roundTrip('unix'); });
@@ -12,6 +12,21 @@ unix('dump with -R, then restore', async () => { await roundTrip('unix', { leave
 unix('three times over', async () => { await roundTrip('unix', { times: 3 }); });
 unix('a datagram peer outside, with --ext-unix-sk', async () => {
   await roundTrip('unix-refused', { args: ['outside', 'datagram'], dumpOptions: ['--ext-unix-sk'], restoreOptions: ['--ext-unix-sk'] });
+});
+
+unix('what only a task can open, in flight', async () => { await roundTrip('inflight'); });
+unix('refused at the restore: what only a task can open and none has, in flight', async () => {
+  const program = new TestProgram('inflight', { args: ['only'] });
+  try {
+    await program.waitFor(/^ready$/m);
+    await dump(OURS, program.pid, program.images);
+    await program.gone();
+    const { status, output } = await run(OURS, ['restore', '-d', '-D', program.images]);
+    assert.is(status, 1, output);
+    assert.match(output, /is in flight in it, which only a task can open, and no task has it open/);
+  } finally {
+    await program.stop();
+  }
 });
 
 const refused: readonly { name: string; args: readonly string[]; options?: readonly string[]; says: readonly RegExp[] }[] = [

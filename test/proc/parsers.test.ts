@@ -44,6 +44,12 @@ status('reads its lines', () => {
   assert.equal([s.sigIgn, s.sigCgt, s.capPrm, s.capAmb], [0x1000n, 0x180004003n, 0x1fffeffffffn, 2n]);
   assert.equal([s.noNewPrivs, s.seccomp, s.seccompFilters], [1, 2, 3]);
 });
+status('a shadow stack', () => {
+  const plain = readProcRecord('/proc/self/status').replace(/^x86_Thread_features.*\n/gmu, '');
+  assert.is(parseStatus(plain).shadowStack, false);
+  assert.is(parseStatus(`${plain}x86_Thread_features:\tshstk wrss \nx86_Thread_features_locked:\tshstk wrss \n`).shadowStack, true);
+  assert.is(parseStatus(`${plain}x86_Thread_features:\t\nx86_Thread_features_locked:\tshstk wrss \n`).shadowStack, false);
+});
 status('no groups', () => assert.equal(parseStatus(readProcRecord('/proc/self/status').replace(/^Groups:.*$/mu, 'Groups:\t ')).groups, []));
 status('names the line that is missing', () => assert.throws(() => parseStatus('Name:\tx\nTgid:\t1\n'), /no line (?:Uid|Gid)/u));
 status.run();

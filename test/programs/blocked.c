@@ -34,10 +34,21 @@ static long call_nanosleep(void) { struct timespec t = in(WAIT, -1); return sysc
 static long call_clock_nanosleep(void) { struct timespec t = in(WAIT, -1); return syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &t, &t); }
 static long call_absolute(void) { struct timespec t = in(WAIT, CLOCK_MONOTONIC); return syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL); }
 static long call_absolute_wall(void) { struct timespec t = in(WAIT, CLOCK_REALTIME); return syscall(SYS_clock_nanosleep, CLOCK_REALTIME, TIMER_ABSTIME, &t, NULL); }
-static long call_poll(void) { return syscall(SYS_poll, &(struct pollfd){ silent[0], POLLIN, 0 }, 1, (int)(WAIT * 1000)); }
+static long call_poll(void) { return poll(&(struct pollfd){ silent[0], POLLIN, 0 }, 1, (int)(WAIT * 1000)); }
 static long call_ppoll(void) { struct timespec t = in(WAIT, -1); return syscall(SYS_ppoll, &(struct pollfd){ silent[0], POLLIN, 0 }, 1, &t, NULL, 8); }
 static long call_select(void) { fd_set set; FD_ZERO(&set); FD_SET(silent[0], &set); struct timeval t = { 1, 200000 }; return syscall(SYS_select, silent[0] + 1, &set, NULL, NULL, &t); }
-static long call_futex(void) { struct timespec t = in(WAIT, -1); return -(syscall(SYS_futex, &word, FUTEX_WAIT, 0, &t, NULL, 0) == -1 && errno != ETIMEDOUT); }
+static long call_futex(void)
+{
+	struct timespec t = in(WAIT, -1);
+	register long value asm("rdx") = 0;
+	register struct timespec *timeout asm("r10") = &t;
+	long result;
+
+	/* as programs do it: with the number of the call right before it */
+	asm volatile("movl $202, %%eax; syscall" : "=&a"(result) : "D"(&word), "S"((long)FUTEX_WAIT), "r"(value), "r"(timeout) : "rcx", "r11", "memory");
+	errno = (int)-result;
+	return -(result != -ETIMEDOUT);
+}
 static long call_futex_absolute(void) { struct timespec t = in(WAIT, CLOCK_MONOTONIC); return -(syscall(SYS_futex, &word, FUTEX_WAIT_BITSET, 0, &t, NULL, ~0) == -1 && errno != ETIMEDOUT); }
 /* these wait for something to happen */
 static long call_read(void) { char c; return syscall(SYS_read, data[0], &c, 1) == 1 && c == 'r' ? 0 : -1; }
@@ -108,7 +119,7 @@ int main(void)
 		sleep_ms(2);
 		next = now();
 		away = next - last > away ? next - last : away;
-		if (next - start > 8)
+		if (next - start > 60)
 			break;
 	}
 	/* those with a timeout have ended by themselves */
@@ -120,7 +131,7 @@ int main(void)
 	must(semop(semaphores, &(struct sembuf){ 0, 1, 0 }, 1)), must(kill(getpid(), SIGRTMIN + 5));
 	word_to_wake = 1;
 	syscall(SYS_futex, &word_to_wake, FUTEX_WAKE, 1, NULL, NULL, 0);
-	while (ended < ROWS && now() - start < 11)
+	for (start = now(); ended < ROWS && now() - start < 5;)
 		sleep_ms(5);
 	for (int i = 0; i < ROWS; i++) {
 		check(results[i].took > 0, "call ended", "%s: it still waits", rows[i].name);

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -52,6 +53,11 @@ static void hold(const char *what)
 			skip("no right to make a namespace");
 	} else if (!strcmp(what, "children")) {
 		must(unshare(CLONE_NEWTIME));
+	} else if (!strcmp(what, "undo")) {
+		struct sembuf up = { 0, 3, SEM_UNDO };
+		int set = must(semget(IPC_PRIVATE, 2, 0600));
+		must(semop(set, &up, 1));
+		say("set %d", set); /* the test takes it away */
 	} else if (!strcmp(what, "mqueue")) {
 		mqd_t queue = must(mq_open("/sf-undumpable", O_RDWR | O_CREAT | O_EXCL, 0600, NULL));
 		must(mq_unlink("/sf-undumpable")), must(mq_send(queue, "x", 1, 0));

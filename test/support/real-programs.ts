@@ -42,6 +42,17 @@ async function goesOn(place: Place, file: string): Promise<void> {
   await tries(`${file} grows`, () => assert.ok(count() > from + 2));
 }
 
+const POSTGRES = '/usr/lib/postgresql/15/bin';
+/** The number of a user or group of this system. */
+function idOf(file: string, name: string): number {
+  const [, id] = new RegExp(`^${name}:[^:]*:(\\d+):`, 'm').exec(readFileSync(file, 'latin1')) ?? [];
+  return id === undefined ? NaN : Number(id);
+}
+const [POSTGRES_UID, POSTGRES_GID] = [idOf('/etc/passwd', 'postgres'), idOf('/etc/group', 'postgres')];
+const asPostgres = (place: Place, command: string, ...args: string[]): Promise<string> =>
+  place.ask('setpriv', `--reuid=${POSTGRES_UID}`, `--regid=${POSTGRES_GID}`, '--clear-groups', `${POSTGRES}/${command}`, ...args);
+const psql = (place: Place, sql: string): Promise<string> => asPostgres(place, 'psql', '-h', place.dir, '-U', 'keeper', '-d', 'postgres', '-XAtc', sql).then((text) => text.trim());
+
 const tmux = (place: Place, ...words: string[]): Promise<string> => place.ask('tmux', '-S', place.at('sock'), ...words);
 
 export const REAL: readonly RealProgram[] = [
@@ -93,6 +104,22 @@ export const REAL: readonly RealProgram[] = [
       const old = await fetchFrom(place.at('sock'), '/who');
       process.kill(place.pid, 'SIGHUP');
       await tries('new workers', async () => assert.is.not(await fetchFrom(place.at('sock'), '/who'), old));
+    },
+  },
+  {
+    name: 'PostgreSQL as its own user', needs: `${POSTGRES}/postgres`, uid: POSTGRES_UID, gid: POSTGRES_GID, tasks: 5,
+    notCriu: 'needs CAP_SYS_RESOURCE to read the limits of another user',
+    prepare: async (place) => {
+      await asPostgres(place, 'initdb', '-D', place.at('data'), '-U', 'keeper', '-A', 'trust', '-N', '--no-instructions');
+    },
+    command: (place) => [`${POSTGRES}/postgres`, '-D', place.at('data'), '-k', place.dir, '-c', 'listen_addresses=', '-c', 'fsync=off', '-c', 'shared_buffers=8MB'],
+    ready: (place) => psql(place, 'select 1'),
+    before: async (place) => { await psql(place, 'create unlogged table kept as select i, md5(i::text) from generate_series(1, 20000) i'); },
+    after: async (place) => {
+      assert.is(await psql(place, 'select count(*), min(md5) from kept'), `20000|${await psql(place, 'select min(md5(i::text)) from generate_series(1, 20000) i')}`);
+      await psql(place, 'insert into kept values (0, \'after\'); checkpoint');
+      await psql(place, 'vacuum analyze kept');
+      assert.is(await psql(place, 'select md5 from kept where i = 0'), 'after');
     },
   },
   {

@@ -123,6 +123,8 @@ export const sf_file_entry = message('sf_file_entry', {
   /** A datagram socket whose peer has closed (the format says the same of one that somebody else is connected to). */
   orphan: opt.bool(43),
   inet: opt.msg(50, () => sf_inet_entry),
+  /** SOCK_* of a netlink socket, when it is not SOCK_RAW. */
+  socket_type: opt.uint32(60),
 });
 export type sf_file_entry = Message<typeof sf_file_entry>;
 

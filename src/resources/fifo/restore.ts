@@ -4,9 +4,9 @@ import type { FrozenTree } from '../../image/tree.ts';
 import { F, O } from '../../kernel/files.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import type { FileKind } from '../../restore/kinds.ts';
-import { checkRemap, isDeleted } from '../ghost/restore.ts';
-import { checkPackets, putData } from '../pipe/restore.ts';
-import { describePath, openReg } from '../regular/restore.ts';
+import { isDeleted } from '../ghost/restore.ts';
+import { checkPackets, putData, warnOfData } from '../pipe/restore.ts';
+import { checkExternal, describePath, keysOfPath, openInherited, openReg } from '../regular/restore.ts';
 
 /** The record of its path; images before CRIU 3.9 gave it the fifo's own id. */
 function pathOf(tree: FrozenTree, { id, fifo }: file_entry): reg_file_entry | undefined {
@@ -19,11 +19,19 @@ export const fifos: FileKind = {
     const reg = pathOf(tree, file);
     return reg === undefined ? `fifo ${file.id}` : describePath(reg, isDeleted(tree, reg.id));
   },
+  keys(file, tree) {
+    const reg = pathOf(tree, file);
+    return reg === undefined ? [] : keysOfPath(reg);
+  },
+  openInherited(file, key, context) {
+    warnOfData(context, context.tree.fifo_data, file.fifo!.pipe_id, key);
+    return openInherited(context, pathOf(context.tree, file)!, key, `file ${file.id} (fifo ${key}, handed in)`);
+  },
   check(files, context) {
     for (const file of files) {
       const reg = pathOf(context.tree, file);
       if (file.fifo === undefined || reg === undefined) context.refuse(`file ${file.id}`, 'files.img has no record of this fifo\'s path', 'The image is damaged: take another');
-      else checkRemap(context, reg);
+      else checkExternal(context, reg);
       if (file.fifo !== undefined) checkPackets(context, context.tree.fifo_data, file.fifo.pipe_id, file.id);
     }
   },

@@ -12,12 +12,11 @@ import { AT, AT_FDCWD, F, O, S } from '../../kernel/files.ts';
 import { Cond, Op, type ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import { withDirectory } from '../../restore/directories.ts';
-import { SPOTS, type HelperFd } from '../../restore/helper-fd.ts';
+import type { HelperFd } from '../../restore/helper-fd.ts';
+import { addReopen } from '../../restore/reopen.ts';
 
 const LINKED = 0, GHOST = 1, PROCFS = 2;
 const EEXIST = 17;
-/** The helper's number for a description that is about to be opened anew, so that its name in /proc/self/fd is known beforehand. */
-const REOPEN = SPOTS.reopen;
 /** Where a ghost file's base descriptor is kept in `context.mapped`. */
 const baseKey = (id: number): string => `ghost:${id}`;
 /** And where a description is kept that had to be opened while the file had its name. */
@@ -25,9 +24,16 @@ const namedKey = (fileId: number): string => `ghost-named:${fileId}`;
 
 export interface Remap { readonly type: number; readonly remapId: number }
 
+/** Remaps by the file they are of: a tree may have thousands. */
+const remaps = new WeakMap<FrozenTree['remaps'], { readonly size: number; readonly byId: ReadonlyMap<number, FrozenTree['remaps'][number]> }>();
+
 /** How a file that had lost its name is kept, if it had. */
 export function remapOf(tree: FrozenTree, fileId: number): Remap | undefined {
-  const found = tree.remaps.find(({ orig_id }) => orig_id === fileId);
+  let known = remaps.get(tree.remaps);
+  if (known?.size !== tree.remaps.length) {
+    remaps.set(tree.remaps, known = { size: tree.remaps.length, byId: new Map(tree.remaps.map((remap) => [remap.orig_id, remap] as const).reverse()) });
+  }
+  const found = known.byId.get(fileId);
   return found === undefined ? undefined : { type: found.remap_type ?? GHOST, remapId: found.remap_id };
 }
 
@@ -76,12 +82,7 @@ export function openDeleted(context: RestoreContext, reg: reg_file_entry, flags:
 
 /** Opens what a descriptor of the helper is open on once more, with other flags. */
 export function reopen(context: RestoreContext, base: HelperFd, flags: number): ResultRef {
-  const p = context.local.program;
-  p.call('dup3', [base.ref, REOPEN, O.CLOEXEC], { keep: false });
-  const plain = (flags & O.TMPFILE) === O.TMPFILE ? flags & ~O.TMPFILE : flags;
-  const ref = p.call('openat', [AT_FDCWD, p.cstring(`/proc/self/fd/${REOPEN}`), (plain & ~(O.CREAT | O.EXCL | O.TRUNC)) | O.CLOEXEC | O.NOCTTY, 0]);
-  p.call('dup3', [context.local.plug, REOPEN, O.CLOEXEC], { keep: false });
-  return ref;
+  return addReopen(context, base.ref, flags);
 }
 
 /** A deleted file of the set, made when nothing did yet: for watches on it. */

@@ -3,7 +3,7 @@
  * helper; nothing is taken from them.
  */
 import type { DumpContext } from '../../dump/context.ts';
-import type { Descriptor, FileKind, OpenFile } from '../../dump/file-kinds.ts';
+import type { FileKind, OpenFile } from '../../dump/file-kinds.ts';
 import { create } from '../../image/wire.ts';
 import {
   fd_types, fown_entry, inet_sk_entry, ip_opts_entry, ip_opts_raw_entry, sf_inet_entry, sf_sockopt_entry, tcp_opts_entry,
@@ -13,15 +13,17 @@ import { tcpStateName } from '../../inspect/names.ts';
 import { ICMP_FILTER, ICMP_FILTER_SIZE, ICMPV6_FILTER, ICMPV6_FILTER_SIZE, IP, IPPROTO, IPV6, SOL, TCP, TCP_STATE } from '../../kernel/inet.ts';
 import { AF, SOCK } from '../../kernel/sockets.ts';
 import { Program, type RanBlock, type ResultRef } from '../../program/program.ts';
-import { addWithSockets, answerOf, askOption, socketFacts } from '../socket/facts.ts';
-import { askFilter, askOptions, type SocketOptions } from '../socket/options-dump.ts';
+import { answerOf, askOption, socketFacts } from '../socket/facts.ts';
+import { EBPF_REFUSAL, readFilter } from '../socket/filter.ts';
+import { askOptions, type SocketOptions } from '../socket/options-dump.ts';
+import { ownOptions } from '../socket/own-options.ts';
 import type { Endpoints } from '../../network-lock/endpoints.ts';
 import { chooseMethod, lock } from '../../network-lock/lock.ts';
 import { METHOD, unlockOf } from '../../network-lock/unlock.ts';
 import { describeAddresses, needsScope, wordsOf } from './address.ts';
 import { inetFacts, isInet, isTcp, isUdp, learnInet, type InetFacts } from './facts.ts';
 import { addRepairOff, holdDescriptors, readStreams, states } from './stream-dump.ts';
-import { OwnOptions } from './options.ts';
+import { INET_OPTIONS } from './options.ts';
 
 interface Answers {
   readonly options: SocketOptions;
@@ -32,7 +34,6 @@ interface Answers {
   readonly tcp: tcp_opts_entry;
 }
 const answers = new WeakMap<DumpContext, Map<number, Answers>>();
-const asking = new WeakMap<Program, OwnOptions>();
 
 const describe = ({ type, protocol, local, peer }: InetFacts): string => describeAddresses(type, protocol, local, peer);
 
@@ -57,7 +58,7 @@ export const inetSockets: FileKind = {
       let known = answers.get(context);
       if (known === undefined) answers.set(context, known = new Map());
       const one = read(ran);
-      if (one.options.filterLength > 0) one.filter = filterOf(file.descriptors[0]!, one.options.filterLength, context);
+      one.filter = readFilter(file.descriptors[0]!, one.options.filterLength, context);
       known.set(facts.inode, one);
     };
   },
@@ -73,7 +74,7 @@ function refuse(facts: InetFacts, context: DumpContext): { readonly why: string;
     return { why: 'MPTCP sockets are not supported: the kernel tells nothing of their subflows', remedy: 'Let the program use plain TCP: Go programs with GODEBUG=multipathtcp=0, others as their manual says' };
   }
   if (type !== SOCK.RAW && !PROTOCOLS.includes(protocol)) return { why: `protocol ${protocol} is not supported`, remedy: 'Let the program close it first' };
-  if (facts.ebpf) return { why: 'its filter is an eBPF program, which cannot be read back', remedy: 'Let the program use a classic BPF filter (SO_ATTACH_FILTER)' };
+  if (facts.ebpf) return EBPF_REFUSAL;
   if (facts.ulp !== '') return { why: `it has the protocol layer '${facts.ulp}' (TCP_ULP), whose keys cannot be read back`, remedy: `Let the program do without (kernel TLS is usually an option of it)` };
   if (facts.corked && facts.sending > 0) return { why: `${facts.sending} bytes wait in it to be sent as one datagram (UDP_CORK)`, remedy: 'Let the program send them first: try again a moment later' };
   if (isTcp(facts) && state !== TCP_STATE.CLOSE && state !== TCP_STATE.LISTEN) return refuseConnection(facts, context);
@@ -129,10 +130,8 @@ function endpointsOf({ family, state, local, peer }: InetFacts): Endpoints | und
 const isConnection = (facts: InetFacts): boolean => isTcp(facts) && facts.state !== TCP_STATE.LISTEN && facts.peer !== undefined && facts.peer.port !== 0;
 
 function askAll(program: Program, held: ResultRef, facts: InetFacts): (ran: RanBlock) => Answers {
-  let own = asking.get(program);
-  if (own === undefined) asking.set(program, own = new OwnOptions(program));
   const options = askOptions(program, held, facts.family);
-  const others = own.ask(held, facts, isConnection(facts));
+  const others = ownOptions(program, INET_OPTIONS).ask(held, facts, isConnection(facts));
   const v6only = facts.family === AF.INET6 ? askOption(program, held, SOL.IPV6, IPV6.V6ONLY) : undefined;
   const ip = askIp(program, held, facts);
   const tcp = askTcp(program, held, facts);
@@ -188,13 +187,6 @@ function askTcp(program: Program, held: ResultRef, facts: InetFacts): (ran: RanB
   return (ran) => create(tcp_opts_entry, {
     ...(nodelay!(ran) !== 0 ? { nodelay: true } : {}), ...(cork!(ran) !== 0 ? { cork: true } : {}), keepcnt: keepcnt!(ran), keepidle: keepidle!(ran), keepintvl: keepintvl!(ran),
   });
-}
-
-function filterOf(descriptor: Descriptor, length: number, context: DumpContext): bigint[] {
-  const program = new Program('helper');
-  let read: ((ran: RanBlock) => bigint[]) | undefined;
-  addWithSockets(program, [descriptor], (held) => { read = askFilter(program, held, length); });
-  return read!(context.helper.local(program).check('dump'));
 }
 
 function inetEntry(file: OpenFile, context: DumpContext): inet_sk_entry {

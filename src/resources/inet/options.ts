@@ -1,35 +1,16 @@
-/**
- * Options of internet sockets that the image format has no field for, as one table. They are kept (in our own image) when they are not what
- * a fresh socket of the same kind has here.
- */
-import { create } from '../../image/wire.ts';
-import { sf_sockopt_entry } from '../../image/schema/index.ts';
+/** Options of internet sockets that the image format has no field for, as one table (../socket/own-options.ts). */
 import { IP, IPPROTO, IPV6, SOL, TCP, UDP, UDPLITE } from '../../kernel/inet.ts';
 import { AF, SO, SOCK, SOL_SOCKET } from '../../kernel/sockets.ts';
-import type { Program, RanBlock, ResultRef } from '../../program/program.ts';
-import { answerOf, askOption, type Question, type SocketFacts } from '../socket/facts.ts';
-
-type What = Pick<SocketFacts, 'family' | 'type' | 'protocol'>;
-interface Row {
-  readonly level: number;
-  readonly names: readonly number[];
-  readonly size?: number;
-  readonly has?: (what: What) => boolean;
-  /** The kernel itself changes it on a connection. */
-  readonly unconnected?: boolean;
-}
+import { GENERAL_OPTIONS, type OptionTableRow, type WhatSocket as What } from '../socket/own-options.ts';
 
 const isV6 = ({ family }: What): boolean => family === AF.INET6;
 const isTcp = ({ type, protocol }: What): boolean => type === SOCK.STREAM && protocol === IPPROTO.TCP;
 const isUdp = ({ type, protocol }: What): boolean => type === SOCK.DGRAM && (protocol === IPPROTO.UDP || protocol === IPPROTO.UDPLITE);
 const isStream = ({ type }: What): boolean => type === SOCK.STREAM;
 
-const TABLE: readonly Row[] = [
-  {
-    level: SOL_SOCKET,
-    names: [SO.RXQ_OVFL, SO.SELECT_ERR_QUEUE, SO.BUSY_POLL, SO.PREFER_BUSY_POLL, SO.BUSY_POLL_BUDGET, SO.ZEROCOPY, SO.TXREHASH, SO.RCVMARK, SO.RCVPRIORITY, SO.PEEK_OFF],
-  },
-  { level: SOL_SOCKET, names: [SO.MAX_PACING_RATE, SO.TIMESTAMPING], size: 8 },
+export const INET_OPTIONS: readonly OptionTableRow[] = [
+  ...GENERAL_OPTIONS,
+  { level: SOL_SOCKET, names: [SO.TXREHASH, SO.PEEK_OFF, SO.ZEROCOPY] },
   { level: SOL_SOCKET, names: [SO.TXTIME], size: 8, has: (what) => !isStream(what) },
   {
     level: SOL.TCP, has: isTcp,
@@ -61,41 +42,3 @@ const TABLE: readonly Row[] = [
   { level: SOL.UDP, names: [UDP.CORK, UDP.ENCAP, UDP.NO_CHECK6_TX, UDP.NO_CHECK6_RX, UDP.SEGMENT, UDP.GRO], has: isUdp },
   { level: SOL.UDPLITE, names: [UDPLITE.SEND_CSCOV, UDPLITE.RECV_CSCOV], has: ({ type, protocol }) => type === SOCK.DGRAM && protocol === IPPROTO.UDPLITE },
 ];
-
-interface Asked { readonly level: number; readonly name: number; readonly question: Question }
-
-function askTable(program: Program, held: ResultRef, what: What, connected: boolean): Asked[] {
-  return TABLE.filter(({ has, unconnected }) => (has?.(what) ?? true) && !(unconnected === true && connected))
-    .flatMap(({ level, names, size }) => names.map((name) => ({ level, name, question: askOption(program, held, level, name, size) })));
-}
-
-/** Asks about many sockets in one program; what a fresh one has is asked once for each kind. */
-export class OwnOptions {
-  readonly #usual = new Map<string, Asked[]>();
-
-  constructor(readonly program: Program) {}
-
-  /** @param connected a TCP connection */
-  ask(held: ResultRef, what: What, connected: boolean): (ran: RanBlock) => sf_sockopt_entry[] {
-    const usual = this.#usualOf(what);
-    const asked = askTable(this.program, held, what, connected);
-    return (ran) => asked.flatMap(({ level, name, question }) => {
-      const value = answerOf(ran, question);
-      const fresh = usual.find((one) => one.level === level && one.name === name);
-      const same = fresh === undefined ? undefined : answerOf(ran, fresh.question);
-      return value === undefined || (same !== undefined && Buffer.compare(value, same) === 0) ? [] : [create(sf_sockopt_entry, { level, name, value: Uint8Array.from(value) })];
-    });
-  }
-
-  #usualOf(what: What): Asked[] {
-    const key = `${what.family}/${what.type}/${what.protocol}`;
-    let usual = this.#usual.get(key);
-    if (usual === undefined) {
-      // ping sockets are not everybody's to make: then everything is kept
-      const fresh = this.program.call('socket', [what.family, what.type | SOCK.CLOEXEC, what.protocol], { expect: 'any' });
-      this.#usual.set(key, usual = askTable(this.program, fresh, what, false));
-      this.program.call('close', [fresh], { expect: 'any', keep: false });
-    }
-    return usual;
-  }
-}

@@ -45,12 +45,12 @@ function openQueue(context: RestoreContext, queue: sf_mqueue_entry, files: reado
   const p = context.local.program.resource(`message queue ${queue.name}`);
   const name = p.cstring(bytesOf(queue.name.slice(1)));
   const attributes = p.reserve(MQ_ATTR_SIZE);
-  const made = p.reserve(8);
-  context.local.undo(p.here, Infinity, (undo, ran) => {
-    if (ran.data(made).readInt32LE(0) === 1) undo.resource(`message queue ${queue.name}`).call('mq_unlink', [undo.cstring(bytesOf(queue.name.slice(1)))], { expect: 'any' });
+  const end = { at: Infinity };
+  context.local.undo(p.here, () => end.at, (undo, ran) => {
+    // the result of a step that was not done is 0
+    if (ran.result(made) > 0n) undo.resource(`message queue ${queue.name}`).call('mq_unlink', [undo.cstring(bytesOf(queue.name.slice(1)))], { expect: 'any' });
   });
-  if (queue.removed === true) addNew(p, queue, name, attributes, made);
-  else addExisting(p, queue, name, attributes, made);
+  const made = queue.removed === true ? addNew(p, queue, name, attributes) : addExisting(p, queue, name, attributes);
   for (const file of files) {
     const flags = (ownFileOf(context.tree, file.id)?.open_flags ?? O.RDWR) & KEPT;
     const resource = `file ${file.id} (${messageQueues.describe(file, context.tree)})`;
@@ -59,27 +59,27 @@ function openQueue(context: RestoreContext, queue: sf_mqueue_entry, files: reado
   }
   if (queue.removed !== true) return;
   p.resource(`message queue ${queue.name}`).call('mq_unlink', [name], { keep: false });
-  p.store(made, 0, 4);
+  end.at = p.here - 1;
 }
 
-/** Makes it, with its attributes, owner and mode. */
-function addNew(p: Program, queue: sf_mqueue_entry, name: DataRef, attributes: DataRef, made: DataRef): void {
+/** Makes it, with its attributes, owner and mode. Result: a descriptor, closed again; it tells that the queue was made. */
+function addNew(p: Program, queue: sf_mqueue_entry, name: DataRef, attributes: DataRef): ResultRef {
   p.store(attributes.at(MQ_ATTR.MAX), queue.max_messages);
   p.store(attributes.at(MQ_ATTR.SIZE), queue.message_size);
-  const fd: ResultRef = p.call('mq_open', [name, O.RDWR | O.CREAT | O.EXCL, 0o600, attributes], {
+  const fd = p.call('mq_open', [name, O.RDWR | O.CREAT | O.EXCL, 0o600, attributes], {
     remedy: {
       EEXIST: `Another queue has its name: move away /dev/mqueue${queue.name}`, ENOSPC: 'There are too many queues (fs.mqueue.queues_max)',
       EINVAL: 'Its attributes are above the limits here: raise fs.mqueue.msg_max and fs.mqueue.msgsize_max', EMFILE: 'RLIMIT_MSGQUEUE is too low: ulimit -q',
     },
   });
-  p.store(made, 1, 4);
   p.call('fchown', [fd, queue.uid, queue.gid], { keep: false });
   p.call('fchmod', [fd, queue.mode & 0o7777], { keep: false });
   p.call('close', [fd], { keep: false });
+  return fd;
 }
 
 /** It is there, and the same; or it is gone, and is made when nothing is missed by that. */
-function addExisting(p: Program, queue: sf_mqueue_entry, name: DataRef, attributes: DataRef, made: DataRef): void {
+function addExisting(p: Program, queue: sf_mqueue_entry, name: DataRef, attributes: DataRef): ResultRef {
   const [missing, end] = [{ at: 0 }, { at: 0 }];
   const fd = p.call('mq_open', [name, O.RDONLY | O.NONBLOCK, 0, 0], { expect: { orErrno: ERRNO.ENOENT } });
   p.jump(fd, Cond.LT, 0, () => missing.at);
@@ -91,6 +91,7 @@ function addExisting(p: Program, queue: sf_mqueue_entry, name: DataRef, attribut
   p.jump(0, Cond.EQ, 0, () => end.at);
   missing.at = p.here;
   p.control(Op.EXPECT, [queue.waiting ?? 0, Cond.EQ, 0, ENOENT], { keep: false, remedy: { ENOENT: 'The queue is gone, and with it the messages that waited in it at the dump' } });
-  addNew(p, queue, name, attributes, made);
+  const made = addNew(p, queue, name, attributes);
   end.at = p.here;
+  return made;
 }

@@ -6,6 +6,7 @@ import { Op, type ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import { ownFileOf } from '../../image/tree-own.ts';
 import { HelperFd } from '../../restore/helper-fd.ts';
+import { openAgain } from '../../restore/inherited.ts';
 import type { FileKind } from '../../restore/kinds.ts';
 import { reopen } from '../ghost/restore.ts';
 
@@ -16,6 +17,11 @@ const PACKET = 4096;
 
 export const pipes: FileKind = {
   types: [PIPE],
+  keys: ({ pipe }) => (pipe === undefined ? [] : [`pipe:[${pipe.pipe_id}]`]),
+  openInherited(file, key, context) {
+    warnOfData(context, context.tree.pipe_data, file.pipe!.pipe_id, key);
+    return openAgain(context, key, file.pipe!.flags, `file ${file.id} (${key}${endName(file.pipe!.flags)}, handed in)`);
+  },
   describe: (file) => `pipe:[${file.pipe?.pipe_id ?? '?'}]${file.pipe === undefined ? '' : endName(file.pipe.flags)}`,
   check(files, context) {
     for (const { id, pipe } of files) if (pipe !== undefined) checkPackets(context, context.tree.pipe_data, pipe.pipe_id, id);
@@ -88,6 +94,13 @@ export function putData(context: RestoreContext, queues: readonly PipeData[], pi
     }
     p.call('fcntl', [writer, F.SETFL, 0], { keep: false });
   } else if (queued.data.size > 0) p.control(Op.WRITE_OUT, [writer, p.data(queued.data.bytes()), queued.data.size, -1n], { keep: false });
+}
+
+/** What waited in a pipe that another one takes the place of: nobody knows who has read it meanwhile. */
+export function warnOfData(context: RestoreContext, queues: readonly PipeData[], pipeId: number, key: string): void {
+  const bytes = queues.find(({ entry }) => entry.pipe_id === pipeId)?.data.size ?? 0;
+  const warning = `${key}: ${bytes} bytes that waited in it are left out, because it is handed in`;
+  if (bytes > 0 && !context.warnings.includes(warning)) context.warnings.push(warning);
 }
 
 /** Whether two ends are the same pipe's. */

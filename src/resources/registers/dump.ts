@@ -9,6 +9,7 @@ import {
 } from '../../image/schema/index.ts';
 import { SYSCALLS } from '../../kernel/syscalls.ts';
 import type { ThreadState } from '../../helper/protocol.ts';
+import { LOOKED_THROUGH, originalCall } from './interrupted.ts';
 
 /** Words of struct user_regs_struct, in its order, which is also the order of the image's fields. */
 const WORDS = [
@@ -30,6 +31,16 @@ export function registersOf({ regs }: ThreadState): Registers {
 
 /** Whether a thread is in 32-bit mode. */
 export const isCompat = ({ regs }: ThreadState): boolean => regs.readBigUInt64LE(CS_AT) === USER32_CS;
+
+const ORIG_AX_AT = WORDS.indexOf('orig_ax') * 8;
+
+/** Puts the number of its own call back into the registers of a thread whose call goes on through restart_syscall, where it can be told. */
+export function nameOriginalCall(state: ThreadState, peek: (address: bigint, size: number) => Uint8Array): void {
+  if (state.regs.readBigUInt64LE(ORIG_AX_AT) !== BigInt(SYSCALLS.restart_syscall)) return;
+  const { ip } = registersOf(state);
+  const nr = originalCall(peek(ip - BigInt(LOOKED_THROUGH), LOOKED_THROUGH));
+  if (nr !== undefined) state.regs.writeBigUInt64LE(BigInt(nr), ORIG_AX_AT);
+}
 
 const EINTR = 4n, ERESTARTSYS = 512n, ERESTARTNOINTR = 513n, ERESTARTNOHAND = 514n, ERESTART_RESTARTBLOCK = 516n;
 const SYSCALL_SIZE = 2n;

@@ -10,7 +10,8 @@ import { DEVICE, major, minor, PLAIN_MEMORY_DEVICES } from '../../kernel/devices
 import { FS_MAGIC, O, S } from '../../kernel/files.ts';
 import { hasCode } from '../../proc/read.ts';
 import type { DumpContext } from '../../dump/context.ts';
-import type { FileKind, FileOwner } from '../../dump/file-kinds.ts';
+import { fileKey, isExternal } from '../../dump/external.ts';
+import type { Descriptor, FileKind, FileOwner } from '../../dump/file-kinds.ts';
 import { ghostOf, refuseGhost } from '../ghost/dump.ts';
 import { wantLink } from '../link-remap/dump.ts';
 import { buildId, buildIdWords } from './build-id.ts';
@@ -171,16 +172,32 @@ export const regularFiles: FileKind = {
     if (type === S.IFCHR) return major(stat.rdev) === DEVICE.MEM && PLAIN_MEMORY_DEVICES.has(minor(stat.rdev));
     return NAMED_TYPES.has(type) && link.startsWith('/');
   },
-  refuse: (descriptor, context) => refuseNamed(doorOf(descriptor), context),
+  refuse: refuseOpen,
   ask: (_program, _held, file, context) => {
-    keepContents(file.id, doorOf(file.descriptors[0]!), context);
+    keepOpen(file.id, file.descriptors[0]!, context);
     return () => {};
   },
-  entry: (file, context) => {
-    const first = file.descriptors[0]!;
-    return { reg: namedEntry(file.id, doorOf(first), { flags: first.info.flags, pos: first.info.pos, owner: file.owner, context }) };
-  },
+  entry: (file, context) => ({ reg: openEntry(file.id, file.descriptors[0]!, file.owner, context) }),
 };
+
+/** What stands in the way of finding an open file again by its name; nothing does when it is handed in. */
+export function refuseOpen(descriptor: Descriptor, context: DumpContext): { why: string; remedy?: string } | undefined {
+  if (isExternal(fileKey(descriptor), context)) return undefined;
+  return refuseNamed(doorOf(descriptor), context);
+}
+
+/** As `keepContents`, of an open file. */
+export function keepOpen(id: number, descriptor: Descriptor, context: DumpContext): void {
+  if (!isExternal(fileKey(descriptor), context)) keepContents(id, doorOf(descriptor), context);
+}
+
+/** As `namedEntry`, of an open file: of an external one the key takes the place of the name. */
+export function openEntry(id: number, descriptor: Descriptor, owner: FileOwner, context: DumpContext): reg_file_entry {
+  const { info: { flags, pos }, stat } = descriptor;
+  const key = fileKey(descriptor);
+  if (isExternal(key, context)) return create(reg_file_entry, { id, flags, pos, fown: create(fown_entry, owner), name: key, ext: true, mode: Number(stat.mode) });
+  return namedEntry(id, doorOf(descriptor), { flags, pos, owner, context });
+}
 
 export function doorOf({ task, fd, link, stat }: { task: { pid: number }; fd: number; link: string; stat: BigIntStats }): NamedFile {
   return { link, stat, door: `/proc/${task.pid}/fd/${fd}` };

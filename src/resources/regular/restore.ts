@@ -6,6 +6,7 @@ import { AT_FDCWD, O, S, SEEK } from '../../kernel/files.ts';
 import type { StepOptions } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import type { HelperFd } from '../../restore/helper-fd.ts';
+import { openAgain, openAsGiven } from '../../restore/inherited.ts';
 import type { FileKind } from '../../restore/kinds.ts';
 import { checkRemap, isDeleted, openDeleted } from '../ghost/restore.ts';
 import { openInTask, procOwner, withProcess } from '../proc-file/restore.ts';
@@ -56,10 +57,29 @@ export function openForMapping(context: RestoreContext, fileId: number, access: 
   const key = `${fileId}:${access}`;
   const known = context.mapped.get(key);
   if (known !== undefined) return known;
+  const handedIn = keysOfPath(reg).find((name) => context.inherited.has(name));
+  if (handedIn !== undefined) {
+    const given = openAgain(context, handedIn, access, `mapped file ${handedIn}, handed in`);
+    context.mapped.set(key, given);
+    return given;
+  }
   const deleted = isDeleted(context.tree, fileId);
   const fd = openReg(context, reg, access, `mapped file ${describePath(reg, deleted)}`);
   context.mapped.set(key, fd);
   return fd;
+}
+
+/** What --inherit-fd calls a file with a name: the name without its first slash, as criu has it, or as it is. */
+export const keysOfPath = ({ name, ext }: reg_file_entry): readonly string[] => (ext === true ? [name] : [name.slice(1), name]);
+
+/** One that only --external named is handed in as a file of any flags; for one with a name the very description is. */
+export function openInherited(context: RestoreContext, reg: reg_file_entry, key: string, resource: string): HelperFd {
+  return reg.ext === true ? openAgain(context, key, reg.flags, resource) : openAsGiven(context, key, resource);
+}
+
+export function checkExternal(context: RestoreContext, reg: reg_file_entry): void {
+  if (reg.ext === true) context.refuse(`file ${reg.id} (${reg.name})`, 'it was dumped as external: it has to be handed in', `Open it as some descriptor N of the restore, and say --inherit-fd 'fd[N]:${reg.name}'`);
+  else checkRemap(context, reg);
 }
 
 export const regularFiles: FileKind = {
@@ -67,10 +87,12 @@ export const regularFiles: FileKind = {
   describe(file, tree) {
     return file.reg === undefined ? `regular file ${file.id}` : describePath(file.reg, isDeleted(tree, file.id));
   },
+  keys: ({ reg }) => (reg === undefined ? [] : keysOfPath(reg)),
+  openInherited: (file, key, context) => openInherited(context, file.reg!, key, `file ${file.id} (${key}, handed in)`),
   check(files, context) {
     for (const file of files) {
       if (file.reg === undefined) context.refuse(`file ${file.id}`, 'its record in files.img has no regular file in it', 'The image is damaged: take another');
-      else checkRemap(context, file.reg);
+      else checkExternal(context, file.reg);
     }
   },
   open(files, context) {

@@ -10,6 +10,7 @@ import { MAP, PROT } from '../../kernel/memory.ts';
 import type { ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import type { HelperFd } from '../../restore/helper-fd.ts';
+import { openAgain, openAsGiven } from '../../restore/inherited.ts';
 import type { FileKind } from '../../restore/kinds.ts';
 import { pageRuns } from '../../restore/page-runs.ts';
 import { addStatusFlags } from '../../restore/status-flags.ts';
@@ -46,6 +47,11 @@ const describeInode = (inode: memfd_inode_entry | undefined): string =>
 export const memoryFiles: FileKind = {
   types: [MEMFD],
   describe: (file, tree) => describeInode(tree.memfds.find(({ inode_id }) => inode_id === BigInt(file.memfd?.inode_id ?? -1))),
+  keys(file, tree) {
+    const inode = tree.memfds.find(({ inode_id }) => inode_id === BigInt(file.memfd?.inode_id ?? -1));
+    return inode === undefined || isAnonymous(inode) ? [] : [inodeKey(inode)];
+  },
+  openInherited: (file, key, context) => openAsGiven(context, key, `file ${file.id} (${key}, handed in)`),
   check(files, context) {
     for (const file of files) checkMemoryFile(context, file.id);
   },
@@ -79,6 +85,7 @@ export function memoryFileToMap(context: RestoreContext, fileId: number, access:
   const entry = context.tree.files.get(fileId)?.memfd;
   const inode = entry === undefined ? undefined : inodeOf(context, entry);
   if (inode === undefined) return undefined;
+  if (!isAnonymous(inode) && context.inherited.has(inodeKey(inode))) return handedIn(context, inode, access);
   const base = memoryFile(context, inode);
   if (access === O.RDWR) return base;
   const key = `memfd:${inode.inode_id}:${access}`;
@@ -88,6 +95,16 @@ export function memoryFileToMap(context: RestoreContext, fileId: number, access:
     fd = context.local.open(`mapped ${describeInode(inode)}`, reopen(context, base, access));
     context.mapped.set(key, fd);
   }
+  return fd;
+}
+
+const inodeKey = ({ name }: memfd_inode_entry): string => `/memfd:${name}`;
+
+/** One that was handed in, to map. */
+function handedIn(context: RestoreContext, inode: memfd_inode_entry, access: number): HelperFd {
+  const key = `memfd:${inode.inode_id}:${access}`;
+  let fd = context.mapped.get(key);
+  if (fd === undefined) context.mapped.set(key, fd = openAgain(context, inodeKey(inode), access, `mapped ${describeInode(inode)}, handed in`));
   return fd;
 }
 

@@ -62,7 +62,7 @@ export interface Question { readonly value: DataRef; readonly length: DataRef; r
 
 export function askOption(program: Program, held: Arg, level: number, name: number, size = 4): Question {
   const value = program.reserve(size);
-  const length = program.data(Uint8Array.of(size, 0, 0, 0), 4);
+  const length = program.data(Uint8Array.of(size & 0xff, size >>> 8, 0, 0), 4);
   return { value, length, got: program.call('getsockopt', [held, level, name, value, length], { expect: 'any' }) };
 }
 

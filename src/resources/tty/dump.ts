@@ -11,6 +11,7 @@ import { ERRNO } from '../../kernel/errno.ts';
 import { FIONREAD, O, S } from '../../kernel/files.ts';
 import type { Program, RanBlock, ResultRef } from '../../program/program.ts';
 import type { DumpContext } from '../../dump/context.ts';
+import { isExternal, terminalKey } from '../../dump/external.ts';
 import { describeDescriptor, type Descriptor, type FileKind, type OpenFile } from '../../dump/file-kinds.ts';
 import { findFdInfoField } from '../../proc/fdinfo.ts';
 import { doorOf, keepContents, namedEntry, refuseNamed } from '../regular/dump.ts';
@@ -27,9 +28,25 @@ const MAX_PTY_INDEX = 1000;
 const DEVICE_INDEX = { console: 1002, vt: 1004, serial: 1010 } as const, MORE_INDEXES = [1078, 1080, 1082, 1084, 1086] as const;
 const DEVICE_TYPE = { console: TtyType.CONSOLE, vt: TtyType.VT, serial: TtyType.SERIAL } as const;
 
+/** Terminals that are handed in at the restore have the indexes above, in the order they are met. */
+const EXTERNAL_INDEX = 1012, MAX_EXTERNAL = 64;
+
+const external = new WeakMap<DumpContext, Map<string, number>>();
+
+/** The index of a terminal that --external names; undefined for all others. */
+function externalIndex(descriptor: Descriptor, context: DumpContext): number | undefined {
+  const key = terminalKey(descriptor);
+  if (!isExternal(key, context)) return undefined;
+  let known = external.get(context);
+  if (known === undefined) external.set(context, known = new Map());
+  let index = known.get(key);
+  if (index === undefined) known.set(key, index = EXTERNAL_INDEX + known.size + 1);
+  return index;
+}
+
 type DeviceKind = keyof typeof DEVICE_INDEX;
 type TtyKind = 'slave' | 'master' | 'ctty' | DeviceKind;
-const isDevice = (kind: TtyKind | undefined): kind is DeviceKind => kind !== undefined && kind in DEVICE_INDEX;
+const isDevice = (kind: TtyKind | 'external' | undefined): kind is DeviceKind => kind !== undefined && kind in DEVICE_INDEX;
 
 function kindOf(stat: BigIntStats): TtyKind | undefined {
   if ((Number(stat.mode) & S.IFMT) !== S.IFCHR) return undefined;
@@ -53,6 +70,8 @@ export const terminals: FileKind = {
   type: fd_types.TTY,
   claims: ({ stat }) => kindOf(stat) !== undefined,
   refuse: (descriptor, context) => {
+    const handedIn = externalIndex(descriptor, context);
+    if (handedIn !== undefined) return handedIn > EXTERNAL_INDEX + MAX_EXTERNAL ? { why: `the image format has room for ${MAX_EXTERNAL} external terminals` } : undefined;
     const kind = kindOf(descriptor.stat);
     if ((descriptor.info.flags & O.PATH) !== 0) return { why: 'a terminal held by O_PATH is not supported yet' };
     if (isDevice(kind)) return deviceIndex(descriptor, context) === undefined ? { why: 'the image format has no room for so many consoles, virtual terminals and serial lines' } : refuseNamed(doorOf(descriptor), context);
@@ -60,7 +79,8 @@ export const terminals: FileKind = {
     if (!(index >= 0) || (index > MAX_PTY_INDEX && kind !== 'ctty')) return { why: `the image format has no room for terminal ${index} (the last one is ${MAX_PTY_INDEX})` };
     return undefined;
   },
-  collect: (own, _all, context) => {
+  collect: (all, _files, context) => {
+    const own = all.filter(({ descriptors: [first] }) => externalIndex(first!, context) === undefined);
     refuseOutside(own, context);
     pairs.set(context, pairEnds(own));
   },
@@ -68,10 +88,12 @@ export const terminals: FileKind = {
   entry: (file, context) => {
     const first = file.descriptors[0]!;
     const { id } = file;
+    const own = { id, tty_info_id: infoId(first, context), flags: first.info.flags, fown: create(fown_entry, file.owner) };
+    if (externalIndex(first, context) !== undefined) return { tty: create(tty_file_entry, own) };
     const regf = nameIds.get(file) ?? context.newFileId();
     const named = doorOf(first);
     context.tree.files.set(regf, create(file_entry, { type: fd_types.REG, id: regf, reg: namedEntry(regf, named, { flags: first.info.flags, pos: first.info.pos, owner: file.owner }) }));
-    return { tty: create(tty_file_entry, { id, tty_info_id: infoId(first, context), flags: first.info.flags, fown: create(fown_entry, file.owner), regf_id: regf }) };
+    return { tty: create(tty_file_entry, { ...own, regf_id: regf }) };
   },
 };
 
@@ -120,24 +142,27 @@ function deviceIndex({ stat }: Descriptor, context: DumpContext): number | undef
   return index;
 }
 
-const infoId = (descriptor: Descriptor, context: DumpContext): number =>
-  ((deviceIndex(descriptor, context) ?? indexOf(descriptor)) << 1) | (kindOf(descriptor.stat) === 'master' ? 1 : 0);
+function infoId(descriptor: Descriptor, context: DumpContext): number {
+  const handedIn = externalIndex(descriptor, context);
+  if (handedIn !== undefined) return handedIn << 1;
+  return ((deviceIndex(descriptor, context) ?? indexOf(descriptor)) << 1) | (kindOf(descriptor.stat) === 'master' ? 1 : 0);
+}
 
 /** Adds to the set what the terminal itself is like, once a terminal. */
 function askTerminal(program: Program, held: ResultRef, file: OpenFile, context: DumpContext): (ran: RanBlock) => void {
   const first = file.descriptors[0]!;
   const id = infoId(first, context);
-  const device = kindOf(first.stat);
-  if (isDevice(device)) {
+  const handedIn = externalIndex(first, context) !== undefined;
+  if (isDevice(kindOf(first.stat)) && !handedIn) {
     const regf = context.newFileId();
     nameIds.set(file, regf);
     keepContents(regf, doorOf(first), context);
   }
   if (context.tree.ttys.has(id)) return () => {};
-  const kind = kindOf(first.stat);
-  const pty = kind !== 'ctty' && !isDevice(kind);
+  const kind = handedIn ? 'external' : kindOf(first.stat);
+  const pty = kind === 'master' || kind === 'slave';
   const info = create(tty_info_entry, {
-    id, type: isDevice(kind) ? DEVICE_TYPE[kind] : pty ? TtyType.PTY : TtyType.CTTY, locked: false, exclusive: false, packet_mode: false, ...controlling(first, context),
+    id, type: kind === 'external' ? TtyType.EXT_TTY : isDevice(kind) ? DEVICE_TYPE[kind] : pty ? TtyType.PTY : TtyType.CTTY, locked: false, exclusive: false, packet_mode: false, ...controlling(first, context),
     rdev: Number(BigInt.asUintN(32, first.stat.rdev)), dev: Number(BigInt.asUintN(32, first.stat.dev)), uid: Number(first.stat.uid), gid: Number(first.stat.gid),
     pty: pty ? create(tty_pty_entry, { index: indexOf(first) }) : undefined,
   });

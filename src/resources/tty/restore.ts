@@ -10,6 +10,7 @@ import { isHarmlessDevice } from '../../kernel/devices.ts';
 import { AT_FDCWD, F, O, TCSETS } from '../../kernel/files.ts';
 import { SIG, SIG_BLOCK, SIGSET_SIZE } from '../../kernel/signals.ts';
 import { HelperFd } from '../../restore/helper-fd.ts';
+import { openAsGiven } from '../../restore/inherited.ts';
 import type { Program } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import type { FileKind } from '../../restore/kinds.ts';
@@ -47,6 +48,11 @@ const ownsTerminal = (info: tty_info_entry | undefined, { tree }: RestoreContext
 export const terminals: FileKind = {
   types: [TTY],
   describe: (file, tree) => `terminal ${nameOf(file, tree)}`,
+  keys(file, tree) {
+    const info = infoOf(tree, file);
+    return info === undefined ? [] : [keyOf(info)];
+  },
+  openInherited: openHandedIn,
   check(files, context) {
     const pairs = pairsOf(context);
     let needed = false;
@@ -57,6 +63,7 @@ export const terminals: FileKind = {
       else if (ownsTerminal(info, context)) continue;
       else if (info.type === TtyType.CTTY) needed = needed || context.options.shellJob;
       else if (isDevice(info)) checkDevice(file, info, context);
+      else if (info.type === TtyType.EXT_TTY) context.refuse(where, 'it was dumped as external: it has to be handed in', `Open it as some descriptor N of the restore, and say --inherit-fd 'fd[N]:${keyOf(info)}'`);
       else if (info.type !== TtyType.PTY) context.refuse(where, `terminals of type ${info.type} cannot be restored yet`);
       else if (info.pty === undefined || info.pty.index !== info.id >> 1) context.refuse(where, 'its record in tty-info.img has no index, or another one than its id says', 'The image is damaged: take another');
       else if (pairs.has(info.pty.index)) continue;
@@ -78,6 +85,26 @@ export const terminals: FileKind = {
   opensIn: (file, context) => (ownsTerminal(infoOf(context.tree, file), context) ? 'processes' : undefined),
   openIn: (p, file) => p.call('openat', [AT_FDCWD, p.cstring('/dev/tty'), ((file.tty?.flags ?? 0) & ~O.CREAT) | O.CLOEXEC, 0]),
 };
+
+/** What --inherit-fd calls it. */
+const keyOf = ({ rdev, dev }: tty_info_entry): string => `tty[${rdev.toString(16)}:${(dev ?? 0).toString(16)}]`;
+
+const settled = new WeakMap<RestoreContext, Set<number>>();
+
+/** A terminal that was handed in gets the settings it had; whose controlling terminal it was, to that session it is again. */
+function openHandedIn(file: file_entry, key: string, context: RestoreContext): HelperFd {
+  const info = infoOf(context.tree, file)!;
+  const resource = `file ${file.id} (${key}, handed in)`;
+  const fd = openAsGiven(context, key, resource);
+  let done = settled.get(context);
+  if (done === undefined) settled.set(context, done = new Set());
+  if (done.has(info.id)) return fd;
+  done.add(info.id);
+  blockTtou(context.local.program);
+  addSettings(context.local.program, fd.ref, undefined, { index: info.id, master: undefined, slave: { ...info, uid: undefined, gid: undefined } });
+  if (info.sid !== 0 && context.tree.tasks.has(info.sid)) context.controlling.set(info.sid, { fd, pgrp: info.pgrp });
+  return fd;
+}
 
 const isDevice = (info: tty_info_entry | undefined): boolean => info?.type === TtyType.CONSOLE || info?.type === TtyType.VT || info?.type === TtyType.SERIAL;
 

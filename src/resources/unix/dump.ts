@@ -14,9 +14,12 @@ import { readProcNumbers, readProcRecord } from '../../proc/read.ts';
 import { Program, type RanBlock, type ResultRef } from '../../program/program.ts';
 import type { DumpContext } from '../../dump/context.ts';
 import { readDescriptor } from '../../dump/descriptors.ts';
+import { isExternal as isNamedExternal, socketKey } from '../../dump/external.ts';
 import { describeDescriptor, type Descriptor, type FileKind, type OpenFile } from '../../dump/file-kinds.ts';
 import type { FrozenTask } from '../../dump/frozen.ts';
-import { askFilter, askOptions, type SocketOptions } from '../socket/options-dump.ts';
+import { readFilter } from '../socket/filter.ts';
+import { askOptions, type SocketOptions } from '../socket/options-dump.ts';
+import { LOCAL_OPTIONS, ownOptions } from '../socket/own-options.ts';
 import { peekQueues, type Queue } from './queue.ts';
 import { displayName, isListening, isPath, typeName, unixSockets as tableOf, type UnixSocket } from './table.ts';
 
@@ -29,7 +32,7 @@ const SLASH = 0x2f;
 /** Where a socket is bound to. */
 interface Place { readonly stat: BigIntStats; readonly path: string; readonly deleted: boolean }
 interface Peer { readonly pid: number; readonly uid: number; readonly gid: number }
-interface Answers { options: SocketOptions; filter: bigint[]; peer: Peer | undefined }
+interface Answers { readonly options: SocketOptions; readonly filter: bigint[]; readonly peer: Peer | undefined }
 
 /** What a dump knows of its unix sockets, by inode. */
 interface State {
@@ -42,13 +45,15 @@ interface State {
   readonly peers: Map<number, number>;
   /** Working directories of tasks with a peer outside of the tree. */
   readonly directories: Map<number, string>;
+  /** Every unix socket of the tree, refused ones too. */
+  readonly inTree: Set<number>;
   helperTask?: FrozenTask;
 }
 const states = new WeakMap<DumpContext, State>();
 
 function stateOf(context: DumpContext): State {
   let state = states.get(context);
-  if (state === undefined) states.set(context, state = { queues: new Map(), places: new Map(), answers: new Map(), inFlight: new Map(), peers: new Map(), directories: new Map() });
+  if (state === undefined) states.set(context, state = { queues: new Map(), places: new Map(), answers: new Map(), inFlight: new Map(), peers: new Map(), directories: new Map(), inTree: new Set() });
   return state;
 }
 
@@ -85,10 +90,11 @@ export const unixSockets: FileKind = {
     const socket = socketOf(file.descriptors[0]!, context)!;
     const options = askOptions(program, held, AF.UNIX);
     const peer = askPeer(program, held);
+    const own = ownOptions(program, LOCAL_OPTIONS).ask(held, { family: AF.UNIX, type: socket.type, protocol: 0 });
     return (ran) => {
-      const answers: Answers = { options: options(ran), filter: [], peer: peer(ran) };
-      stateOf(context).answers.set(socket.inode, answers);
-      if (answers.options.filterLength > 0) answers.filter = filterOf(file, answers.options.filterLength, context);
+      const general = options(ran);
+      const filter = readFilter(file.descriptors[0]!, general.filterLength, context);
+      stateOf(context).answers.set(socket.inode, { options: { ...general, own: [...general.own, ...own(ran)] }, filter, peer: peer(ran) });
     };
   },
   entry: (file, context) => ({ usk: unixEntry(file, context) }),
@@ -96,7 +102,8 @@ export const unixSockets: FileKind = {
 
 /** Looks at the queues of sockets not looked at before. @returns what is in flight in them */
 function lookAtQueues(descriptors: readonly Descriptor[], context: DumpContext): Descriptor[] {
-  const { queues } = stateOf(context);
+  const { queues, inTree } = stateOf(context);
+  for (const descriptor of descriptors) inTree.add(socketOf(descriptor, context)!.inode);
   const fresh = new Map<number, { descriptor: Descriptor; socket: UnixSocket }>();
   for (const descriptor of descriptors) {
     const socket = socketOf(descriptor, context)!;
@@ -157,7 +164,7 @@ function askPlaces(own: readonly OpenFile[], context: DumpContext): void {
 /** Who is connected to whom, and whether all of them are of the tree. */
 function checkPeers(own: readonly OpenFile[], context: DumpContext): void {
   const table = tableOf(context);
-  const { peers, places, directories } = stateOf(context);
+  const { peers, places, directories, inTree } = stateOf(context);
   const ours = new Map(own.map((file) => [socketOf(file.descriptors[0]!, context)!.inode, file]));
   const listeners = new Map<number, UnixSocket>();
   for (const socket of table.values()) if (isListening(socket)) for (const inode of socket.pending) if (inode !== 0) listeners.set(inode, socket);
@@ -177,10 +184,10 @@ function checkPeers(own: readonly OpenFile[], context: DumpContext): void {
     }
     peers.set(inode, peer);
     if (isListening(socket)) {
-      const outside = socket.pending.find((client) => client !== 0 && !ours.has(client) && !isExternal(client, context));
+      const outside = socket.pending.find((client) => client !== 0 && !inTree.has(client) && !isExternal(client, context));
       if (outside !== undefined) refuse(`${holderOf(outside)} waits to be accepted by it and is not part of the tree`, 'Let the program accept it first, or end what connects to it');
     }
-    if (peer !== 0 && !ours.has(peer)) {
+    if (peer !== 0 && !inTree.has(peer)) {
       const { pid } = file.descriptors[0]!.task;
       checkExternal(socket, peer, refuse, context);
       directories.set(pid, textOf(readlinkSync(`/proc/${pid}/cwd`, { encoding: 'buffer' })));
@@ -189,16 +196,16 @@ function checkPeers(own: readonly OpenFile[], context: DumpContext): void {
 }
 
 /** --external unix[INODE], --ext-unix-sk=INODE,...: told by the inode of the socket that is in the tree. */
-function isExternal(inode: number, { options: { given } }: DumpContext): boolean {
-  const listed = (given.get('ext-unix-sk') ?? []).flatMap((list) => list.split(','));
-  return (given.get('external') ?? []).includes(`unix[${inode}]`) || listed.includes(String(inode));
+function isExternal(inode: number, context: DumpContext): boolean {
+  const listed = (context.options.given.get('ext-unix-sk') ?? []).flatMap((list) => list.split(','));
+  return isNamedExternal(socketKey(inode), context) || listed.includes(String(inode));
 }
 
 function checkExternal(socket: UnixSocket, inode: number, refuse: (why: string, remedy?: string) => void, context: DumpContext): void {
   if (isExternal(socket.inode, context)) return;
   const peer = tableOf(context).get(inode);
   const who = `its peer, socket:[${inode}]${peer === undefined ? '' : ` (${displayName(peer.name)})`}, is not part of the tree: ${holderOf(inode)} has it`;
-  const end = 'End the connection first, or dump the whole tree that has both ends';
+  const end = `End the connection first, or say with --external ${socketKey(socket.inode)} that it is handed in at the restore (--inherit-fd 'fd[N]:socket:[${socket.inode}]')`;
   const reachable = peer?.type === SOCK.DGRAM && peer.name.length > 0;
   if (!context.options.given.has('ext-unix-sk')) refuse(who, reachable ? 'Say with --ext-unix-sk that it may stay outside: it is connected to again at the restore' : end);
   else if (peer === undefined || peer.type !== SOCK.DGRAM) refuse(`${who}, and half of a ${typeName(socket.type)} connection cannot be dumped`, end);
@@ -227,16 +234,6 @@ function askPeer(program: Program, held: ResultRef): (ran: RanBlock) => Peer | u
     const pid = bytes.readInt32LE(0);
     return ran.result(got) < 0n || pid <= 0 ? undefined : { pid, uid: bytes.readUInt32LE(4), gid: bytes.readUInt32LE(8) };
   };
-}
-
-function filterOf({ descriptors }: OpenFile, length: number, context: DumpContext): bigint[] {
-  const { task, fd } = descriptors[0]!;
-  const program = new Program('helper').resource(describeDescriptor(descriptors[0]!));
-  const target = program.call('pidfd_open', [task.pid, 0]);
-  const held = program.call('pidfd_getfd', [target, fd, 0]);
-  const read = askFilter(program, held, length);
-  for (const one of [held, target]) program.call('close', [one], { keep: false });
-  return read(context.helper.local(program).check('dump'));
 }
 
 /** The directory a relative name starts from; '' for an absolute one; undefined when the place does not end in the name. */

@@ -11,6 +11,7 @@ import type { Arg, Program, ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import { firstPlaces, stageOf } from '../../restore/descriptors.ts';
 import type { HelperFd } from '../../restore/helper-fd.ts';
+import { openAsGiven } from '../../restore/inherited.ts';
 import { describeFile, type FileKind } from '../../restore/kinds.ts';
 import { addStatusFlags } from '../../restore/status-flags.ts';
 import { addOptions, addRoomForQueue } from '../socket/options-restore.ts';
@@ -73,6 +74,8 @@ export function carriedBy(tree: FrozenTree, id: number): number[] {
 export const unixSockets: FileKind = {
   types: [fd_types.UNIXSK],
   describe: ({ id, usk }) => (usk === undefined ? `unix socket ${id}` : describeUnix(usk)),
+  keys: ({ usk }) => (usk === undefined ? [] : [socketKey(usk)]),
+  openInherited: (file, key, context) => openAsGiven(context, key, `file ${file.id} (${describeUnix(file.usk!)}, handed in)`),
   check(files, context) {
     const all = byInode(context.tree);
     for (const file of files) checkOne(file, all, context);
@@ -95,6 +98,9 @@ export const unixSockets: FileKind = {
   },
 };
 
+/** What --inherit-fd calls it. */
+const socketKey = ({ ino }: unix_sk_entry): string => `socket:[${ino}]`;
+
 const made = new WeakMap<RestoreContext, Map<number, Socket>>();
 
 function checkOne({ id, usk }: file_entry, all: ReadonlyMap<number, unix_sk_entry>, context: RestoreContext): void {
@@ -108,12 +114,17 @@ function checkOne({ id, usk }: file_entry, all: ReadonlyMap<number, unix_sk_entr
   if (usk.peer !== 0) {
     const peer = all.get(usk.peer);
     if (peer === undefined) context.refuse(where, `its peer, socket:[${usk.peer}], is not in files.img`, damaged);
-    else if (isExternal(peer) && !context.options.extUnixSk) context.refuse(where, `its peer ${nameOf(peer.name)} is not part of the tree`, 'Allow connecting to it again with --ext-unix-sk');
-    else if (isExternal(peer) && isConnected(usk)) context.refuse(where, 'its peer is not part of the tree, and a connection cannot be taken up again', 'End the connection before the dump');
+    else if (isExternal(peer) && isConnected(usk)) context.refuse(where, 'its peer is not part of the tree, and a connection cannot be taken up again', `Hand in a connected socket as descriptor N: --inherit-fd 'fd[N]:${socketKey(usk)}'`);
+    else if (isExternal(peer) && !context.options.extUnixSk) context.refuse(where, `its peer ${nameOf(peer.name)} is not part of the tree`, `Allow connecting to it again with --ext-unix-sk, or hand in a socket as descriptor N: --inherit-fd 'fd[N]:${socketKey(usk)}'`);
+    else if (isExternal(peer) && peer.name.length === 0) context.refuse(where, 'its peer is not part of the tree and has no name to connect to again', `Hand in a socket as descriptor N: --inherit-fd 'fd[N]:${socketKey(usk)}'`);
+    else if (!isExternal(peer) && !isListening(peer) && context.inherited.has(socketKey(peer))) context.refuse(where, `its peer, ${socketKey(peer)}, is handed in (--inherit-fd) and it is not`, 'Hand in both ends or neither');
     else if (isConnected(usk) && !isExternal(peer) && !isListening(peer) && peer.peer !== usk.ino) context.refuse(where, `it is connected to socket:[${usk.peer}], which is connected to socket:[${peer.peer}]`, damaged);
   }
   for (const carried of carriedBy(context.tree, id)) {
     if (!context.tree.files.has(carried)) context.refuse(where, `file ${carried}, which is in flight in it, is not in files.img`, damaged);
+    else if (stageOf(context, carried) !== undefined && !firstPlaces(context).has(carried)) {
+      context.refuse(where, `${describeFile(carried, context.tree)} is in flight in it, which only a task can open, and no task has it open`, 'Let the program receive it before the dump, or keep it open as well');
+    }
   }
 }
 
@@ -319,11 +330,14 @@ class Settler {
     if (one.sender !== undefined) p.call('close', [this.#fd(one.sender)], { keep: false });
   }
 
-  /** The helper's descriptor of what goes in flight. */
+  /** The helper's descriptor of what goes in flight; of what only a task could open, that task's. */
   #inFlight(id: number): Arg {
     const held = this.context.files.get(id);
-    if (held === undefined) throw new RangeError(`${describeFile(id, this.context.tree)} is not open in the helper`);
-    return this.#fd(held);
+    if (held !== undefined) return this.#fd(held);
+    const place = firstPlaces(this.context).get(id);
+    if (place === undefined || !this.#late) throw new RangeError(`${describeFile(id, this.context.tree)} is not open in the helper`);
+    const target = this.#p.call('pidfd_open', [place.pid, 0]);
+    return this.#p.call('pidfd_getfd', [target, place.fd, 0]);
   }
 
   #connectDatagram(one: Socket): void {
