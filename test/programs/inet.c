@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#define MAX 32
+#define MAX 48
 static struct kept { const char *name; int fd; unsigned char sock[28], peer[28]; unsigned char value[6][160][68]; int size[6][160]; } kept[MAX];
 static int nkept;
 static const int LEVELS[6] = { SOL_SOCKET, IPPROTO_IP, IPPROTO_TCP, IPPROTO_IPV6, IPPROTO_UDP, 136 };
@@ -181,6 +181,12 @@ int main(int argc, char **argv)
 	must(listen(group2, 4));
 	keep("one of a reuseport group", group1);
 	keep("another of a reuseport group", group2);
+	int was = bound4(SOCK_STREAM, 0, 0, SO_REUSEPORT), still = bound4(SOCK_STREAM, 0, port_of(was), SO_REUSEPORT);
+	must(listen(was, 4));
+	must(listen(still, 4));
+	set(was, SOL_SOCKET, SO_REUSEPORT, 0);
+	keep("one that had been of a reuseport group", was);
+	keep("one that still is of that group", still);
 	int first = bound4(SOCK_STREAM, 0, 0, SO_REUSEADDR), second = bound4(SOCK_STREAM, 0, port_of(first), SO_REUSEADDR);
 	must(listen(second, 1));
 	keep("bound, beside a listener", first);

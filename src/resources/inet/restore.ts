@@ -4,7 +4,7 @@
  */
 import { fd_types, type file_entry, type inet_sk_entry } from '../../image/schema/index.ts';
 import { METHOD, unlockOf } from '../../network-lock/unlock.ts';
-import { rootTask, type TcpStream } from '../../image/tree.ts';
+import { rootTask, type FrozenTree, type TcpStream } from '../../image/tree.ts';
 import { ownFileOf } from '../../image/tree-own.ts';
 import { tcpStateName } from '../../inspect/names.ts';
 import { ERRNO } from '../../kernel/errno.ts';
@@ -129,6 +129,14 @@ function at(p: Program, { id }: file_entry, entry: inet_sk_entry): void {
   p.resource(`file ${id} (${describeInet(entry)})`);
 }
 
+/** Ports of which some socket of the tree may be one of several: others there may have been so when they were bound, and not any more. */
+function sharesPort({ src_port, type }: inet_sk_entry, { tree }: RestoreContext): boolean {
+  let ports = sharedPorts.get(tree);
+  if (ports === undefined) sharedPorts.set(tree, ports = new Set([...tree.files.values()].flatMap(({ isk }) => (isk?.opts.so_reuseport === true ? [isk.src_port] : []))));
+  return src_port !== 0 && type !== SOCK.RAW && ports.has(src_port);
+}
+const sharedPorts = new WeakMap<FrozenTree, ReadonlySet<number>>();
+
 /** A socket under its address. */
 function make(file: file_entry, entry: inet_sk_entry, context: RestoreContext): Socket {
   const p = context.local.program;
@@ -140,7 +148,7 @@ function make(file: file_entry, entry: inet_sk_entry, context: RestoreContext): 
   if (own?.inet?.uid !== undefined || own?.inet?.gid !== undefined) p.call('fchown', [fd, own.inet.uid ?? 0, own.inet.gid ?? 0], { keep: false });
   if (isV6(entry) && entry.type !== SOCK.RAW) set(p, fd, SOL.IPV6, IPV6.V6ONLY, entry.v6only === true ? 1 : 0);
   set(p, fd, SOL_SOCKET, SO.REUSEADDR, 1);
-  if (entry.opts.so_reuseport === true) set(p, fd, SOL_SOCKET, SO.REUSEPORT, 1);
+  if (entry.opts.so_reuseport === true || sharesPort(entry, context)) set(p, fd, SOL_SOCKET, SO.REUSEPORT, 1);
   if (entry.opts.so_bound_dev !== undefined) {
     p.call('setsockopt', [fd, SOL_SOCKET, SO.BINDTODEVICE, p.cstring(entry.opts.so_bound_dev), entry.opts.so_bound_dev.length + 1], { keep: false, remedy: { ENODEV: `There is no network device ${entry.opts.so_bound_dev} here` } });
   }
@@ -222,6 +230,7 @@ function finish({ file, entry, held, connection }: Socket, context: RestoreConte
   const how = HOW[entry.shutdown ?? 0];
   if (how !== undefined && !isConnection(entry)) p.call('shutdown', [fd, how], { expect: { orErrno: ERRNO.ENOTCONN }, keep: false });
   if (entry.opts.reuseaddr !== true && connection === undefined) set(p, fd, SOL_SOCKET, SO.REUSEADDR, 0);
+  if (entry.opts.so_reuseport !== true && sharesPort(entry, context)) set(p, fd, SOL_SOCKET, SO.REUSEPORT, 0);
   addStatusFlags(p, fd, entry.flags);
   if (connection === undefined) return;
   at(context.final, file, entry);
