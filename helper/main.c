@@ -46,6 +46,18 @@ static struct fail req_hello(struct request *rq, struct reply *rp)
 	return buffer_append(&rp->out, &h, sizeof h);
 }
 
+static struct fail req_cpuid(struct request *rq, struct reply *rp)
+{
+	struct leaf { uint32_t leaf, sub; } *asked = (struct leaf *)rq->payload;
+	if (rq->size == 0 || rq->size % sizeof *asked != 0 || rq->size > 4096) return failed(SF_AT_DECODE, rq->size, -EINVAL);
+	for (uint32_t i = 0; i < rq->size / sizeof *asked; i++) {
+		uint32_t r[4];
+		cpuid(asked[i].leaf, asked[i].sub, r);
+		TRY(buffer_append(&rp->out, r, sizeof r));
+	}
+	return OK;
+}
+
 /*
  * One enum, one switch. Why each is safe: everything a request names (tid, descriptor, address, length) is checked by its
  * handler against the payload's size, the table of seized threads or the arena before use; what it does to another task is
@@ -77,6 +89,7 @@ static MUST_CHECK struct fail privileged_op(struct request *rq, struct reply *rp
 	case SF_REQ_FILE_PAGES: return req_file_pages(rq, rp);
 	case SF_REQ_GUARD: return req_guard(rq, rp);
 	case SF_REQ_FAULT: return req_fault(rq, rp);
+	case SF_REQ_CPUID: return req_cpuid(rq, rp);
 	case SF_REQ_KEEP: return req_keep(rq, rp);
 	default: return failed(SF_AT_DECODE, rq->op, -ENOSYS);
 	}

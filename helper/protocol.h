@@ -44,6 +44,7 @@ enum sf_req {
 			       the previous plan saw. Fault injection for tests; refused unless started with --faults */
 	SF_REQ_KEEP = 30,   /* struct sf_keep + words -> s32 pid of a process of its own that keeps descriptors for a task (keeper.c) */
 	SF_REQ_GUARD = 31,  /* block -> nothing: a process that runs it when the helper dies; one at a time. Nothing -> nothing: it is dismissed */
+	SF_REQ_CPUID = 32,  /* u32 {leaf, subleaf}[] -> u32 {eax, ebx, ecx, edx}[]: what the processor says of itself */
 };
 
 struct sf_request {

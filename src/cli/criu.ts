@@ -7,7 +7,7 @@ import { StillframeError } from '../errors.ts';
 import { FileLog } from '../log.ts';
 import { CRIU_VERSION, STILLFRAME_VERSION } from '../version.ts';
 import { help, usage } from './help.ts';
-import { becomeCommand, prepare, readAll, runCheckVerb, runDedup, runDump, runPreDump, runRestore, type Ready } from './verbs.ts';
+import { becomeCommand, prepare, readAll, runCheckVerb, runCpuinfo, runDedup, runDump, runPreDump, runRestore, type Ready } from './verbs.ts';
 
 const STDOUT = 1;
 
@@ -52,6 +52,10 @@ async function run(ready: Ready): Promise<number> {
   }
   if (asked.verb === 'dedup') {
     await runDedup(ready);
+    return 0;
+  }
+  if (asked.verb === 'cpuinfo') {
+    await runCpuinfo(ready);
     return 0;
   }
   if (asked.verb === 'check') {

@@ -154,10 +154,10 @@ export interface Directories {
 }
 
 /** Makes the directories absolute (from where the caller is) and sees that they can be used. */
-export function findDirectories(verb: Verb, given: Given): Directories {
+export function findDirectories(verb: Verb, given: Given, sub?: string): Directories {
   const images = resolve(given.text('images-dir') ?? '.');
   const work = resolve(given.text('work-dir') ?? images);
-  const writes = verb === 'dump' || verb === 'pre-dump' || (verb === 'cpuinfo');
+  const writes = verb === 'dump' || verb === 'pre-dump' || (verb === 'cpuinfo' && sub === 'dump');
   checkDirectory(images, `-D ${given.text('images-dir') ?? '.'}`, writes ? constants.W_OK | constants.X_OK : constants.R_OK | constants.X_OK);
   if (work !== images) checkDirectory(work, `-W ${given.text('work-dir') ?? ''}`, constants.X_OK);
   return { images, work };

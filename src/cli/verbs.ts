@@ -9,6 +9,7 @@ import type { RestoreOptions, RestoreOutcome } from '../restore/options.ts';
 import type { FileLog } from '../log.ts';
 import type { Progress } from '../progress.ts';
 import { usageError, parseArguments, type Arguments } from './arguments.ts';
+import { readCpuCaps } from './cpu-cap.ts';
 import { readConfigs } from './configfile.ts';
 import { findDirectories, Given, readWords, refuseUnsupported, type Asked, type Directories } from './given.ts';
 import { OPTION_ROWS, VERBS, type OptionRow, type Verb } from './options.ts';
@@ -41,7 +42,7 @@ export function prepare({ written, words }: Arguments, log: FileLog, verb?: Verb
   const asked = readWords(verb === undefined ? words : [verb, ...words], given);
   refuseVerb(asked.verb);
   const { withoutEffect } = refuseUnsupported(asked.verb, given);
-  const directories = findDirectories(asked.verb, given);
+  const directories = findDirectories(asked.verb, given, asked.sub);
   const output = given.text('log-file');
   log.open(output === undefined || output === '-' ? output : resolve(directories.work, output), { perTask: given.flag('log-pid') });
   for (const option of withoutEffect) log.debug(`${option} has no effect on ${asked.verb}`);
@@ -84,6 +85,7 @@ export async function dumpOptions(ready: Ready): Promise<DumpOptions> {
     progress: await progressOf(ready),
     precopy: precopyOptions(given, last === 'leave-running'),
     autoDedup: given.flag('auto-dedup'),
+    cpuInfo: readCpuCaps(given).image,
     scripts: await scripts(ready),
     given: given.toMap(),
   };
@@ -112,6 +114,7 @@ export async function restoreOptions(ready: Ready): Promise<RestoreOptions> {
   const { given, directories, asked, log } = ready;
   if (given.text('tree') !== undefined) log.warn('cli', 'Using -t with restore is obsolete: the images say which tree it is');
   const pidfile = given.text('pidfile');
+  const cpuCaps = readCpuCaps(given);
   return {
     imagesDir: directories.images,
     workDir: directories.work,
@@ -121,6 +124,7 @@ export async function restoreOptions(ready: Ready): Promise<RestoreOptions> {
     shellJob: given.flag('shell-job'),
     pidfile: pidfile === undefined ? undefined : resolve(directories.work, pidfile),
     execCommand: asked.execCommand,
+    cpuCaps: cpuCaps.image ? cpuCaps.caps : undefined,
     progress: await progressOf(ready),
     scripts: await scripts(ready),
     given: given.toMap(),
@@ -142,6 +146,19 @@ export async function runPreDump(ready: Ready): Promise<DumpOutcome> {
 export async function runDedup({ directories, log }: Ready): Promise<bigint> {
   const { dedup } = await import('../dump/dedup.ts');
   return dedup(directories.images, log);
+}
+
+/** `cpuinfo dump` writes the image, `cpuinfo check` compares it: at least something, whatever --cpu-cap leaves out. */
+export async function runCpuinfo({ asked, given, directories, log }: Ready): Promise<{ sub: string }> {
+  const { caps } = readCpuCaps(given);
+  if (asked.sub === 'dump') {
+    const { dumpCpuinfo } = await import('../dump/cpuinfo.ts');
+    dumpCpuinfo(directories.images, log);
+    return { sub: 'dump' };
+  }
+  const { checkCpuinfo } = await import('../restore/cpuinfo.ts');
+  checkCpuinfo(directories.images, caps.size === 0 ? new Set(['fpu', 'ins', 'cpu']) : caps, log);
+  return { sub: 'check' };
 }
 
 /** `dump --plan`: looks, and lets go. @returns text for a person, and the same as data */

@@ -20,6 +20,7 @@ import { Program, type RanBlock } from '../program/program.ts';
 import { settleRing } from '../resources/aio/dump.ts';
 import { executableId, fsEntry } from '../resources/filesystem/dump.ts';
 import { describeMapping, describeMappings, refuseMapping, type DumpedMapping, type MappedFile } from '../resources/memory/dump.ts';
+import { leaveOutProbes } from '../resources/memory/uprobes.ts';
 import { processSettings, type ProcessSettings } from '../resources/process/dump.ts';
 import { isCompat, lostComponents, nameOriginalCall } from '../resources/registers/dump.ts';
 import { NamedFiles } from '../resources/regular/dump.ts';
@@ -71,7 +72,10 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   const living = context.tasks.filter(({ zombie }) => !zombie);
   if (living.reduce((sum, { tids }) => sum + tids.length, 0) > MANY_THREADS) keepToBaseline();
   const states = new Map(stateOf(living.flatMap(({ tids }) => tids)).map((state) => [state.tid, state]));
-  for (const task of living) readTask(task, states, context);
+  for (const task of living) {
+    readTask(task, states, context);
+    leaveOutProbes(task, context);
+  }
   for (const task of living) {
     checkNamespaces(task, own, context);
     checkTask(task, context);

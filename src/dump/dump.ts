@@ -19,6 +19,7 @@ import { NO_SCRIPTS } from '../cli/hooks.ts';
 import type { DumpStats } from '../stats.ts';
 import { askHelper, askThreads, collect, enterLeader, type CollectedTask } from './collect.ts';
 import { compose, newTree, type PagesOf } from './compose.ts';
+import { processorEntry } from './cpuinfo.ts';
 import { DumpContext } from './context.ts';
 import { askFiles, holdFiles } from './descriptors.ts';
 import { trackedTask, eligible, uptime } from './tracked.ts';
@@ -101,6 +102,7 @@ class Dump {
     context.tracker = chain.tracker;
     const early = options.finalState !== 'dead' && !hasScripts(options);
 
+    if (options.cpuInfo === true) context.tree.cpuinfo = processorEntry(helper);
     rehearse(options, helper, own, host);
     try {
       this.#copyAhead(context);

@@ -27,6 +27,8 @@ export interface DumpOptions {
   readonly parent?: string | undefined;
   /** --auto-dedup: what this set replaces is freed in those before it. */
   readonly autoDedup?: boolean;
+  /** --cpu-cap: cpuinfo.img is part of the set. */
+  readonly cpuInfo?: boolean;
   /** --action-script. The verb calls `pre-dump` before anything, `post-dump` when the images are complete and the tree is still frozen. */
   readonly scripts: Scripts;
   /** Every other option as it was given, by its long name: rows of the table that a kind supports read themselves here. */

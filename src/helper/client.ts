@@ -60,6 +60,7 @@ export interface FaultPlan {
 const DOING: Record<p.ReqName, string> = {
   HELLO: 'start helper', SEIZE: 'seize threads', STATE: 'read thread state', RUN: 'run a program in a task', DETACH: 'let threads go',
   KILL: 'kill processes', SCAN: 'scan memory', PAGES: 'copy memory', PEEK: 'read memory', POKE: 'write memory', LOCAL: 'run a program in the helper',
+  CPUID: 'ask the processor',
   PUT_FD: 'hand a descriptor to the helper', GET_FD: 'fetch a descriptor from the helper', CLOSE: 'close descriptors in the helper',
   ARENA: 'map the arena', SPAWN: 'start the first task', AWAIT: 'wait for the restored tasks', TAKEOVER: 'take restored threads over',
   FILE_PAGES: 'copy file ranges', FAULT: 'plan a fault', KEEP: 'leave a keeper behind', GUARD: 'set a guard',
@@ -164,6 +165,12 @@ export class Helper {
   /** Sees that a program is run when the helper dies before `guard()` without one is called. It has what the helper has open now. */
   guard(program?: Program): void {
     this.#ask('GUARD', ...(program === undefined ? [] : [withoutStack(program.encode())]));
+  }
+
+  /** CPUID's four registers. A leaf that this processor has not answers with something of another one (Intel) or zeros (AMD). */
+  cpuid(leaf: number, sub: number): { eax: number; ebx: number; ecx: number; edx: number } {
+    const { payload } = this.#ask('CPUID', p.encodeWords([leaf, sub]));
+    return { eax: payload.readUInt32LE(0), ebx: payload.readUInt32LE(4), ecx: payload.readUInt32LE(8), edx: payload.readUInt32LE(12) };
   }
 
   /** Lets threads go on as they were. `signal`: 0, or SIGSTOP to leave them stopped. Answers 0 or -errno for each. */

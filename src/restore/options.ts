@@ -1,5 +1,6 @@
 /** What `restore` is asked for. Filled by `src/cli/verbs.ts` from the option table; paths are absolute, defaults are already applied. */
 import type { Scripts } from '../cli/hooks.ts';
+import type { CpuCap } from '../resources/processor/compare.ts';
 import type { Progress } from '../progress.ts';
 
 export interface RestoreOptions {
@@ -22,6 +23,8 @@ export interface RestoreOptions {
   /** --exec-cmd: the command this process is replaced by afterwards (the caller does it): it becomes the root's parent, so do not wait. */
   readonly execCommand: readonly string[] | undefined;
   /** --action-script. The verb calls `pre-restore`, `setup-namespaces`, `post-setup-namespaces`, `post-restore`, `pre-resume`, `post-resume`. */
+  /** --cpu-cap: what of the processor is compared with cpuinfo.img; undefined: nothing. */
+  readonly cpuCaps?: ReadonlySet<CpuCap> | undefined;
   readonly scripts: Scripts;
   /** Every other option as it was given, by its long name: rows of the table that a kind supports read themselves here. */
   readonly given: ReadonlyMap<string, readonly string[]>;

@@ -23,6 +23,9 @@ import { fileNames } from '../image/tree.ts';
 import { planRestore, type RestorePlan } from './plan.ts';
 import { RestoreRun } from './run.ts';
 import { readSets } from './sets.ts';
+import { checkProbes } from '../resources/memory/uprobes.ts';
+import { compareProcessors } from '../resources/processor/compare.ts';
+import { identify } from '../resources/processor/identify.ts';
 import { judgeVdsos } from '../resources/vdso/check.ts';
 import { checkPages, validate } from './validate.ts';
 
@@ -104,6 +107,8 @@ function makePlan(set: SourceSet, options: RestoreOptions, helper: Helper, log: 
   for (const { key, fd } of inherited) log.info(`File ${key} will be restored from inherit fd ${fd}`);
   for (const warning of plan.warnings) log.warn('restore', warning);
   const reasons = [...pages, ...vdsos?.reasons ?? []];
+  reasons.push(...checkProbes(set.tree.inventory, given.has('allow-uprobes')));
+  if (options.cpuCaps !== undefined) reasons.push(...compareProcessors(set.tree.cpuinfo, identify((leaf, sub) => helper.cpuid(leaf, sub)), options.cpuCaps));
   reasons.push(...validate(set, {
     skipModeCheck: given.has('skip-file-rwx-check'), sizeOnly: given.get('file-validation')?.at(-1) === 'filesize',
     handedIn: (file) => inheritedKey(plan.context, file) !== undefined,

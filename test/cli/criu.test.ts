@@ -38,7 +38,7 @@ for (const [line, expected] of [
   ['check --ms', /--ms is gone from criu/],
   ['service', /service is not supported yet/], ['swrk 3', /swrk is not supported yet/], ['page-server', /page-server is not supported yet/],
   ['lazy-pages', /lazy-pages is not supported yet/],
-  ['cpuinfo dump', /cpuinfo is not supported yet/],
+  ['cpuinfo', /cpuinfo requires an action: dump or check/], ['cpuinfo check -D img', /cpuinfo\.img: the set has no record of the processor/],
 ] as const) {
   mistakes(line, () => {
     const { code, out, err } = criu(line);

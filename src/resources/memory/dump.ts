@@ -94,7 +94,7 @@ export function refuseMapping(mapping: Mapping, tracked: () => boolean = () => f
   if (has('ht') && !isSysv(mapping) && !name.startsWith(ANON_HUGE) && !name.startsWith('/memfd:')) return { why: 'a mapped file of a hugetlbfs mount is not supported', remedy: 'Use memfd_create with MFD_HUGETLB, or MAP_HUGETLB' };
   if (name.startsWith('anon_inode:')) return nameByLink(name);
   if (name.startsWith('/secretmem')) return SECRET;
-  if (name === '[uprobes]') return { why: 'a probe (uprobe) is set in this process', remedy: 'Remove the probe before the dump' };
+  if (name === '[uprobes]') return { why: 'a probe (uprobe) was hit in this process; it may be set still', remedy: 'Dump with --allow-uprobes, when the same probes are set where it will be restored, or none is set any more' };
   if (has('ss')) return { why: 'a shadow stack is not supported yet', remedy: 'Start the program with GLIBC_TUNABLES=glibc.cpu.x86_shstk=off' };
   if (has('um') || has('ui') || (has('uw') && !tracked())) return { why: 'it is registered with a userfaultfd, whose handler cannot be dumped', remedy: 'Let the program unregister the range (UFFDIO_UNREGISTER) or close its userfaultfd before the dump' };
   if ((has('io') || has('pf')) && !isVvar(mapping) && !(shared && hasFile(mapping))) return { why: 'memory of a device cannot be dumped', remedy: 'Let the program unmap it before the dump' };
