@@ -118,8 +118,9 @@ function holdConnections(own: readonly OpenFile[], context: DumpContext): void {
   const unlock = unlockOf(METHOD[method], id, ends);
   context.guard.arm({
     steps: (p) => {
-      unlock.steps?.(p);
+      // first: to open the lock takes milliseconds, and when the helper was killed the tree runs already
       addRepairOff(p, held);
+      unlock.steps?.(p);
     },
     command: unlock.command,
   });
