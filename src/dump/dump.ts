@@ -96,6 +96,7 @@ class Dump {
     const host = probeHost(helper);
     const own = ownNamespaces();
     warnOfCgroups(options.pid, log);
+    warnOfLabel(options.pid, log);
     const context = new DumpContext(options, log, helper, newTree(own), host.shmemDevice, host.hugeDevices);
     const chain = new MemoryChain(options.imagesDir, { parent: options.parent, track: options.trackMemory === true, dedup: options.autoDedup === true }, helper, log);
     if (options.parent !== undefined) images.link(options.parent);
@@ -240,6 +241,20 @@ function takeBack({ guard, log }: DumpContext): void {
     guard.undo();
   } catch (error) {
     log.debug(`Taking back: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** Nor about security labels (AppArmor, SELinux). Kernels without such a module have no file to read, or an empty one. */
+function warnOfLabel(pid: number, log: Log): void {
+  const label = tryReadLabel(pid)?.replace(/[\0\n]+$/u, '') ?? '';
+  if (label !== '' && !label.startsWith('unconfined')) log.warn(`task ${pid}`, `its security label '${label}' is not part of the images: the restored tree will have that of the restore`);
+}
+
+function tryReadLabel(pid: number): string | undefined {
+  try {
+    return tryReadProcText(`/proc/${pid}/attr/current`);
+  } catch {
+    return undefined; // EINVAL: no module
   }
 }
 
