@@ -3,10 +3,14 @@
  *   Some calls every stop of their thread ends with EINTR, signal or not (signal(7), "Interruption of system calls and library functions by stop
  *   signals"). Those without a timeout, which nobody could shorten by what has passed, are entered again.
  *   Others the kernel goes on with through restart_syscall(2); the next one to look would not see any more which call it was. Where entering the call
- *   itself is the same, that is done: those that wait without end, and sleeps whose remainder was written where they read their time from.
+ *   itself is the same, that is done: those that wait without end or until a point of time, and sleeps whose remainder was written where they read their
+ *   time from.
  */
 #include "helper.h"
 
+/* <linux/futex.h>: the operation without its flags, and the one that pthread_cond_timedwait(3), sem_timedwait(3) and the like use */
+#define FUTEX_COMMAND 0x7f
+#define FUTEX_WAIT_BITSET 9
 #define USER_CS 0x33 /* a thread in 64-bit mode (<asm/segment.h>) */
 
 /* <asm/unistd_64.h> */
@@ -29,6 +33,7 @@ static bool is_the_same_again(const struct user_regs *r)
 	switch (r->orig_rax) {
 	case NR_poll: return (int32_t)r->rdx < 0;
 	case NR_nanosleep: return r->rsi == r->rdi;
+	case NR_futex: return (r->rsi & FUTEX_COMMAND) == FUTEX_WAIT_BITSET; /* its timeout is a point of time (futex(2)) */
 	case NR_clock_nanosleep: return r->r10 == r->rdx;
 	default: return false;
 	}
