@@ -29,14 +29,13 @@ static __attribute__((noreturn)) void stand_guard(int end, struct sf_block *bloc
 }
 
 /* All is well: it goes without a deed. */
-static void dismiss(void)
+static void dismiss(int line, int pid)
 {
 	int status;
-	if (lifeline < 0) return;
-	(void)sys_write(lifeline, "", 1);
-	(void)sys_close(lifeline);
-	lifeline = -1;
-	(void)sys_wait4(guard_pid, &status, WALL);
+	if (line < 0) return;
+	(void)sys_write(line, "", 1);
+	(void)sys_close(line);
+	(void)sys_wait4(pid, &status, WALL);
 }
 
 /* block -> nothing: it stands guard, in place of the last one. Nothing -> nothing: dismissed. */
@@ -45,7 +44,8 @@ struct fail req_guard(struct request *rq, struct reply *rp)
 	(void)rp;
 	if (rq->size == 0) {
 		POINT(SF_AT_CLONE, 0);
-		dismiss();
+		dismiss(lifeline, guard_pid);
+		lifeline = -1;
 		return OK;
 	}
 	const struct sf_block *given = (const struct sf_block *)rq->payload;
@@ -56,18 +56,23 @@ struct fail req_guard(struct request *rq, struct reply *rp)
 	memcpy(memory.data, rq->payload, rq->size);
 	int ends[2];
 	POINT(SF_AT_FD, 0);
-	dismiss();
 	TRY(check(SF_AT_FD, 0, sys_pipe2(ends, O_CLOEXEC)));
 	autofd end = ends[0];
+	int last = lifeline;
 	lifeline = ends[1];
 	struct clone_args args = {.exit_signal = SIGCHLD};
 	int64_t pid = sys_clone3(&args);
-	if (pid == 0) stand_guard(end, (struct sf_block *)memory.data);
+	if (pid == 0) {
+		if (last >= 0) (void)sys_close(last);
+		stand_guard(end, (struct sf_block *)memory.data);
+	}
 	if (pid < 0) {
 		(void)sys_close(lifeline);
-		lifeline = -1;
+		lifeline = last;
 	}
 	TRY(check(SF_AT_CLONE, 0, pid));
+	/* only now: without a gap, and what both would take back is taken back once more without harm */
+	dismiss(last, guard_pid);
 	guard_pid = (int)pid;
 	POINT(SF_AT_CLONE, guard_pid);
 	return OK;
