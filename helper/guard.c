@@ -12,13 +12,16 @@
 #define FUTEX_WAITERS 0x80000000u
 #define FUTEX_OWNER_DIED 0x40000000u
 
-/* What guard and helper share. The list has one node, whose futex is `word`. */
-struct lifeline {
-	struct { void *next; int64_t offset; void *pending; } head;
+/* What guards and the helper share: the list of two nodes, each with its futex. Two, as a guard goes only when the next one stands. */
+struct slot {
 	void *node;
 	uint32_t word;
 };
-static struct lifeline *lifeline;
+static struct lifeline {
+	struct { void *next; int64_t offset; void *pending; } head;
+	struct slot slots[2];
+} *lifeline;
+static struct slot *held;
 static int guard_pid;
 
 /* First come, first served: threads that the helper traces are let go while it dies, and must not run before this has. */
@@ -28,37 +31,38 @@ static void hurry(void)
 	(void)sys_sched_setscheduler(0, SCHED_FIFO, &priority);
 }
 
-static __attribute__((noreturn)) void stand_guard(uint32_t alive, struct sf_block *block)
+static __attribute__((noreturn)) void stand_guard(struct slot *slot, uint32_t alive, struct sf_block *block)
 {
 	uint32_t now;
+	uint32_t *word = &slot->word;
 	(void)sys_close(wire_socket);
 	hurry();
-	while ((now = __atomic_load_n(&lifeline->word, __ATOMIC_ACQUIRE)) == alive) (void)sys_futex(&lifeline->word, FUTEX_WAIT, alive, 0);
+	while ((now = __atomic_load_n(word, __ATOMIC_ACQUIRE)) == alive) (void)sys_futex(word, FUTEX_WAIT, alive, 0);
 	if ((now & FUTEX_OWNER_DIED) != 0) sf_executor_run(block);
 	sys_exit_group(0);
 }
 
 /* All is well: it goes without a deed. */
-static void dismiss(void)
+static void dismiss(struct slot *slot, int pid)
 {
 	int status;
-	if (guard_pid == 0) return;
-	__atomic_store_n(&lifeline->word, 0, __ATOMIC_RELEASE);
-	(void)sys_futex(&lifeline->word, FUTEX_WAKE, 1, 0);
-	(void)sys_wait4(guard_pid, &status, WALL);
-	guard_pid = 0;
+	if (slot == 0) return;
+	__atomic_store_n(&slot->word, 0, __ATOMIC_RELEASE);
+	(void)sys_futex(&slot->word, FUTEX_WAKE, 1, 0);
+	(void)sys_wait4(pid, &status, WALL);
 }
 
-/* The word that the end of this task marks. */
+/* The words that the end of this task marks. */
 static struct fail tie_lifeline(void)
 {
 	if (lifeline != 0) return OK;
 	int64_t at = sys_mmap(0, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	TRY(check(SF_AT_FD, 0, at));
 	struct lifeline *one = (struct lifeline *)at;
-	one->head.next = &one->node;
-	one->head.offset = (char *)&one->word - (char *)&one->node;
-	one->node = &one->head;
+	one->head.next = &one->slots[0].node;
+	one->head.offset = (char *)&one->slots[0].word - (char *)&one->slots[0].node;
+	one->slots[0].node = &one->slots[1].node;
+	one->slots[1].node = &one->head;
 	TRY(check(SF_AT_FD, 0, sys_set_robust_list(&one->head, sizeof(one->head))));
 	lifeline = one;
 	return OK;
@@ -70,7 +74,8 @@ struct fail req_guard(struct request *rq, struct reply *rp)
 	(void)rp;
 	if (rq->size == 0) {
 		POINT(SF_AT_CLONE, 0);
-		dismiss();
+		dismiss(held, guard_pid);
+		held = 0;
 		return OK;
 	}
 	const struct sf_block *given = (const struct sf_block *)rq->payload;
@@ -80,14 +85,17 @@ struct fail req_guard(struct request *rq, struct reply *rp)
 	TRY(buffer_reserve(&memory, given->size));
 	memcpy(memory.data, rq->payload, rq->size);
 	POINT(SF_AT_FD, 0);
-	dismiss();
 	TRY(tie_lifeline());
+	struct slot *last = held, *next = &lifeline->slots[last == &lifeline->slots[0] ? 1 : 0];
 	uint32_t alive = (uint32_t)sys_gettid() | FUTEX_WAITERS;
-	__atomic_store_n(&lifeline->word, alive, __ATOMIC_RELEASE);
+	__atomic_store_n(&next->word, alive, __ATOMIC_RELEASE);
 	struct clone_args args = {.exit_signal = SIGCHLD};
 	int64_t pid = sys_clone3(&args);
-	if (pid == 0) stand_guard(alive, (struct sf_block *)memory.data);
+	if (pid == 0) stand_guard(next, alive, (struct sf_block *)memory.data);
 	TRY(check(SF_AT_CLONE, 0, pid));
+	/* only now: without a gap, and what both would take back is taken back once more without harm */
+	dismiss(last, guard_pid);
+	held = next;
 	guard_pid = (int)pid;
 	POINT(SF_AT_CLONE, guard_pid);
 	return OK;

@@ -45,6 +45,8 @@ enum sf_req {
 	SF_REQ_KEEP = 30,   /* struct sf_keep + words -> s32 pid of a process of its own that keeps descriptors for a task (keeper.c) */
 	SF_REQ_GUARD = 31,  /* block -> nothing: a process that runs it when the helper dies; one at a time. Nothing -> nothing: it is dismissed */
 	SF_REQ_CPUID = 32,  /* u32 {leaf, subleaf}[] -> u32 {eax, ebx, ecx, edx}[]: what the processor says of itself */
+	SF_REQ_SEIZE_FROZEN = 33, /* struct sf_thaw + u32 tid[] + fd -> as SEIZE, of threads that a freezer holds: when all are asked, and before
+			       they are waited for, the text is written to the descriptor */
 };
 
 struct sf_request {
@@ -79,6 +81,13 @@ struct sf_hello {
 	uint32_t page_size;
 	uint64_t executor_size; /* bytes, page aligned, at the start of an arena */
 	uint64_t xfeatures;     /* XCR0 */
+};
+
+#define SF_THAW_TEXT 16
+struct sf_thaw {
+	uint32_t timeout_ms; /* 0: 10 s */
+	uint32_t size;       /* bytes of the text */
+	char text[SF_THAW_TEXT];
 };
 
 struct sf_seized {

@@ -80,15 +80,25 @@ static struct fail wait_seized(struct sf_seized *s)
 	}
 }
 
-struct fail seize_threads(const uint32_t *tids, uint32_t n, uint64_t options, struct sf_seized *out)
+static void ask_threads(const uint32_t *tids, uint32_t n, uint64_t options, struct sf_seized *out)
 {
 	for (uint32_t i = 0; i < n; i++) seize_one(tids[i], options, (options & PTRACE_O_EXITKILL) != 0, &out[i]);
+}
+
+static void await_threads(uint32_t n, uint64_t options, struct sf_seized *out)
+{
 	for (uint32_t i = 0; i < n; i++) {
 		if (out[i].status != 0) continue;
 		struct fail f = wait_seized(&out[i]);
 		if (f.error == 0 && out[i].status == 0 && (options & PTRACE_O_EXITKILL) == 0) f = hide_interruption(out[i].tid);
 		out[i].status = f.error != 0 ? f.error : out[i].status;
 	}
+}
+
+struct fail seize_threads(const uint32_t *tids, uint32_t n, uint64_t options, struct sf_seized *out)
+{
+	ask_threads(tids, n, options, out);
+	await_threads(n, options, out);
 	return OK;
 }
 
@@ -106,6 +116,26 @@ struct fail req_seize(struct request *rq, struct reply *rp)
 	deadline_stop();
 	TRY(f);
 	POINT(SF_AT_WAIT, n > 0 ? words[1] : 0);
+	return OK;
+}
+
+/* struct sf_thaw, u32 tid[], fd. A frozen thread is asked like any other, but does not come to its stop. */
+struct fail req_seize_frozen(struct request *rq, struct reply *rp)
+{
+	const struct sf_thaw *thaw = (const struct sf_thaw *)rq->payload;
+	if (rq->size % 4 != 0 || rq->size < sizeof *thaw || thaw->size > sizeof thaw->text || rq->fd < 0) return failed(SF_AT_DECODE, 0, -EBADMSG);
+	const uint32_t *tids = (const uint32_t *)(thaw + 1);
+	uint32_t n = (rq->size - (uint32_t)sizeof *thaw) / 4;
+	struct sf_seized *out = buffer_extend(&rp->out, n * sizeof *out);
+	if (out == 0) return failed(SF_AT_MEMORY, 0, -ENOMEM);
+	POINT(SF_AT_SEIZE, n > 0 ? tids[0] : 0);
+	ask_threads(tids, n, PTRACE_O_TRACESYSGOOD, out);
+	POINT(SF_AT_WRITE, n > 0 ? tids[0] : 0);
+	TRY(check(SF_AT_WRITE, 0, sys_write(rq->fd, thaw->text, thaw->size)));
+	deadline_start(thaw->timeout_ms != 0 ? thaw->timeout_ms : SEIZE_TIMEOUT);
+	await_threads(n, PTRACE_O_TRACESYSGOOD, out);
+	deadline_stop();
+	POINT(SF_AT_WAIT, n > 0 ? tids[0] : 0);
 	return OK;
 }
 

@@ -63,7 +63,7 @@ export const OPTIONS = [
   { name: 'unprivileged', kind: 'flag', negatable: true, verbs: ALL, since: NOW, group: 'General', text: 'Accept the limits of running without root; nothing more is needed here.' },
   { name: 'deprecated', kind: 'flag', negatable: true, verbs: ALL, since: NOW, group: 'General', text: 'Permit what criu calls deprecated; nothing of that kind exists here.' },
   { name: 'cpu-cap', kind: 'text', value: 'CAPS', optional: true, verbs: ['dump', 'restore', 'cpuinfo'], since: NOW, group: 'General', text: 'What of the processor is recorded and compared: cpu, fpu, ins, all, none; ^ negates.' },
-  { name: 'freeze-cgroup', kind: 'path', value: 'DIR', verbs: TREES, group: 'General', text: 'Freeze and collect the tree through this freezer cgroup.' },
+  { name: 'freeze-cgroup', kind: 'path', value: 'DIR', verbs: DUMPS, since: NOW, group: 'General', text: 'Freeze and collect the tree through this freezer cgroup.' },
   { name: 'lsm-profile', kind: 'text', value: 'TYPE:NAME', verbs: ['restore'], group: 'General', text: 'Security label for the restored tasks: apparmor:NAME or selinux:NAME.' },
   { name: 'lsm-mount-context', kind: 'text', value: 'CONTEXT', verbs: ['restore'], group: 'General', text: 'Security context that replaces those in the images\' mounts.' },
   { name: 'allow-uprobes', kind: 'flag', negatable: true, verbs: BOTH, since: NOW, group: 'General', text: 'Accept tasks that have a uprobes mapping.' },

@@ -35,7 +35,7 @@ import { choosePages, copyMemoryFiles, copyPages, noPages, type PageCounts } fro
 import { makeLinks, removeLinks } from '../resources/link-remap/dump.ts';
 import { probeHost } from './probe.ts';
 import { rehearse } from './rehearse.ts';
-import { seizeTree } from './seize.ts';
+import { freezerOf, seizeBy, type Freezer } from './freezer.ts';
 
 export interface DumpResult extends DumpOutcome {
   /** The tree, the root first. */
@@ -96,19 +96,21 @@ class Dump {
     const host = probeHost(helper);
     const own = ownNamespaces();
     warnOfCgroups(options.pid, log);
+    warnOfLabel(options.pid, log);
     const context = new DumpContext(options, log, helper, newTree(own), host.shmemDevice, host.hugeDevices);
     const chain = new MemoryChain(options.imagesDir, { parent: options.parent, track: options.trackMemory === true, dedup: options.autoDedup === true }, helper, log);
     if (options.parent !== undefined) images.link(options.parent);
     context.tracker = chain.tracker;
+    const freezer = freezerOf(options);
     const early = options.finalState !== 'dead' && !hasScripts(options);
 
     if (options.cpuInfo === true) context.tree.cpuinfo = processorEntry(helper);
     rehearse(options, helper, own, host);
     try {
-      this.#copyAhead(context);
+      this.#copyAhead(context, freezer);
       log.hold();
       this.#frozenAt = performance.now();
-      context.tasks = seizeTree(helper, options.pid, options.timeoutSeconds * 1000);
+      context.tasks = seizeBy(freezer, context);
       this.#seizedAt = performance.now();
       const lap = laps(this.#frozenAt);
       lap('seize');
@@ -154,9 +156,13 @@ class Dump {
   }
 
   /** Copies memory while the tree runs, where that is asked for or makes the stop short. */
-  #copyAhead(context: DumpContext): void {
+  #copyAhead(context: DumpContext, freezer: Freezer | undefined): void {
     const { precopy } = this.options;
     if (precopy === undefined) return;
+    if (freezer?.wasFrozen === true) {
+      if (precopy.asked) this.log.warn('--precopy', `${freezer.dir} is frozen already: there is no copying while the tree runs`);
+      return;
+    }
     this.#precopy = new Precopy(this.helper, this.images, this.log, { ...precopy, timeoutMs: this.options.timeoutSeconds * 1000, progress: this.options.progress }, () => context.newPagesId());
     const ahead = this.#precopy, chained = context.tracker;
     context.precopy = ahead;
@@ -235,11 +241,25 @@ export function writeDumpStats(workDir: string, stats: DumpStats, counts: PageCo
 }
 
 /** After a failure. When the helper is gone, what stood guard for it has done it. */
-function takeBack({ guard, log }: DumpContext): void {
+export function takeBack({ guard, log }: Pick<DumpContext, 'guard' | 'log'>): void {
   try {
     guard.undo();
   } catch (error) {
     log.debug(`Taking back: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** Nor about security labels (AppArmor, SELinux). Kernels without such a module have no file to read, or an empty one. */
+function warnOfLabel(pid: number, log: Log): void {
+  const label = tryReadLabel(pid)?.replace(/[\0\n]+$/u, '') ?? '';
+  if (label !== '' && !label.startsWith('unconfined')) log.warn(`task ${pid}`, `its security label '${label}' is not part of the images: the restored tree will have that of the restore`);
+}
+
+function tryReadLabel(pid: number): string | undefined {
+  try {
+    return tryReadProcText(`/proc/${pid}/attr/current`);
+  } catch {
+    return undefined; // EINVAL: no module
   }
 }
 

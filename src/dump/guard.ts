@@ -13,40 +13,55 @@ export interface Undo {
 }
 
 export class Guard {
-  #undo: Undo | undefined;
+  /** In the order of the changes. */
+  #undos: readonly Undo[] = [];
 
   /** @param run runs a shell command */
   constructor(readonly helper: Pick<Helper, 'guard' | 'local'>, readonly run: (command: string) => void) {}
 
-  /** Called before the first change. */
-  arm(undo: Undo): void {
-    const program = programOf(undo);
-    if (undo.command !== undefined) addShell(program, undo.command);
-    this.helper.guard(program);
-    this.#undo = undo;
+  /** Called before a change. The changes are taken back in the opposite order. @returns what drop() takes */
+  arm(undo: Undo): Undo {
+    this.#stand([...this.#undos, undo]);
+    return undo;
   }
 
   /** Takes everything back. */
   undo(): void {
-    if (this.#undo === undefined) return;
-    this.helper.local(programOf(this.#undo)).check('dump');
-    if (this.#undo.command !== undefined) this.run(this.#undo.command);
+    if (this.#undos.length === 0) return;
+    this.helper.local(programOf(this.#undos)).check('dump');
+    for (const command of commandsOf(this.#undos)) this.run(command);
     this.commit();
+  }
+
+  /** One change is no more, or stays. */
+  drop(undo: Undo): void {
+    if (this.#undos.includes(undo)) this.#stand(this.#undos.filter((one) => one !== undo));
   }
 
   /** What was changed stays. */
   commit(): void {
-    if (this.#undo === undefined) return;
-    this.helper.guard();
-    this.#undo = undefined;
+    if (this.#undos.length > 0) this.#stand([]);
+  }
+
+  #stand(undos: readonly Undo[]): void {
+    if (undos.length === 0) this.helper.guard();
+    else {
+      const program = programOf(undos);
+      const commands = commandsOf(undos);
+      if (commands.length > 0) addShell(program, commands.join('\n'));
+      this.helper.guard(program);
+    }
+    this.#undos = undos;
   }
 }
 
-function programOf({ steps }: Undo): Program {
+function programOf(undos: readonly Undo[]): Program {
   const program = new Program('helper, undoing');
-  steps(program);
+  for (const { steps } of [...undos].reverse()) steps(program);
   return program;
 }
+
+const commandsOf = (undos: readonly Undo[]): string[] => [...undos].reverse().flatMap(({ command }) => command ?? []);
 
 /** The last step: the guard becomes a shell. */
 function addShell(program: Program, command: string): void {

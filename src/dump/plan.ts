@@ -10,13 +10,14 @@ import type { Log } from '../log.ts';
 import { collect, type Collected } from './collect.ts';
 import { newTree } from './compose.ts';
 import { DumpContext } from './context.ts';
-import { explained } from './dump.ts';
+import { explained, takeBack } from './dump.ts';
 import { ownNamespaces, type OwnNamespaces } from './ids.ts';
 import { checkTask } from './input.ts';
 import type { DumpOptions } from './options.ts';
 import { probeHost, type HostFacts } from './probe.ts';
 import { rehearse } from './rehearse.ts';
-import { seizeTree } from './seize.ts';
+import { freezerOf, seizeBy } from './freezer.ts';
+import { Guard } from './guard.ts';
 
 export interface PlannedRefusal {
   /** The task and the object. */
@@ -44,11 +45,12 @@ export function planDump(options: DumpOptions, log: Log, startHelper: () => Help
   const helper = startHelper();
   const host = probeHost(helper);
   const own = ownNamespaces();
+  const guard = new Guard(helper, () => undefined); // of a freezer at most, which needs no command
   let stopped = 0;
   try {
     rehearse(options, helper, own, host);
     stopped = performance.now();
-    const look = new Look(helper, own, host, log, options);
+    const look = new Look(helper, own, host, log, options, guard);
     const first = look.take(options);
     const suggested = optionsOf(first.reasons);
     const left = suggested.length === 0 ? first : look.take(withOptions(options, suggested));
@@ -56,12 +58,14 @@ export function planDump(options: DumpOptions, log: Log, startHelper: () => Help
       const helps = !left.reasons.some((other) => other.where === where && other.why === why);
       return { where, why, ...(remedy === undefined ? {} : { remedy }), options: helps ? optionsOf([{ doing: 'dump', why, remedy }]).map(written) : [] };
     });
+    guard.undo();
     helper.close(); // everything goes on here
     return {
       ok: refusals.length === 0, openFiles: first.collected.files.files.length, refusals, stoppedMs: Math.round((performance.now() - stopped) * 10) / 10,
       tasks: look.tasks.map(({ pid, stat: { comm }, tids, zombie }) => ({ pid, comm, threads: tids.length, zombie })),
     };
   } catch (error) {
+    takeBack({ guard, log });
     throw explained(error);
   } finally {
     helper.close();
@@ -72,8 +76,8 @@ export function planDump(options: DumpOptions, log: Log, startHelper: () => Help
 class Look {
   readonly tasks;
 
-  constructor(readonly helper: Helper, readonly own: OwnNamespaces, readonly host: HostFacts, readonly log: Log, options: DumpOptions) {
-    this.tasks = seizeTree(helper, options.pid, options.timeoutSeconds * 1000);
+  constructor(readonly helper: Helper, readonly own: OwnNamespaces, readonly host: HostFacts, readonly log: Log, options: DumpOptions, guard: Guard) {
+    this.tasks = seizeBy(freezerOf(options), { helper, log, options, guard });
   }
 
   take(options: DumpOptions): { readonly reasons: readonly ErrorParts[]; readonly collected: Collected } {

@@ -20,7 +20,7 @@ import { mappedMemoryFile } from '../resources/shared-memory/dump.ts';
 import { enterLeader, memoryFileBehind } from './collect.ts';
 import { newTree } from './compose.ts';
 import { DumpContext } from './context.ts';
-import { explained, writeDumpStats } from './dump.ts';
+import { explained, takeBack, writeDumpStats } from './dump.ts';
 import { describeTask, type FrozenTask } from './frozen.ts';
 import { ownNamespaces } from './ids.ts';
 import { ImageDirectory } from './image-directory.ts';
@@ -29,7 +29,8 @@ import type { DumpOptions, DumpOutcome } from './options.ts';
 import { choosePages, copyMemoryFiles, copyPages, noPages, type ChosenPages } from './pages.ts';
 import { probeHost, type HostFacts } from './probe.ts';
 import { rehearse } from './rehearse.ts';
-import { isZombie, seizeTree } from './seize.ts';
+import { freezerOf, seizeBy } from './freezer.ts';
+import { isZombie } from './seize.ts';
 import { eligible, trackedTask, uptime } from './tracked.ts';
 
 /** `pre_dump_mode` of the inventory, as CRIU numbers them. Both are done alike here. */
@@ -76,16 +77,18 @@ class PreDump {
     const context = new DumpContext(dumpOptions, log, helper, newTree(own), host.shmemDevice, host.hugeDevices);
     const chain = new MemoryChain(options.imagesDir, { parent: options.parent, track: true, dedup: options.autoDedup === true }, helper, log);
     context.tracker = chain.tracker;
+    const freezer = freezerOf(options);
     try {
       if (options.parent !== undefined) images.link(options.parent);
       rehearse(dumpOptions, helper, own, host);
       log.hold();
       const times = { frozen: performance.now(), seized: 0, released: 0, written: 0 };
-      context.tasks = seizeTree(helper, options.pid, options.timeoutSeconds * 1000);
+      context.tasks = seizeBy(freezer, context);
       times.seized = performance.now();
       context.tree.inventory.dump_uptime = uptime();
       const looked = context.tasks.filter(({ zombie }) => !zombie).map((task) => this.#look(task, chain, host, context));
       context.refusals.throwIfAny();
+      context.guard.undo();
       this.#release(context.tasks);
       times.released = performance.now();
       log.release();
@@ -114,6 +117,9 @@ class PreDump {
       chain.finish(images, context.tree.inventory.dump_criu_run_id, true);
       log.info('Pre-dumping finished successfully');
       return { stats, tasks: context.tasks.length };
+    } catch (error) {
+      takeBack(context);
+      throw error;
     } finally {
       options.progress?.end();
       chain.close();

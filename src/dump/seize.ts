@@ -8,6 +8,7 @@ import { isGone, readProcNumbers, readProcRecord, readProcText } from '../proc/r
 import { parseStat, type ProcStat } from '../proc/stat.ts';
 import { parseStatus } from '../proc/status.ts';
 import type { FrozenTask } from './frozen.ts';
+import type { SeizeOptions } from '../helper/client.ts';
 import type { Seized } from '../helper/protocol.ts';
 
 const ESRCH = -3;
@@ -15,7 +16,7 @@ const ESRCH = -3;
 const MAX_PASSES = 1000;
 
 export interface Seizer {
-  seize(tids: readonly number[], options?: { timeoutMs?: number }): Seized[];
+  seize(tids: readonly number[], options?: SeizeOptions): Seized[];
 }
 
 interface Found { readonly pid: number; tids: number[] }

@@ -2,7 +2,7 @@
  * The supervisor's side of the helper: one typed, blocking method for each request of `helper/protocol.h`. While tasks are
  * frozen nothing here goes through the event loop. Policy is elsewhere; images are unknown here.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { StillframeError } from '../errors.ts';
 import { errnoName } from '../kernel/errno.ts';
@@ -46,6 +46,13 @@ export interface ScanOptions {
   readonly oldKernel?: boolean;
 }
 
+export interface SeizeOptions {
+  /** 0: 10 s. */
+  readonly timeoutMs?: number;
+  /** A freezer holds the threads: what is written to which file when all are asked, so that they come to their stop. */
+  readonly thaw?: { readonly path: string; readonly text: string } | undefined;
+}
+
 export interface FaultPlan {
   readonly request: p.ReqName;
   /** 1: the first point of the request. */
@@ -60,7 +67,7 @@ export interface FaultPlan {
 const DOING: Record<p.ReqName, string> = {
   HELLO: 'start helper', SEIZE: 'seize threads', STATE: 'read thread state', RUN: 'run a program in a task', DETACH: 'let threads go',
   KILL: 'kill processes', SCAN: 'scan memory', PAGES: 'copy memory', PEEK: 'read memory', POKE: 'write memory', LOCAL: 'run a program in the helper',
-  CPUID: 'ask the processor',
+  CPUID: 'ask the processor', SEIZE_FROZEN: 'seize frozen threads',
   PUT_FD: 'hand a descriptor to the helper', GET_FD: 'fetch a descriptor from the helper', CLOSE: 'close descriptors in the helper',
   ARENA: 'map the arena', SPAWN: 'start the first task', AWAIT: 'wait for the restored tasks', TAKEOVER: 'take restored threads over',
   FILE_PAGES: 'copy file ranges', FAULT: 'plan a fault', KEEP: 'leave a keeper behind', GUARD: 'set a guard',
@@ -129,7 +136,15 @@ export class Helper {
   }
 
   /** Stops threads: all are asked, then waited for. What went wrong with one is in its `status`; nothing is thrown for it. */
-  seize(tids: readonly number[], { timeoutMs = 0 }: { timeoutMs?: number } = {}): p.Seized[] {
+  seize(tids: readonly number[], { timeoutMs = 0, thaw }: SeizeOptions = {}): p.Seized[] {
+    if (thaw !== undefined) {
+      const fd = openSync(thaw.path, 'r+');
+      try {
+        return p.decodeSeized(this.#exchange('SEIZE_FROZEN', [p.encodeThaw(timeoutMs, thaw.text, tids)], fd).payload);
+      } finally {
+        closeSync(fd);
+      }
+    }
     return p.decodeSeized(this.#ask('SEIZE', p.encodeWords([timeoutMs, ...tids])).payload);
   }
 

@@ -15,7 +15,7 @@ export const REGS_SIZE = 27 * 8;
 
 export const Req = {
   HELLO: 1, SEIZE: 2, STATE: 3, RUN: 4, DETACH: 5, KILL: 6, SCAN: 7, PAGES: 8, PEEK: 9, POKE: 10, LOCAL: 11, PUT_FD: 12,
-  GET_FD: 13, CLOSE: 14, ARENA: 15, SPAWN: 16, AWAIT: 17, TAKEOVER: 18, FILE_PAGES: 19, FAULT: 20, KEEP: 30, GUARD: 31, CPUID: 32,
+  GET_FD: 13, CLOSE: 14, ARENA: 15, SPAWN: 16, AWAIT: 17, TAKEOVER: 18, FILE_PAGES: 19, FAULT: 20, KEEP: 30, GUARD: 31, CPUID: 32, SEIZE_FROZEN: 33,
 } as const;
 export type ReqName = keyof typeof Req;
 
@@ -149,6 +149,17 @@ export function decodeHello(b: Buffer): Hello {
     version: b.readUInt32LE(0), pid: b.readUInt32LE(4), xstateSize: b.readUInt32LE(8), pageSize: b.readUInt32LE(12),
     executorSize: Number(b.readBigUInt64LE(16)), xfeatures: b.readBigUInt64LE(24),
   };
+}
+
+const THAW_TEXT = 16;
+/** `struct sf_thaw` and the threads. */
+export function encodeThaw(timeoutMs: number, text: string, tids: readonly number[]): Buffer {
+  if (text.length > THAW_TEXT) throw new RangeError(`'${text}' is too long`);
+  const b = Buffer.alloc(8 + THAW_TEXT);
+  b.writeUInt32LE(timeoutMs, 0);
+  b.writeUInt32LE(text.length, 4);
+  b.write(text, 8, 'latin1');
+  return Buffer.concat([b, encodeWords(tids)]);
 }
 
 const SEIZED = 24;

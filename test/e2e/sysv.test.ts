@@ -55,7 +55,7 @@ sysv('attached by somebody else: refused', async () => {
     } catch (error) {
       failed = (error as Error).message;
     }
-    assert.match(failed, new RegExp(`System V shared memory \\d+ is attached outside of the tree as well \\(process ${program.pid} \\(sysv\\)\\)`, 'u'));
+    assert.match(failed, new RegExp(`System V shared memory \\d+ is attached outside of the tree as well \\(process ${program.pid} \\(sysv\\)\\)`, 'u'), failed);
   } finally {
     await program.stop();
     remove(segments());

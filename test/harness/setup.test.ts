@@ -9,7 +9,10 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const ALWAYS = ['bash', 'dirname', 'cat'];
-const TOOLS = ['cc', 'make', 'emcc', 'wasm-ld', 'crit', 'zstd', 'setsid', 'clang-14', 'gdb-multiarch', 'chromium'];
+const TOOLS = [
+  'cc', 'make', 'emcc', 'wasm-ld', 'crit', 'zstd', 'setsid', 'clang-14', 'gdb-multiarch', 'chromium', 'iptables', 'redis-server', 'memcached', 'nginx', 'javac', 'caddy',
+  'perl', 'tmux', 'vim', 'less',
+];
 
 /** Runs it with only these commands to be found; `id` says who we are, apt-get writes down what it is asked. */
 function setup(goals: readonly string[], { have, uid, apt = true, node = process.execPath }: { have: readonly string[]; uid: number; apt?: boolean; node?: string }): { status: number | null; output: string; asked: string } {

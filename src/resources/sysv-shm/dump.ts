@@ -8,7 +8,7 @@ import { create } from '../../image/wire.ts';
 import { ipc_desc_entry, ipc_shm_entry } from '../../image/schema/index.ts';
 import { errnoName } from '../../kernel/errno.ts';
 import { Program } from '../../program/program.ts';
-import { readProcNumbers, tryReadProcText } from '../../proc/read.ts';
+import { readProcLink, readProcNumbers, readProcText, tryReadProcText } from '../../proc/read.ts';
 import type { Mapping } from '../../proc/smaps.ts';
 import type { DumpContext } from '../../dump/context.ts';
 import { heldExtents } from '../../dump/extents.ts';
@@ -90,10 +90,18 @@ function checkWhole(task: FrozenTask, pieces: readonly Mapping[], size: bigint, 
   if (covered !== size) context.refusals.add(where(task, pieces[0]!), `only a part of the System V shared memory segment is mapped (${covered} of ${size} bytes)`, 'Let the program detach it (shmdt) before the dump');
 }
 
-/** Who else is attached: only looked for when somebody is. */
+/** Who else is attached: only looked for when somebody is. Numbers of segments are those of an IPC namespace. Processes that we may not look at are left out. */
 function holders(id: bigint, { tasks }: DumpContext): string {
   const own = new Set(tasks.map(({ pid }) => pid));
+  const namespace = readProcLink(`/proc/${tasks[0]!.pid}/ns/ipc`);
   const line = new RegExp(` ${id} +/SYSV`, 'mu');
-  return readProcNumbers('/proc').filter((pid) => !own.has(pid) && line.test(tryReadProcText(`/proc/${pid}/maps`) ?? ''))
+  const isAttached = (pid: number): boolean => {
+    try {
+      return readProcLink(`/proc/${pid}/ns/ipc`) === namespace && line.test(readProcText(`/proc/${pid}/maps`));
+    } catch {
+      return false;
+    }
+  };
+  return readProcNumbers('/proc').filter((pid) => !own.has(pid) && isAttached(pid))
     .slice(0, 5).map((pid) => `process ${pid} (${(tryReadProcText(`/proc/${pid}/comm`) ?? '?').trim()})`).join(', ');
 }
