@@ -1,13 +1,26 @@
 /*
  * The guard: a process that takes back what the helper did outside of itself, when the helper dies before it says that all is well. It holds
- * copies of the helper's descriptors and waits for the end of a pipe; then it runs a block. What the block takes back it does not know.
+ * copies of the helper's descriptors and waits at a robust futex (get_robust_list(2)), which the kernel marks as the first thing of a task's end: before
+ * its memory and its descriptors go, and so well before its tracees are let go. Then it runs a block. What the block takes back it does not know.
  */
 #include "executor.h"
 #include "helper.h"
 
 #define SCHED_FIFO 1
 
-static int lifeline = -1, guard_pid;
+/* <linux/futex.h>: whose the word is, that somebody waits, that its owner died. */
+#define FUTEX_WAITERS 0x80000000u
+#define FUTEX_OWNER_DIED 0x40000000u
+
+/* What guards and helper share. The robust list has the two slots: a new guard stands before the last one goes. */
+struct slot { void *next; uint32_t word, reserved; };
+struct lifeline {
+	struct { void *next; int64_t offset; void *pending; } head;
+	struct slot slots[2];
+};
+static struct lifeline *lifeline;
+static int guard_pid; /* 0: nobody */
+static unsigned guard_slot;
 
 /* First come, first served: threads that the helper traces are let go while it dies, and must not run before this has. */
 static void hurry(void)
@@ -16,26 +29,41 @@ static void hurry(void)
 	(void)sys_sched_setscheduler(0, SCHED_FIFO, &priority);
 }
 
-static __attribute__((noreturn)) void stand_guard(int end, struct sf_block *block)
+static __attribute__((noreturn)) void stand_guard(uint32_t *word, uint32_t alive, struct sf_block *block)
 {
-	char byte;
-	int64_t n;
+	uint32_t now;
 	(void)sys_close(wire_socket);
-	(void)sys_close(lifeline);
 	hurry();
-	do n = sys_read(end, &byte, 1); while (n == -EINTR);
-	if (n == 0) sf_executor_run(block);
+	while ((now = __atomic_load_n(word, __ATOMIC_ACQUIRE)) == alive) (void)sys_futex(word, FUTEX_WAIT, alive, 0);
+	if ((now & FUTEX_OWNER_DIED) != 0) sf_executor_run(block);
 	sys_exit_group(0);
 }
 
-/* All is well: it goes without a deed. */
-static void dismiss(int line, int pid)
+/* All is well: the one that stands goes without a deed. */
+static void dismiss(void)
 {
 	int status;
-	if (line < 0) return;
-	(void)sys_write(line, "", 1);
-	(void)sys_close(line);
-	(void)sys_wait4(pid, &status, WALL);
+	if (guard_pid == 0) return;
+	__atomic_store_n(&lifeline->slots[guard_slot].word, 0, __ATOMIC_RELEASE);
+	(void)sys_futex(&lifeline->slots[guard_slot].word, FUTEX_WAKE, 1, 0);
+	(void)sys_wait4(guard_pid, &status, WALL);
+	guard_pid = 0;
+}
+
+/* The words that the end of this task marks. */
+static MUST_CHECK struct fail tie_lifeline(void)
+{
+	if (lifeline != 0) return OK;
+	int64_t at = sys_mmap(0, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	TRY(check(SF_AT_FD, 0, at));
+	struct lifeline *one = (struct lifeline *)at;
+	one->head.next = &one->slots[0];
+	one->head.offset = (char *)&one->slots[0].word - (char *)&one->slots[0];
+	one->slots[0].next = &one->slots[1];
+	one->slots[1].next = &one->head;
+	TRY(check(SF_AT_FD, 0, sys_set_robust_list(&one->head, sizeof(one->head))));
+	lifeline = one;
+	return OK;
 }
 
 /* block -> nothing: it stands guard, in place of the last one. Nothing -> nothing: dismissed. */
@@ -44,8 +72,7 @@ struct fail req_guard(struct request *rq, struct reply *rp)
 	(void)rp;
 	if (rq->size == 0) {
 		POINT(SF_AT_CLONE, 0);
-		dismiss(lifeline, guard_pid);
-		lifeline = -1;
+		dismiss();
 		return OK;
 	}
 	const struct sf_block *given = (const struct sf_block *)rq->payload;
@@ -54,26 +81,20 @@ struct fail req_guard(struct request *rq, struct reply *rp)
 	autobuffer memory = {0, 0, 0};
 	TRY(buffer_reserve(&memory, given->size));
 	memcpy(memory.data, rq->payload, rq->size);
-	int ends[2];
 	POINT(SF_AT_FD, 0);
-	TRY(check(SF_AT_FD, 0, sys_pipe2(ends, O_CLOEXEC)));
-	autofd end = ends[0];
-	int last = lifeline;
-	lifeline = ends[1];
+	TRY(tie_lifeline());
+	unsigned slot = 1 - guard_slot;
+	uint32_t *word = &lifeline->slots[slot].word, alive = (uint32_t)sys_gettid() | FUTEX_WAITERS;
+	__atomic_store_n(word, alive, __ATOMIC_RELEASE);
 	struct clone_args args = {.exit_signal = SIGCHLD};
 	int64_t pid = sys_clone3(&args);
-	if (pid == 0) {
-		if (last >= 0) (void)sys_close(last);
-		stand_guard(end, (struct sf_block *)memory.data);
-	}
-	if (pid < 0) {
-		(void)sys_close(lifeline);
-		lifeline = last;
-	}
+	if (pid == 0) stand_guard(word, alive, (struct sf_block *)memory.data);
+	if (pid < 0) __atomic_store_n(word, 0, __ATOMIC_RELEASE);
 	TRY(check(SF_AT_CLONE, 0, pid));
 	/* only now: without a gap, and what both would take back is taken back once more without harm */
-	dismiss(last, guard_pid);
+	dismiss();
 	guard_pid = (int)pid;
+	guard_slot = slot;
 	POINT(SF_AT_CLONE, guard_pid);
 	return OK;
 }

@@ -22,7 +22,7 @@ enum {
 	NR_get_robust_list = 274, NR_rt_tgsigqueueinfo = 297, NR_process_vm_readv = 310, NR_process_vm_writev = 311,
 	NR_memfd_create = 319, NR_copy_file_range = 326, NR_pidfd_open = 434, NR_clone3 = 435, NR_write = 1, NR_sched_getaffinity = 204,
 	NR_fallocate = 285, NR_dup3 = 292, NR_pipe2 = 293, NR_setsid = 112, NR_chdir = 80, NR_execve = 59, NR_pidfd_getfd = 438, NR_close_range = 436,
-	NR_sched_setscheduler = 144,
+	NR_sched_setscheduler = 144, NR_set_robust_list = 273,
 };
 
 SYS int64_t raw6(int64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
@@ -72,6 +72,7 @@ SYS int64_t sys_vm_readv(int pid, const struct iovec *to, size_t nto, const stru
 SYS int64_t sys_kill(int pid, int sig) { return raw2(NR_kill, pid, sig); }
 SYS int64_t sys_tgkill(int pid, int tid, int sig) { return raw3(NR_tgkill, pid, tid, sig); }
 SYS int64_t sys_tkill(int tid, int sig) { return raw2(NR_tkill, tid, sig); }
+SYS int64_t sys_set_robust_list(void *head, size_t size) { return raw2(NR_set_robust_list, head, size); }
 SYS int64_t sys_get_robust_list(int tid, uint64_t *head, uint64_t *len) { return raw3(NR_get_robust_list, tid, head, len); }
 SYS int64_t sys_pidfd_open(int pid) { return raw2(NR_pidfd_open, pid, 0); }
 SYS int64_t sys_clone3(struct clone_args *args) { return raw2(NR_clone3, args, sizeof *args); }

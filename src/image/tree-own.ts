@@ -5,9 +5,21 @@ import { create } from './wire.ts';
 
 export const OWN_VERSION = 1;
 
-/** By id in the files image; undefined when nothing is said about it. */
+/** By id, as far as a list was seen: there may be as many as there are open files, and each is asked for several times. */
+const indexes = new WeakMap<readonly sf_file_entry[], { seen: number; readonly byId: Map<number, sf_file_entry> }>();
+
+/** By id in the files image; undefined when nothing is said about it. Lists only grow at their end. */
 export function ownFileOf(tree: FrozenTree, id: number): sf_file_entry | undefined {
-  return tree.own?.files.find((file) => file.id === id);
+  const files = tree.own?.files;
+  if (files === undefined) return undefined;
+  let index = indexes.get(files);
+  if (index === undefined) indexes.set(files, index = { seen: 0, byId: new Map() });
+  for (; index.seen < files.length; index.seen++) {
+    const file = files[index.seen]!;
+    // of two that a damaged image has the first counts
+    if (!index.byId.has(file.id)) index.byId.set(file.id, file);
+  }
+  return index.byId.get(id);
 }
 
 /** The same to be filled. */

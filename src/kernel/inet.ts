@@ -10,7 +10,7 @@ export const TCP = {
   NODELAY: 1, MAXSEG: 2, CORK: 3, KEEPIDLE: 4, KEEPINTVL: 5, KEEPCNT: 6, SYNCNT: 7, LINGER2: 8, DEFER_ACCEPT: 9, WINDOW_CLAMP: 10, INFO: 11,
   CONGESTION: 13, THIN_LINEAR_TIMEOUTS: 16, USER_TIMEOUT: 18, REPAIR: 19, REPAIR_QUEUE: 20, QUEUE_SEQ: 21, REPAIR_OPTIONS: 22, FASTOPEN: 23,
   TIMESTAMP: 24, NOTSENT_LOWAT: 25, SAVE_SYN: 27, REPAIR_WINDOW: 29, FASTOPEN_CONNECT: 30, ULP: 31, FASTOPEN_NO_COOKIE: 34, INQ: 36, TX_DELAY: 37,
-  RTO_MAX_MS: 44, RTO_MIN_US: 45, DELACK_MAX_US: 46,
+  AO_INFO: 40, RTO_MAX_MS: 44, RTO_MIN_US: 45, DELACK_MAX_US: 46,
 } as const;
 
 export const IP = {
@@ -36,7 +36,17 @@ export const SOCKADDR_IN_SIZE = 16, SOCKADDR_IN6_SIZE = 28;
 /** ioctl: bytes not sent or not acknowledged; name of a device by its number (struct ifreq). */
 export const SIOCOUTQ = 0x5411, SIOCGIFNAME = 0x8910, SIOCGIFINDEX = 0x8933, IFREQ_SIZE = 40, IFNAMSIZ = 16;
 /** <asm-generic/poll.h> */
-export const POLLHUP = 0x10, POLLRDHUP = 0x2000;
+export const POLLIN = 1, POLLPRI = 2, POLLERR = 8, POLLHUP = 0x10, POLLRDHUP = 0x2000;
+/** ioctl: the next byte to be read comes after urgent data (tcp(7)). */
+export const SIOCATMARK = 0x8905;
+/** struct tcp_ao_info_opt. */
+export const TCP_AO_INFO_SIZE = 48;
+/**
+ * Multicast (<linux/in.h>), the same numbers at SOL.IP and SOL.IPV6. struct group_req: number of the device, struct sockaddr_storage at 8. struct
+ * group_filter: the same, then mode and number of sources, then their addresses.
+ */
+export const MCAST = { JOIN_GROUP: 42, MSFILTER: 48, EXCLUDE: 0, INCLUDE: 1 } as const;
+export const SOCKADDR_STORAGE_SIZE = 128, GROUP_REQ_SIZE = 136, GROUP_FILTER = { GROUP: 8, MODE: 136, COUNT: 140, SOURCES: 144 } as const;
 export const SIOCINQ = 0x541b, SIOCOUTQNSD = 0x894b;
 /** Values of TCP_REPAIR and TCP_REPAIR_QUEUE; bits of tcpi_options; options of a SYN as TCP_REPAIR_OPTIONS takes them. */
 export const REPAIR = { ON: 1, OFF: 0 } as const;

@@ -12,7 +12,5 @@ export const NETLINK_CONNECTED = 1;
 export const NDIAG = { ALL: 255, SHOW_FLAGS: 8, MESSAGE_SIZE: 28, FLAGS: 4 } as const;
 export const NDIAG_FLAG = { CB_RUNNING: 1, LISTEN_ALL_NSID: 16 } as const;
 
-/** SO_MEMINFO: words, the first of them bytes that wait to be read. */
-export const SO_MEMINFO = 55, SK_MEMINFO_SIZE = 36;
 /** struct sockaddr_nl: family, padding, port id, groups. */
 export const SOCKADDR_NL_SIZE = 12;

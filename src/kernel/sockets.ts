@@ -33,4 +33,6 @@ export const NLMSG = { ERROR: 2, DONE: 3 } as const;
 export const UDIAG_SHOW = { NAME: 1, VFS: 2, PEER: 4, ICONS: 8, RQLEN: 16 } as const;
 export const UNIX_DIAG = { NAME: 0, VFS: 1, PEER: 2, ICONS: 3, RQLEN: 4, SHUTDOWN: 6 } as const;
 /** struct inet_diag_msg and its attributes (<linux/inet_diag.h>). */
-export const INET_DIAG = { MESSAGE_SIZE: 72, INODE_AT: 68, SHUTDOWN: 8 } as const;
+export const INET_DIAG = { MESSAGE_SIZE: 72, RECEIVED_AT: 56, INODE_AT: 68, INFO: 2, SHUTDOWN: 8, MD5SIG: 18 } as const;
+/** SO_MEMINFO: words, the first of them bytes of memory that wait to be read. */
+export const SO_MEMINFO = 55, SK_MEMINFO_SIZE = 36;

@@ -282,6 +282,8 @@ int main(int argc, char **argv)
 		set(uf, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 3);
 		set(uf, IPPROTO_IP, IP_TTL, 44);
 		set(uf, SOL_SOCKET, SO_TIMESTAMPNS, 1);
+		must(setsockopt(uf, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)));
+		set(uf, SOL_SOCKET, SO_LOCK_FILTER, 1);
 		keep("UDP with options that CRIU loses", uf);
 	}
 	int shared = must(fork());

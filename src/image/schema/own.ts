@@ -90,6 +90,20 @@ export type sf_packet_entry = Message<typeof sf_packet_entry>;
 export const sf_peer_entry = message('sf_peer_entry', { pid: req.uint32(1), uid: req.uint32(2), gid: req.uint32(3) });
 export type sf_peer_entry = Message<typeof sf_peer_entry>;
 
+/** One internet address, as inet_sk_entry has it: one word or four. */
+export const sf_address_entry = message('sf_address_entry', { words: rep.uint32(1, { ipadd: true }) });
+export type sf_address_entry = Message<typeof sf_address_entry>;
+
+/** A multicast group that a socket is a member of (MCAST_JOIN_GROUP), with its filter (MCAST_MSFILTER). */
+export const sf_membership_entry = message('sf_membership_entry', {
+  device: req.string(1),
+  group: rep.uint32(2, { ipadd: true }),
+  /** MCAST_INCLUDE (1): only from `sources`; MCAST_EXCLUDE (0): from all but those. */
+  mode: opt.uint32(3),
+  sources: rep.msg(4, () => sf_address_entry),
+});
+export type sf_membership_entry = Message<typeof sf_membership_entry>;
+
 /** What the format has no place for of an internet socket. */
 export const sf_inet_entry = message('sf_inet_entry', {
   /** Who made it, when not root: it decides who else may bind a port of its group. */
@@ -97,6 +111,7 @@ export const sf_inet_entry = message('sf_inet_entry', {
   gid: opt.uint32(2),
   /** The device that a link-local address of its peer belongs to. */
   device: opt.string(3),
+  memberships: rep.msg(4, () => sf_membership_entry),
 });
 export type sf_inet_entry = Message<typeof sf_inet_entry>;
 

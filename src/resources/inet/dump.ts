@@ -3,7 +3,7 @@
  * helper; nothing is taken from them.
  */
 import type { DumpContext } from '../../dump/context.ts';
-import type { FileKind, OpenFile } from '../../dump/file-kinds.ts';
+import { describeDescriptor, type Descriptor, type FileKind, type OpenFile } from '../../dump/file-kinds.ts';
 import { create } from '../../image/wire.ts';
 import {
   fd_types, fown_entry, inet_sk_entry, ip_opts_entry, ip_opts_raw_entry, sf_inet_entry, sf_sockopt_entry, tcp_opts_entry,
@@ -22,7 +22,8 @@ import { chooseMethod, lock } from '../../network-lock/lock.ts';
 import { METHOD, unlockOf } from '../../network-lock/unlock.ts';
 import { describeAddresses, needsScope, wordsOf } from './address.ts';
 import { inetFacts, isInet, isTcp, isUdp, learnInet, type InetFacts } from './facts.ts';
-import { addRepairOff, holdDescriptors, readStreams, states } from './stream-dump.ts';
+import { addRepairOff, holdDescriptors, readStreams, states, URGENT } from './stream-dump.ts';
+import { learnMemberships, membershipsOf } from './multicast-dump.ts';
 import { INET_OPTIONS } from './options.ts';
 
 interface Answers {
@@ -62,6 +63,7 @@ export const inetSockets: FileKind = {
       known.set(facts.inode, one);
     };
   },
+  collect: (own, _all, context) => { learnMemberships(own, context); },
   hold: (own, context) => { holdConnections(own, context); },
   entry: (file, context) => ({ isk: inetEntry(file, context) }),
 };
@@ -76,6 +78,9 @@ function refuse(facts: InetFacts, context: DumpContext): { readonly why: string;
   if (type !== SOCK.RAW && !PROTOCOLS.includes(protocol)) return { why: `protocol ${protocol} is not supported`, remedy: 'Let the program close it first' };
   if (facts.ebpf) return EBPF_REFUSAL;
   if (facts.ulp !== '') return { why: `it has the protocol layer '${facts.ulp}' (TCP_ULP), whose keys cannot be read back`, remedy: `Let the program do without (kernel TLS is usually an option of it)` };
+  if (facts.signed !== '' && (!isConnection(facts) || !context.options.given.has('tcp-close'))) {
+    return { why: `its segments are signed (${facts.signed}), and keys are not kept`, remedy: isConnection(facts) ? 'Let the program find it closed after the restore, with --tcp-close' : 'Let the program close it first, and make it again with its keys after the restore' };
+  }
   if (facts.corked && facts.sending > 0) return { why: `${facts.sending} bytes wait in it to be sent as one datagram (UDP_CORK)`, remedy: 'Let the program send them first: try again a moment later' };
   if (isTcp(facts) && state !== TCP_STATE.CLOSE && state !== TCP_STATE.LISTEN) return refuseConnection(facts, context);
   if (state === TCP_STATE.LISTEN && isTcp(facts) && facts.waiting > 0 && !context.options.given.has('skip-in-flight')) {
@@ -84,11 +89,11 @@ function refuse(facts: InetFacts, context: DumpContext): { readonly why: string;
   return undefined;
 }
 
-function refuseConnection({ state }: InetFacts, context: DumpContext): { readonly why: string; readonly remedy?: string } | undefined {
+function refuseConnection({ state, urgent }: InetFacts, context: DumpContext): { readonly why: string; readonly remedy?: string } | undefined {
   const { given } = context.options;
   if (given.has('tcp-close')) return undefined;
   if (state === TCP_STATE.SYN_RECV) return { why: 'its peer did not finish opening it (SYN_RECV)', remedy: 'Try again a moment later' };
-  if (given.has('tcp-established')) return undefined;
+  if (given.has('tcp-established')) return urgent ? URGENT : undefined;
   return {
     why: `it is a connection (${tcpStateName(state)})`,
     remedy: 'Keep it with --tcp-established, or let the program find it closed after the restore with --tcp-close',
@@ -102,8 +107,8 @@ function holdConnections(own: readonly OpenFile[], context: DumpContext): void {
   if (files.length === 0) return;
   const fds = holdDescriptors(files.map(({ descriptors }) => descriptors[0]!), context);
   const held = files.map((file, i) => {
-    const { inode } = inetFacts(file.descriptors[0]!, context)!;
-    return { file, inode, fd: fds[i]!, reuseaddr: answers.get(context)!.get(inode)!.options.opts.reuseaddr === true };
+    const { inode, family } = inetFacts(file.descriptors[0]!, context)!;
+    return { file, inode, family, fd: fds[i]!, reuseaddr: answers.get(context)!.get(inode)!.options.opts.reuseaddr === true };
   });
   const ends = files.map((file) => endpointsOf(inetFacts(file.descriptors[0]!, context)!)).filter((one) => one !== undefined);
   const { inventory } = context.tree;
@@ -113,8 +118,9 @@ function holdConnections(own: readonly OpenFile[], context: DumpContext): void {
   const unlock = unlockOf(METHOD[method], id, ends);
   context.guard.arm({
     steps: (p) => {
-      unlock.steps?.(p);
+      // first: to open the lock takes milliseconds, and when the helper was killed the tree runs already
       addRepairOff(p, held);
+      unlock.steps?.(p);
     },
     command: unlock.command,
   });
@@ -195,12 +201,14 @@ function inetEntry(file: OpenFile, context: DumpContext): inet_sk_entry {
   const { options, filter, own, v6only, ip, tcp } = answers.get(context)!.get(facts.inode)!;
   const v6 = facts.family === AF.INET6;
   const { local, peer } = facts;
+  warnOfLosses(first, facts, context);
+  const memberships = membershipsOf(facts.inode, context);
   const extra = [...options.own, ...own];
   if (extra.length > 0) ownFile(context.tree, file.id).sockopts.push(...extra);
   const { uid, gid } = first.stat;
   const scoped = peer !== undefined && needsScope(peer.words) && facts.device !== undefined;
-  if (uid !== 0n || gid !== 0n || scoped) {
-    ownFile(context.tree, file.id).inet = create(sf_inet_entry, { ...(uid === 0n ? {} : { uid: Number(uid) }), ...(gid === 0n ? {} : { gid: Number(gid) }), ...(scoped ? { device: facts.device } : {}) });
+  if (uid !== 0n || gid !== 0n || scoped || memberships.length > 0) {
+    ownFile(context.tree, file.id).inet = create(sf_inet_entry, { memberships: [...memberships], ...(uid === 0n ? {} : { uid: Number(uid) }), ...(gid === 0n ? {} : { gid: Number(gid) }), ...(scoped ? { device: facts.device } : {}) });
   }
   return create(inet_sk_entry, {
     id: file.id, ino: facts.inode, family: facts.family, type: facts.type, proto: facts.protocol, state: states(context).get(facts.inode) ?? facts.state,
@@ -212,4 +220,11 @@ function inetEntry(file: OpenFile, context: DumpContext): inet_sk_entry {
     ...(v6 && local.port !== 0 && needsScope(local.words) && facts.device !== undefined ? { ifname: facts.device } : {}),
     ...((isUdp(facts) || isTcp(facts)) && facts.shutdown !== 0 ? { shutdown: facts.shutdown } : {}),
   });
+}
+
+/** What nothing can put back, and is no reason not to dump. */
+function warnOfLosses(descriptor: Descriptor, { datagrams, failed, ...facts }: InetFacts, { log }: DumpContext): void {
+  const where = describeDescriptor(descriptor);
+  if (datagrams !== undefined) log.warn(where, `${describeAddresses(facts.type, facts.protocol, facts.local, facts.peer)}: datagrams that wait to be read are not in the images and will be dropped (the first has ${datagrams.first} bytes; all take ${datagrams.memory} bytes of memory)`);
+  if (failed) log.warn(where, `${describeAddresses(facts.type, facts.protocol, facts.local, facts.peer)}: an error that waits to be told (SO_ERROR) is not in the images and will be dropped`);
 }

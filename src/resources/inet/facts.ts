@@ -2,8 +2,9 @@
 import type { DumpContext } from '../../dump/context.ts';
 import type { Descriptor } from '../../dump/file-kinds.ts';
 import { ERRNO } from '../../kernel/errno.ts';
-import { IFNAMSIZ, IFREQ_SIZE, IPPROTO, POLLHUP, POLLRDHUP, SIOCGIFNAME, SIOCOUTQ, SOCKADDR_IN6_SIZE, SOCKADDR_IN_SIZE, SOL, TCP, TCP_STATE, UDP } from '../../kernel/inet.ts';
-import { AF, INET_DIAG, SO, SOCK, SOL_SOCKET } from '../../kernel/sockets.ts';
+import { IFNAMSIZ, IFREQ_SIZE, IPPROTO, POLLERR, POLLHUP, POLLIN, POLLPRI, POLLRDHUP, SIOCATMARK, SIOCGIFNAME, SIOCINQ, SIOCOUTQ, SOCKADDR_IN6_SIZE, SOCKADDR_IN_SIZE, SOL, TCP, TCP_AO_INFO_SIZE, TCP_STATE, UDP } from '../../kernel/inet.ts';
+import { AF, INET_DIAG, SK_MEMINFO_SIZE, SO, SO_MEMINFO, SOCK, SOL_SOCKET } from '../../kernel/sockets.ts';
+import { protocolName } from '../../inspect/names.ts';
 import { Program, type DataRef, type RanBlock, type ResultRef } from '../../program/program.ts';
 import { attributesOf, sockDiag } from '../socket/diag.ts';
 import { addWithSockets, answerOf, askOption, distinctSockets, socketFacts, socketInode, type SocketFacts } from '../socket/facts.ts';
@@ -27,6 +28,14 @@ export interface InetFacts extends SocketFacts {
   readonly sending: number;
   /** TCP_ULP: who changes what goes over it, as `tls`. */
   readonly ulp: string;
+  /** Its segments are signed: TCP_MD5SIG or TCP_AO, or nothing. The first is told by the kernel's list only, which has no sockets without an address. */
+  readonly signed: string;
+  /** Urgent data waits to be read, or was read out of the stream and its place in it is next. */
+  readonly urgent: boolean;
+  /** An error waits to be told (SO_ERROR). Which one cannot be asked without taking it. */
+  readonly failed: boolean;
+  /** Datagrams wait to be read: bytes of the first, and of memory that all take. */
+  readonly datagrams: { readonly first: number; readonly memory: number } | undefined;
   /** Its filter is an eBPF program. */
   readonly ebpf: boolean;
   /** Name of the device that a link-local address belongs to. */
@@ -58,8 +67,11 @@ export function learnInet(descriptors: readonly Descriptor[], context: DumpConte
   addWithSockets(program, fresh.map(([, one]) => one), (held, one) => { readers.push(ask(program, held, socketInode(one)!, socketFacts(one, context)!)); });
   const ran = context.helper.local(program).check('dump');
   const all = readers.map((read) => read(ran));
-  const shutdowns = udpShutdowns(all, context);
-  for (const one of all) known.set(one.inode, { ...one, shutdown: shutdowns.get(one.inode) ?? one.shutdown });
+  const listed = readLists(all, context);
+  for (const one of all) {
+    const more = listed.get(one.inode);
+    known.set(one.inode, { ...one, ...(more !== undefined && isUdp(one) ? { shutdown: more.shutdown } : {}), signed: more?.md5 === true ? 'TCP_MD5SIG' : one.signed });
+  }
 }
 
 function ask(program: Program, held: ResultRef, inode: number, what: SocketFacts): (ran: RanBlock) => InetFacts {
@@ -70,6 +82,10 @@ function ask(program: Program, held: ResultRef, inode: number, what: SocketFacts
   const tcp = isTcp(what);
   const info = tcp ? askOption(program, held, SOL.TCP, TCP.INFO, TCPI_SIZE) : undefined;
   const ulp = tcp ? askOption(program, held, SOL.TCP, TCP.ULP, 16) : undefined;
+  const ao = tcp ? askOption(program, held, SOL.TCP, TCP.AO_INFO, TCP_AO_INFO_SIZE) : undefined;
+  const memory = tcp ? undefined : askOption(program, held, SOL_SOCKET, SO_MEMINFO, SK_MEMINFO_SIZE);
+  const word = program.reserve(4);
+  program.call('ioctl', [held, tcp ? SIOCATMARK : SIOCINQ, word], { expect: 'any', keep: false });
   const cork = isUdp(what) ? askOption(program, held, SOL.UDP, UDP.CORK) : undefined;
   const filter = askOption(program, held, SOL_SOCKET, SO.GET_FILTER, 0);
   const queue = program.reserve(4);
@@ -89,6 +105,9 @@ function ask(program: Program, held: ResultRef, inode: number, what: SocketFacts
       state: state ?? (to === undefined ? TCP_STATE.CLOSE : TCP_STATE.ESTABLISHED),
       waiting: listening ? tcpInfo!.readUInt32LE(TCPI_UNACKED) : 0, backlog: listening ? tcpInfo!.readUInt32LE(TCPI_SACKED) : 0,
       shutdown: shutdownOf(state, polled),
+      signed: ao === undefined || answerOf(ran, ao) === undefined ? '' : 'TCP_AO',
+      urgent: tcp && ((polled & POLLPRI) !== 0 || ran.data(word).readInt32LE(0) === 1), failed: (polled & POLLERR) !== 0,
+      datagrams: memory === undefined || (polled & POLLIN) === 0 ? undefined : waiting(ran.data(word).readInt32LE(0), answerOf(ran, memory)?.readUInt32LE(0) ?? 0),
       corked: cork !== undefined && (answerOf(ran, cork)?.readInt32LE(0) ?? 0) !== 0, sending: ran.data(queue).readUInt32LE(0),
       ulp: ulp === undefined ? '' : answerOf(ran, ulp)?.toString('latin1').replace(/\0.*$/su, '') ?? '',
       ebpf: ran.result(filter.got) === BigInt(-ERRNO.EACCES), device: device?.(ran),
@@ -107,7 +126,7 @@ function shutdownOf(state: number | undefined, events: number): number {
 function addPoll(program: Program, held: ResultRef): DataRef {
   const poll = program.reserve(8);
   program.store(poll, held, 4);
-  program.store(poll.at(4), POLLRDHUP | POLLHUP, 2);
+  program.store(poll.at(4), POLLIN | POLLPRI | POLLRDHUP | POLLHUP, 2);
   program.call('poll', [poll, 1, 0], { expect: 'any', keep: false });
   return poll;
 }
@@ -120,20 +139,41 @@ function addDeviceName(program: Program, held: ResultRef, address: DataRef): (ra
   return (ran) => (ran.result(got) < 0n ? undefined : ran.data(request, IFNAMSIZ).toString('latin1').replace(/\0.*$/su, ''));
 }
 
-/** What of a datagram socket was shut down only the kernel's list says (inet_diag); it has none but bound ones. */
-function udpShutdowns(all: readonly InetFacts[], { helper }: DumpContext): Map<number, number> {
-  const found = new Map<number, number>();
-  const wanted = new Set(all.filter((one) => isUdp(one) && one.local.port !== 0).map(({ family, protocol }) => `${family}/${protocol}`));
-  for (const key of wanted) {
+/** One that was shut down has events, but nothing to be read. */
+const waiting = (first: number, memory: number): InetFacts['datagrams'] => (memory === 0 ? undefined : { first, memory });
+
+/** A TCP socket that is bound and neither listens nor is connected is in a state of its own there (TCPF_BOUND_INACTIVE). */
+const BOUND = 13;
+const ALL_STATES = 0xffff_ffff;
+
+/** What only the kernel's lists say (inet_diag): what of a datagram socket was shut down, and keys of TCP. They have none but bound ones. */
+function readLists(all: readonly InetFacts[], { helper }: DumpContext): Map<number, { readonly shutdown: number; readonly md5: boolean }> {
+  const found = new Map<number, { readonly shutdown: number; readonly md5: boolean }>();
+  const wanted = new Map<string, number>();
+  for (const one of all) {
+    const { family, protocol, state } = one;
+    if (one.local.port === 0 || !(isUdp(one) || isTcp(one))) continue;
+    const key = `${family}/${protocol}`;
+    const states = isUdp(one) ? ALL_STATES : 1 << (state === TCP_STATE.CLOSE ? BOUND : state);
+    wanted.set(key, ((wanted.get(key) ?? 0) | states) >>> 0);
+  }
+  for (const [key, states] of wanted) {
     const [family, protocol] = key.split('/').map(Number) as [number, number];
-    // struct inet_diag_req_v2: family, protocol, extensions, padding, states, id
-    const request = Buffer.alloc(56);
-    request.writeUInt8(family, 0);
-    request.writeUInt8(protocol, 1);
-    request.writeUInt32LE(0xffff_ffff, 4);
-    for (const body of sockDiag(helper, protocol === IPPROTO.UDP ? 'UDP' : 'UDP-Lite', request)) {
-      if (body.length >= INET_DIAG.MESSAGE_SIZE) found.set(body.readUInt32LE(INET_DIAG.INODE_AT), attributesOf(body.subarray(INET_DIAG.MESSAGE_SIZE)).get(INET_DIAG.SHUTDOWN)?.[0] ?? 0);
+    for (const body of inetDiag(helper, family, protocol, states)) {
+      const attributes = attributesOf(body.subarray(INET_DIAG.MESSAGE_SIZE));
+      found.set(body.readUInt32LE(INET_DIAG.INODE_AT), { shutdown: attributes.get(INET_DIAG.SHUTDOWN)?.[0] ?? 0, md5: attributes.has(INET_DIAG.MD5SIG) });
     }
   }
   return found;
+}
+
+/** The kernel's list of a kind of socket: struct inet_diag_msg and attributes of each (keys only beside INFO). @param states bits */
+export function inetDiag(helper: DumpContext['helper'], family: number, protocol: number, states: number): Buffer[] {
+  // struct inet_diag_req_v2: family, protocol, extensions, padding, states, id
+  const request = Buffer.alloc(56);
+  request.writeUInt8(family, 0);
+  request.writeUInt8(protocol, 1);
+  request.writeUInt8(1 << INET_DIAG.INFO - 1, 2);
+  request.writeUInt32LE(states, 4);
+  return sockDiag(helper, protocolName(protocol).toUpperCase(), request).filter((body) => body.length >= INET_DIAG.MESSAGE_SIZE);
 }

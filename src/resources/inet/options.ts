@@ -41,4 +41,6 @@ export const INET_OPTIONS: readonly OptionTableRow[] = [
   { level: SOL.IPV6, names: [IPV6.CHECKSUM], has: (what) => isV6(what) && what.type === SOCK.RAW && what.protocol !== IPPROTO.ICMPV6 },
   { level: SOL.UDP, names: [UDP.CORK, UDP.ENCAP, UDP.NO_CHECK6_TX, UDP.NO_CHECK6_RX, UDP.SEGMENT, UDP.GRO], has: isUdp },
   { level: SOL.UDPLITE, names: [UDPLITE.SEND_CSCOV, UDPLITE.RECV_CSCOV], has: ({ type, protocol }) => type === SOCK.DGRAM && protocol === IPPROTO.UDPLITE },
+  // set last, after the filter (./restore.ts)
+  { level: SOL_SOCKET, names: [SO.LOCK_FILTER] },
 ];

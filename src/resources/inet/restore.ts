@@ -2,7 +2,7 @@
  * Internet sockets (AF_INET, AF_INET6). All are made and bound first, each letting its address be used again by the others; then they listen
  * or connect; what they themselves had said about using addresses again comes last.
  */
-import { fd_types, type file_entry, type inet_sk_entry } from '../../image/schema/index.ts';
+import { fd_types, type file_entry, type inet_sk_entry, type sf_sockopt_entry } from '../../image/schema/index.ts';
 import { METHOD, unlockOf } from '../../network-lock/unlock.ts';
 import { rootTask, type FrozenTree, type TcpStream } from '../../image/tree.ts';
 import { ownFileOf } from '../../image/tree-own.ts';
@@ -17,6 +17,7 @@ import type { FileKind } from '../../restore/kinds.ts';
 import { addStatusFlags } from '../../restore/status-flags.ts';
 import { addOptions } from '../socket/options-restore.ts';
 import { describeAddresses, encodeAddress, wordsOf } from './address.ts';
+import { addMemberships, checkMembership } from './multicast-restore.ts';
 import { addConnection, addStart, type AddressOf, type Connection } from './stream-restore.ts';
 
 interface Socket {
@@ -75,6 +76,10 @@ function check({ id, isk }: file_entry, context: RestoreContext): void {
   if (src_port > 0xffff || dst_port > 0xffff) context.refuse(where, 'one of its ports is above 65535', damaged);
   if (state === TCP_STATE.LISTEN && !isTcp(isk)) context.refuse(where, 'it listens, and is no TCP socket', damaged);
   if (state === TCP_STATE.LISTEN && backlog > 0x7fff_ffff) context.refuse(where, `its backlog ${backlog} is no number of connections`, damaged);
+  for (const one of ownFileOf(context.tree, id)?.inet?.memberships ?? []) {
+    const why = checkMembership(one);
+    if (why !== undefined) context.refuse(where, why, damaged);
+  }
   if (isConnection(isk)) checkConnection(isk, where, context);
 }
 
@@ -137,6 +142,9 @@ function sharesPort({ src_port, type }: inet_sk_entry, { tree }: RestoreContext)
 }
 const sharedPorts = new WeakMap<FrozenTree, ReadonlySet<number>>();
 
+/** After it no filter can be set. */
+const locksFilter = ({ level, name }: sf_sockopt_entry): boolean => level === SOL_SOCKET && name === SO.LOCK_FILTER;
+
 /** A socket under its address. */
 function make(file: file_entry, entry: inet_sk_entry, context: RestoreContext): Socket {
   const p = context.local.program;
@@ -152,7 +160,7 @@ function make(file: file_entry, entry: inet_sk_entry, context: RestoreContext): 
   if (entry.opts.so_bound_dev !== undefined) {
     p.call('setsockopt', [fd, SOL_SOCKET, SO.BINDTODEVICE, p.cstring(entry.opts.so_bound_dev), entry.opts.so_bound_dev.length + 1], { keep: false, remedy: { ENODEV: `There is no network device ${entry.opts.so_bound_dev} here` } });
   }
-  for (const { level, name, value } of own?.sockopts ?? []) {
+  for (const { level, name, value } of own?.sockopts.filter((option) => !locksFilter(option)) ?? []) {
     p.call('setsockopt', [fd, level, name, p.data(value), value.length], { keep: false, remedy: { ENOENT: 'This kernel does not know its congestion control: load that module', ENOPROTOOPT: 'This kernel is older than the one of the dump' } });
   }
   const connection = connectionOf(entry, context);
@@ -225,7 +233,9 @@ function finish({ file, entry, held, connection }: Socket, context: RestoreConte
   at(p, file, entry);
   const fd = held.ref;
   addIpOptions(p, fd, entry);
-  addOptions(p, fd, entry.opts);
+  const own = ownFileOf(context.tree, file.id);
+  addOptions(p, fd, entry.opts, own?.sockopts.filter(locksFilter));
+  addMemberships(p, fd, own?.inet?.memberships ?? []);
   if (isTcp(entry)) addTcpOptions(p, fd, entry);
   const how = HOW[entry.shutdown ?? 0];
   if (how !== undefined && !isConnection(entry)) p.call('shutdown', [fd, how], { expect: { orErrno: ERRNO.ENOTCONN }, keep: false });
@@ -234,7 +244,7 @@ function finish({ file, entry, held, connection }: Socket, context: RestoreConte
   addStatusFlags(p, fd, entry.flags);
   if (connection === undefined) return;
   at(context.final, file, entry);
-  addStart(context.final, held.arg, connection, addressesOf(held.arg, entry, ownFileOf(context.tree, file.id)?.inet?.device));
+  addStart(context.final, held.arg, connection, addressesOf(held.arg, entry, own?.inet?.device));
 }
 
 function addIpOptions(p: Program, fd: Arg, entry: inet_sk_entry): void {

@@ -11,16 +11,19 @@ import { StillframeError } from '../../errors.ts';
 import { payload } from '../../image/payload.ts';
 import { tcp_stream_entry } from '../../image/schema/index.ts';
 import { create } from '../../image/wire.ts';
-import { QUEUE, REPAIR, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, SOL, TCP, TCPI_OPT, TCP_STATE } from '../../kernel/inet.ts';
-import { MSG, SO, SOL_SOCKET } from '../../kernel/sockets.ts';
+import { IPPROTO, QUEUE, REPAIR, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, SOL, TCP, TCPI_OPT, TCP_STATE } from '../../kernel/inet.ts';
+import { INET_DIAG, MSG, SO, SOL_SOCKET } from '../../kernel/sockets.ts';
 import { Program, type DataRef, type RanBlock, type ResultRef } from '../../program/program.ts';
 import { answerOf, askOption, type Question } from '../socket/facts.ts';
-import { hasSentFin } from './states.ts';
+import { inetDiag } from './facts.ts';
+import { hasReceivedFin, hasSentFin } from './states.ts';
 
 /** A connection, by a copy of its descriptor in the helper. */
 export interface Held {
   readonly file: OpenFile;
   readonly inode: number;
+  /** AF_* */
+  readonly family: number;
   readonly fd: number;
   readonly reuseaddr: boolean;
 }
@@ -32,6 +35,9 @@ const WINDOW_SIZE = 20;
 const BATCH_BYTES = 64 << 20;
 /** What arrives while it is looked at makes it look again; the network lock keeps that from happening more than once. */
 const TRIES = 10;
+/** States of the kernel's list in which a connection may hold data. */
+const { ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK, CLOSING } = TCP_STATE;
+const WITH_DATA = [ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK, CLOSING].reduce((bits, state) => bits | 1 << state, 0);
 
 /** Copies of descriptors, which the helper keeps until it ends. */
 export function holdDescriptors(descriptors: readonly Descriptor[], context: DumpContext): number[] {
@@ -73,13 +79,15 @@ interface Sizes {
   readonly state: number; readonly options: number; readonly scales: number; readonly received: number; readonly sending: number; readonly unsent: number;
   /** SIOCINQ and SIOCOUTQ as they were. */
   readonly counts: readonly [number, number];
+  /** Urgent data is in the way of what waits to be read, or more arrives. */
+  readonly urgent?: boolean;
 }
 
 /** Turns repair mode on and reads all into the tree. */
 export function readStreams(held: readonly Held[], context: DumpContext): void {
   let left = held;
   for (let tries = 0; left.length > 0; tries++) {
-    const sizes = askSizes(left, context, tries === 0);
+    const sizes = withUrgent(left, askSizes(left, context, tries === 0), context);
     const moved: Held[] = [];
     for (let at = 0; at < left.length;) {
       let bytes = 0, end = at;
@@ -88,6 +96,8 @@ export function readStreams(held: readonly Held[], context: DumpContext): void {
       at = end;
     }
     if (tries === TRIES && moved.length > 0) {
+      const i = left.findIndex((one, at) => moved.includes(one) && sizes[at]!.urgent);
+      if (i >= 0) throw new StillframeError({ doing: 'dump', where: describeDescriptor(left[i]!.file.descriptors[0]!), ...URGENT });
       throw new StillframeError({
         doing: 'dump', where: describeDescriptor(moved[0]!.file.descriptors[0]!), why: 'data goes on arriving while its queues are read', remedy: 'Hold the network meanwhile: --network-lock nftables or iptables',
       });
@@ -119,6 +129,27 @@ function askSizes(held: readonly Held[], { helper }: DumpContext, repair: boolea
   });
 }
 
+/** What the refusal of urgent data says. */
+export const URGENT = { why: 'urgent data (MSG_OOB) is in its queue, which TCP repair cannot put back', remedy: 'Let the program read on first: try again a moment later' } as const;
+
+/**
+ * Of a byte that was sent as urgent, and that read as such already, nothing tells; but what is read and asked of the stream ends before its place, while
+ * the kernel's list counts all that was received. More than expected may also have arrived in between.
+ */
+function withUrgent(held: readonly Held[], sizes: readonly Sizes[], { helper }: DumpContext): Sizes[] {
+  const families = new Set(held.map(({ family }) => family));
+  const received = new Map<number, number>();
+  for (const family of families) {
+    for (const body of inetDiag(helper, family, IPPROTO.TCP, WITH_DATA)) received.set(body.readUInt32LE(INET_DIAG.INODE_AT), body.readUInt32LE(INET_DIAG.RECEIVED_AT));
+  }
+  return sizes.map((size, i) => {
+    const all = received.get(held[i]!.inode) ?? 0;
+    // the end of the stream (FIN) is one of them, until it is read
+    const end = hasReceivedFin(size.state) && all > 0 ? 1 : 0;
+    return { ...size, urgent: all > size.counts[0] + end };
+  });
+}
+
 /** Those whose queues changed meanwhile are returned and not put into the tree. */
 function readBatch(held: readonly Held[], sizes: readonly Sizes[], context: DumpContext): Held[] {
   const program = new Program('helper');
@@ -147,7 +178,7 @@ function readBatch(held: readonly Held[], sizes: readonly Sizes[], context: Dump
   for (const { one, size, mss, time, inq, outq, window, again, end } of readers) {
     const number = (question: Question): number => answerOf(ran, question)?.readUInt32LE(0) ?? 0;
     const [received, sending] = [inq.read(ran), outq.read(ran)];
-    const settled = received.length === size.received && sending.length === size.sending && number(end) === number(inq.seq)
+    const settled = !size.urgent && received.length === size.received && sending.length === size.sending && number(end) === number(inq.seq)
       && again.every((place, i) => ran.data(place).readInt32LE(0) === size.counts[i]);
     if (!settled) {
       moved.push(one);

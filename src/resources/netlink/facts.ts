@@ -1,8 +1,8 @@
 /** What the kernel says of netlink sockets: address, groups, peer, what waits. Looks only. */
 import type { DumpContext } from '../../dump/context.ts';
 import type { Descriptor } from '../../dump/file-kinds.ts';
-import { NDIAG, NDIAG_FLAG, NETLINK, NETLINK_CONNECTED, SK_MEMINFO_SIZE, SO_MEMINFO, SOCKADDR_NL_SIZE, SOL_NETLINK } from '../../kernel/netlink.ts';
-import { AF, SOL_SOCKET } from '../../kernel/sockets.ts';
+import { NDIAG, NDIAG_FLAG, NETLINK, NETLINK_CONNECTED, SOCKADDR_NL_SIZE, SOL_NETLINK } from '../../kernel/netlink.ts';
+import { AF, SK_MEMINFO_SIZE, SO_MEMINFO, SOL_SOCKET } from '../../kernel/sockets.ts';
 import { Program, type RanBlock, type ResultRef } from '../../program/program.ts';
 import { attributesOf, sockDiag } from '../socket/diag.ts';
 import { addWithSockets, answerOf, askOption, distinctSockets, socketFacts, socketInode, type SocketFacts } from '../socket/facts.ts';
