@@ -12,17 +12,15 @@
 #define FUTEX_WAITERS 0x80000000u
 #define FUTEX_OWNER_DIED 0x40000000u
 
-/* What guards and the helper share: the list of two nodes, each with its futex. Two, as a guard goes only when the next one stands. */
-struct slot {
-	void *node;
-	uint32_t word;
-};
-static struct lifeline {
+/* What guards and helper share. The robust list has the two slots: a new guard stands before the last one goes. */
+struct slot { void *next; uint32_t word, reserved; };
+struct lifeline {
 	struct { void *next; int64_t offset; void *pending; } head;
 	struct slot slots[2];
-} *lifeline;
-static struct slot *held;
-static int guard_pid;
+};
+static struct lifeline *lifeline;
+static int guard_pid; /* 0: nobody */
+static unsigned guard_slot;
 
 /* First come, first served: threads that the helper traces are let go while it dies, and must not run before this has. */
 static void hurry(void)
@@ -31,10 +29,9 @@ static void hurry(void)
 	(void)sys_sched_setscheduler(0, SCHED_FIFO, &priority);
 }
 
-static __attribute__((noreturn)) void stand_guard(struct slot *slot, uint32_t alive, struct sf_block *block)
+static __attribute__((noreturn)) void stand_guard(uint32_t *word, uint32_t alive, struct sf_block *block)
 {
 	uint32_t now;
-	uint32_t *word = &slot->word;
 	(void)sys_close(wire_socket);
 	hurry();
 	while ((now = __atomic_load_n(word, __ATOMIC_ACQUIRE)) == alive) (void)sys_futex(word, FUTEX_WAIT, alive, 0);
@@ -42,27 +39,28 @@ static __attribute__((noreturn)) void stand_guard(struct slot *slot, uint32_t al
 	sys_exit_group(0);
 }
 
-/* All is well: it goes without a deed. */
-static void dismiss(struct slot *slot, int pid)
+/* All is well: the one that stands goes without a deed. */
+static void dismiss(void)
 {
 	int status;
-	if (slot == 0) return;
-	__atomic_store_n(&slot->word, 0, __ATOMIC_RELEASE);
-	(void)sys_futex(&slot->word, FUTEX_WAKE, 1, 0);
-	(void)sys_wait4(pid, &status, WALL);
+	if (guard_pid == 0) return;
+	__atomic_store_n(&lifeline->slots[guard_slot].word, 0, __ATOMIC_RELEASE);
+	(void)sys_futex(&lifeline->slots[guard_slot].word, FUTEX_WAKE, 1, 0);
+	(void)sys_wait4(guard_pid, &status, WALL);
+	guard_pid = 0;
 }
 
 /* The words that the end of this task marks. */
-static struct fail tie_lifeline(void)
+static MUST_CHECK struct fail tie_lifeline(void)
 {
 	if (lifeline != 0) return OK;
 	int64_t at = sys_mmap(0, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	TRY(check(SF_AT_FD, 0, at));
 	struct lifeline *one = (struct lifeline *)at;
-	one->head.next = &one->slots[0].node;
-	one->head.offset = (char *)&one->slots[0].word - (char *)&one->slots[0].node;
-	one->slots[0].node = &one->slots[1].node;
-	one->slots[1].node = &one->head;
+	one->head.next = &one->slots[0];
+	one->head.offset = (char *)&one->slots[0].word - (char *)&one->slots[0];
+	one->slots[0].next = &one->slots[1];
+	one->slots[1].next = &one->head;
 	TRY(check(SF_AT_FD, 0, sys_set_robust_list(&one->head, sizeof(one->head))));
 	lifeline = one;
 	return OK;
@@ -74,8 +72,7 @@ struct fail req_guard(struct request *rq, struct reply *rp)
 	(void)rp;
 	if (rq->size == 0) {
 		POINT(SF_AT_CLONE, 0);
-		dismiss(held, guard_pid);
-		held = 0;
+		dismiss();
 		return OK;
 	}
 	const struct sf_block *given = (const struct sf_block *)rq->payload;
@@ -86,17 +83,18 @@ struct fail req_guard(struct request *rq, struct reply *rp)
 	memcpy(memory.data, rq->payload, rq->size);
 	POINT(SF_AT_FD, 0);
 	TRY(tie_lifeline());
-	struct slot *last = held, *next = &lifeline->slots[last == &lifeline->slots[0] ? 1 : 0];
-	uint32_t alive = (uint32_t)sys_gettid() | FUTEX_WAITERS;
-	__atomic_store_n(&next->word, alive, __ATOMIC_RELEASE);
+	unsigned slot = 1 - guard_slot;
+	uint32_t *word = &lifeline->slots[slot].word, alive = (uint32_t)sys_gettid() | FUTEX_WAITERS;
+	__atomic_store_n(word, alive, __ATOMIC_RELEASE);
 	struct clone_args args = {.exit_signal = SIGCHLD};
 	int64_t pid = sys_clone3(&args);
-	if (pid == 0) stand_guard(next, alive, (struct sf_block *)memory.data);
+	if (pid == 0) stand_guard(word, alive, (struct sf_block *)memory.data);
+	if (pid < 0) __atomic_store_n(word, 0, __ATOMIC_RELEASE);
 	TRY(check(SF_AT_CLONE, 0, pid));
 	/* only now: without a gap, and what both would take back is taken back once more without harm */
-	dismiss(last, guard_pid);
-	held = next;
+	dismiss();
 	guard_pid = (int)pid;
+	guard_slot = slot;
 	POINT(SF_AT_CLONE, guard_pid);
 	return OK;
 }
