@@ -68,7 +68,7 @@ int main(int argc, char **argv)
 
 		must(setrlimit(RLIMIT_NOFILE, &limit));
 		must(bind(listener, (void *)&a, size));
-		must(listen(listener, 128));
+		must(listen(listener, n));
 		must(getsockname(listener, (void *)&a, &size));
 		say("port %d", ntohs(a.sin_port));
 		for (long i = 0; i < n; i++)
