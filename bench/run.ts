@@ -5,12 +5,13 @@
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { ROOT, TestProgram, alive, treeOf } from '../test/support/program.ts';
 import { kill } from '../test/support/round-trip.ts';
 import { OURS, THEIRS, dump, restore } from '../test/support/tool.ts';
 
-interface Case { readonly name: string; readonly args: readonly string[]; readonly repeats: number; readonly pause?: boolean }
+interface Case { readonly name: string; readonly args: readonly string[]; readonly repeats: number; readonly pause?: boolean; readonly options?: readonly string[]; readonly clients?: number }
 
 const CASES: readonly Case[] = [
   { name: 'small process', args: ['memory', '0'], repeats: 15 },
@@ -25,6 +26,7 @@ const CASES: readonly Case[] = [
   { name: '300 threads', args: ['threads', '300'], repeats: 7 },
   { name: '100 processes', args: ['processes', '100'], repeats: 5 },
   { name: '10,000 descriptors', args: ['fds', '10000'], repeats: 5 },
+  { name: '1,000 connections', args: ['connections', '1000'], repeats: 5, options: ['--tcp-established'], clients: 1000 },
 ];
 
 // with it every start of Node reads a bundle of certificates: a third of the time of `node -e 0`, and none of it ours
@@ -39,10 +41,22 @@ const median = (values: readonly number[]): number => [...values].sort((a, b) =>
 
 type Sample = Record<string, number>;
 
-async function once(bin: string, { args, pause }: Case): Promise<Sample> {
+/** Clients out of the tree, who stay. */
+async function connectAll(program: TestProgram, count: number): Promise<Socket[]> {
+  if (count === 0) return [];
+  const port = Number((await program.waitFor(/^port (\d+)$/m))[1]);
+  return Promise.all(Array.from({ length: count }, () => new Promise<Socket>((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => { resolve(socket); });
+    socket.on('error', reject);
+  })));
+}
+
+async function once(bin: string, { args, pause, options = [], clients = 0 }: Case): Promise<Sample> {
   const program = new TestProgram('load', { args });
   const images = join(shm, 'img');
+  let sockets: readonly Socket[] = [];
   try {
+    sockets = await connectAll(program, clients);
     await program.waitFor(/^ready$/m, 60_000);
     const pids = treeOf(program.pid);
     if (pause) {
@@ -51,12 +65,14 @@ async function once(bin: string, { args, pause }: Case): Promise<Sample> {
       const gaps = [...program.output.slice(from).matchAll(/^gap ([\d.]+)$/gm)].map((match) => Number(match[1]));
       return { 'dump -R': ms, pause: Math.max(...gaps) };
     }
-    const dumped = await dump(bin, program.pid, images, ['-v1']);
+    const dumped = await dump(bin, program.pid, images, ['-v1', ...options]);
     await program.gone(pids);
-    const restored = await restore(bin, images, ['-v1']);
+    const restored = await restore(bin, images, ['-v1', ...options]);
     if (!pids.every(alive)) throw new Error('not every task came back');
+    if (sockets.some((socket) => socket.readableEnded || socket.destroyed)) throw new Error('a connection is gone');
     return { dump: dumped.ms, restore: restored.ms };
   } finally {
+    for (const socket of sockets) socket.destroy();
     kill(treeOf(program.pid));
     await program.stop();
     rmSync(images, { recursive: true, force: true });

@@ -1,13 +1,17 @@
 /*
  * Something to checkpoint, of a given size, for the benchmarks: load KIND N
- * memory N MiB   maps N mappings   threads N   processes N   fds N open files   pause: spins and prints every gap in its own time
+ * memory N MiB   maps N mappings   threads N   processes N   fds N open files   connections: prints "port N", waits for N clients
+ * pause: spins and prints every gap in its own time
  * that is longer than 0.2 ms (with N MiB of memory): how long it was stopped as it sees it itself.   write: the same, writing 50 MiB of
  * its memory a second, page by page in no order.
  */
 #include "check.h"
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 static void *sleeper(void *unused)
 {
@@ -56,6 +60,19 @@ int main(int argc, char **argv)
 		must(close(must(open("file", O_CREAT | O_RDWR, 0600))));
 		for (long i = 0; i < n; i++)
 			must(open("file", O_RDONLY));
+	} else if (!strcmp(kind, "connections")) {
+		struct rlimit limit = { n + 100, n + 100 };
+		struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+		socklen_t size = sizeof(a);
+		int listener = must(socket(AF_INET, SOCK_STREAM, 0));
+
+		must(setrlimit(RLIMIT_NOFILE, &limit));
+		must(bind(listener, (void *)&a, size));
+		must(listen(listener, n));
+		must(getsockname(listener, (void *)&a, &size));
+		say("port %d", ntohs(a.sin_port));
+		for (long i = 0; i < n; i++)
+			must(accept(listener, NULL, NULL));
 	} else if (!strcmp(kind, "pause") || !strcmp(kind, "write")) {
 		char *area = !strcmp(kind, "write") ? must(mmap(NULL, n << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) : NULL;
 		uint64_t pages = 0, step = 0;
