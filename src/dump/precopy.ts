@@ -308,7 +308,10 @@ function hasDirectFile(pid: number): boolean {
 /** What of a running task is to be tracked. */
 function mappingsOf(pid: number): KindRange[] {
   try {
-    const maps = readProcText(`/proc/${pid}/maps`).trimEnd().split('\n').map(parseMapsLine);
+    const text = readProcText(`/proc/${pid}/maps`).trimEnd();
+    // it has ended, and its parent did not wait for it yet
+    if (text === '') return [];
+    const maps = text.split('\n').map(parseMapsLine);
     return eligible(describeMappings(maps, () => ({ id: 0, memfd: false, access: 0 })))
       .filter(({ name }) => !name.startsWith('[v') && !name.startsWith('/anon_hugepage') && !name.startsWith('/memfd:'))
       .map(({ start, end, device, inode }) => ({ address: start, size: end - start, file: isOfFile({ device, inode }) }));

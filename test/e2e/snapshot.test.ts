@@ -65,7 +65,12 @@ still('-R with --no-precopy copies all of it in the frozen window; both ways giv
     assert.match(readFileSync(join(ahead, 'dump.log'), 'latin1'), /Round 1/);
     assert.not.match(readFileSync(join(plain, 'dump.log'), 'latin1'), /Round 1/);
     assert.equal(readFileSync(join(ahead, `pagemap-${program.pid}.img`)), readFileSync(join(plain, `pagemap-${program.pid}.img`)));
-    assert.ok(readFileSync(join(ahead, 'pages-1.img')).equals(readFileSync(join(plain, 'pages-1.img'))), 'the same bytes');
+    const [one, other] = [ahead, plain].map((dir) => readFileSync(join(dir, 'pages-1.img'))) as [Buffer, Buffer];
+    assert.is(one.length, other.length);
+    const pages = one.length / 4096;
+    const differ = Array.from({ length: pages }, (_, i) => i).filter((i) => one.compare(other, i * 4096, (i + 1) * 4096, i * 4096, (i + 1) * 4096) !== 0);
+    // the program sleeps, and its stack (the last mapping but the vDSO) says for how long
+    assert.ok(differ.length <= 1 && differ.every((i) => i > pages - 48), `the same bytes, but in pages ${differ.join(' ')} of ${pages}`);
     assert.ok(statSync(join(ahead, 'pages-1.img')).size > 24 * 2 ** 20);
   } finally {
     await program.stop();
