@@ -72,7 +72,7 @@ function refuse(facts: InetFacts, context: DumpContext): { readonly why: string;
   const { type, protocol, state } = facts;
   if (facts.foreign) return { why: 'it is of another network namespace than the tree', remedy: 'Let the program close it first' };
   if (![SOCK.STREAM, SOCK.DGRAM, SOCK.RAW].some((known) => known === type)) return { why: `sockets of type ${type} are not supported`, remedy: 'Let the program close it first' };
-  if (protocol === IPPROTO.MPTCP) {
+  if (type === SOCK.STREAM && protocol === IPPROTO.MPTCP) {
     return { why: 'MPTCP sockets are not supported: the kernel tells nothing of their subflows', remedy: 'Let the program use plain TCP: Go programs with GODEBUG=multipathtcp=0, others as their manual says' };
   }
   if (type !== SOCK.RAW && !PROTOCOLS.includes(protocol)) return { why: `protocol ${protocol} is not supported`, remedy: 'Let the program close it first' };
