@@ -3,7 +3,7 @@
 CORE_CC ?= $(firstword $(shell command -v clang || command -v clang-14 || command -v gcc || command -v cc))
 CORE_WARN := -std=c11 -Wall -Wextra -Wshadow -Wmissing-prototypes -Wswitch-default -Wno-psabi -Werror
 CORE_SANITIZE := -g -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
-CORE_HEADERS := $(wildcard core/*.h core/test/*.h)
+CORE_HEADERS := $(wildcard core/*.h core/test/*.h core/fuzz/*.h)
 CORE_SOURCES := $(sort $(wildcard core/*.c))
 
 .PHONY: core-test core-fuzz core-clean

@@ -3,12 +3,7 @@
 #include <string.h>
 #include "../container.h"
 #include "../wire.h"
-
-#define REQUIRE(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
+#include "require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

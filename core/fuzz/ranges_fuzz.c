@@ -2,12 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "../ranges.h"
-
-#define REQUIRE(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
+#include "require.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
