@@ -54,11 +54,16 @@ const SIGSTOP = 19;
 export async function dump(options: DumpOptions, log: Log, startHelper: () => Helper = () => Helper.start()): Promise<DumpResult> {
   checkInput(options);
   checkExternal('dump', options.given.get('external') ?? []);
-  options.scripts.run('pre-dump', { initPid: options.pid });
-  const images = new ImageDirectory(options.imagesDir);
+  return intoImages(options, startHelper, (helper, images) => new Dump(options, log, helper, images).run());
+}
+
+/** Runs what writes images, with a helper of its own. When it fails the directory is as it was found; when the helper goes, every task goes on. */
+export function intoImages<T>({ imagesDir, scripts, pid }: Pick<DumpOptions, 'imagesDir' | 'scripts' | 'pid'>, startHelper: () => Helper, write: (helper: Helper, images: ImageDirectory) => T): T {
+  scripts.run('pre-dump', { initPid: pid });
+  const images = new ImageDirectory(imagesDir);
   const helper = startHelper();
   try {
-    return new Dump(options, log, helper, images).run();
+    return write(helper, images);
   } catch (error) {
     images.undo();
     throw explained(error);

@@ -20,10 +20,10 @@ import { mappedMemoryFile } from '../resources/shared-memory/dump.ts';
 import { enterLeader, memoryFileBehind } from './collect.ts';
 import { newTree } from './compose.ts';
 import { DumpContext } from './context.ts';
-import { explained, takeBack, writeDumpStats } from './dump.ts';
+import { intoImages, takeBack, writeDumpStats } from './dump.ts';
 import { describeTask, type FrozenTask } from './frozen.ts';
 import { ownNamespaces } from './ids.ts';
-import { ImageDirectory } from './image-directory.ts';
+import type { ImageDirectory } from './image-directory.ts';
 import { checkInput } from './input.ts';
 import type { DumpOptions, DumpOutcome } from './options.ts';
 import { choosePages, copyMemoryFiles, copyPages, noPages, type ChosenPages } from './pages.ts';
@@ -48,18 +48,7 @@ interface Looked { readonly task: FrozenTask; readonly chosen: ChosenPages }
  */
 export async function preDump(options: PreDumpOptions, log: Log, startHelper: () => Helper = () => Helper.start()): Promise<DumpOutcome> {
   checkInput(options);
-  options.scripts.run('pre-dump', { initPid: options.pid });
-  const images = new ImageDirectory(options.imagesDir);
-  const helper = startHelper();
-  try {
-    return new PreDump(options, log, helper, images).run();
-  } catch (error) {
-    images.undo();
-    throw explained(error);
-  } finally {
-    helper.close();
-    images.close();
-  }
+  return intoImages(options, startHelper, (helper, images) => new PreDump(options, log, helper, images).run());
 }
 
 class PreDump {
@@ -70,7 +59,7 @@ class PreDump {
   run(): DumpOutcome {
     const { options, log, helper, images } = this;
     log.info(`Pre-dumping processes (pid: ${options.pid})`);
-    void core; // loaded before anybody waits for it
+    core.instance.start(); // loaded before anybody waits for it
     const host = probeHost(helper);
     const own = ownNamespaces();
     const dumpOptions: DumpOptions = { ...options, finalState: 'running' };
