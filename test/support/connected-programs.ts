@@ -156,7 +156,7 @@ export const CONNECTED: readonly RealProgram[] = [
     prepare: async (place) => {
       await choosePort(place);
       webFiles(place);
-      writeFileSync(place.at('conf'), `daemon off; worker_processes 2; pid ${place.at('pid')}; error_log ${place.at('errors')};
+      writeFileSync(place.at('conf'), `daemon off; user root; worker_processes 2; pid ${place.at('pid')}; error_log ${place.at('errors')};
         events { worker_connections 64; } http { access_log off; sendfile on; server { listen 127.0.0.1:${portOf(place)}; root ${place.dir}; } }`);
     },
     command: (place) => ['nginx', '-p', place.dir, '-c', place.at('conf'), '-e', place.at('errors')],
