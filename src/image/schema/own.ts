@@ -112,6 +112,8 @@ export const sf_inet_entry = message('sf_inet_entry', {
   /** The device that a link-local address of its peer belongs to. */
   device: opt.string(3),
   memberships: rep.msg(4, () => sf_membership_entry),
+  /** It is an MPTCP socket without a connection, which the format's entry shows as the TCP socket that it can stand in for. */
+  mptcp: opt.bool(5),
 });
 export type sf_inet_entry = Message<typeof sf_inet_entry>;
 
