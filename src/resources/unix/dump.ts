@@ -2,7 +2,7 @@
  * Unix sockets: who is connected to whom, names, what waits to be read (with descriptors in flight), who waits to be accepted, options.
  * A peer outside of the tree is refused, unless --ext-unix-sk or --external unix[INODE] says that it may be.
  */
-import { readFileSync, readlinkSync, statSync, type BigIntStats } from 'node:fs';
+import { readFileSync, readlinkSync, statSync } from 'node:fs';
 import { create } from '../../image/wire.ts';
 import { fd_types, file_entry, file_perms_entry, fown_entry, scm_entry, sf_packet_entry, sf_peer_entry, sk_opts_entry, sk_packet_entry, unix_sk_entry } from '../../image/schema/index.ts';
 import { payload } from '../../image/payload.ts';
@@ -13,7 +13,7 @@ import { parseStat } from '../../proc/stat.ts';
 import { readProcNumbers, readProcRecord } from '../../proc/read.ts';
 import { Program, type RanBlock, type ResultRef } from '../../program/program.ts';
 import type { DumpContext } from '../../dump/context.ts';
-import { readDescriptor } from '../../dump/descriptors.ts';
+import { readDescriptors } from '../../dump/descriptors.ts';
 import { isExternal as isNamedExternal, socketKey } from '../../dump/external.ts';
 import { describeDescriptor, type Descriptor, type FileKind, type OpenFile } from '../../dump/file-kinds.ts';
 import type { FrozenTask } from '../../dump/frozen.ts';
@@ -22,6 +22,7 @@ import { askOptions, type SocketOptions } from '../socket/options-dump.ts';
 import { LOCAL_OPTIONS, ownOptions } from '../socket/own-options.ts';
 import { peekQueues, type Queue } from './queue.ts';
 import { displayName, isListening, isPath, typeName, unixSockets as tableOf, type UnixSocket } from './table.ts';
+import type { FileStat } from '../../kernel/stat.ts';
 
 /** unix_sk_entry.uflags: not of the tree, only named so that somebody can connect to it. */
 export const USK_EXTERN = 1;
@@ -30,7 +31,7 @@ const DELETED = ' (deleted)';
 const SLASH = 0x2f;
 
 /** Where a socket is bound to. */
-interface Place { readonly stat: BigIntStats; readonly path: string; readonly deleted: boolean }
+interface Place { readonly stat: FileStat; readonly path: string; readonly deleted: boolean }
 interface Peer { readonly pid: number; readonly uid: number; readonly gid: number }
 interface Answers { readonly options: SocketOptions; readonly filter: bigint[]; readonly peer: Peer | undefined }
 
@@ -114,7 +115,8 @@ function lookAtQueues(descriptors: readonly Descriptor[], context: DumpContext):
   const found: Descriptor[] = [];
   for (const [inode, queue] of peekQueues([...fresh.values()], context)) {
     queues.set(inode, queue);
-    for (const { rights } of queue.packets) for (const fd of rights) found.push({ ...readDescriptor(helperTask(context), fd), via: fresh.get(inode)!.descriptor });
+    const via = fresh.get(inode)!.descriptor;
+    for (const one of readDescriptors(helperTask(context), context.helper, queue.packets.flatMap(({ rights }) => rights))) found.push({ ...one, via });
   }
   return found;
 }
