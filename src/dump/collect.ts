@@ -2,7 +2,7 @@
  * What is read of a frozen tree, in the frozen window: first everything that can refuse it (nothing is changed by that), then what the
  * threads themselves are asked. Turning it into images is ./compose.ts.
  */
-import { lstatSync, statSync, type BigIntStats } from 'node:fs';
+import { lstatSync, statSync } from 'node:fs';
 import { keepToBaseline } from '../engine.ts';
 import { findLanding, pickDoneSignal } from '../helper/landing.ts';
 import type { Helper, RunOptions } from '../helper/client.ts';
@@ -34,6 +34,7 @@ import { collectFiles, readDescriptors, type OpenFiles } from './descriptors.ts'
 import type { Descriptor } from './file-kinds.ts';
 import { describeTask, type FrozenTask } from './frozen.ts';
 import { checkNamespaces, objectIds, type OwnNamespaces } from './ids.ts';
+import type { FileStat } from '../kernel/stat.ts';
 
 /** Everything known of a living task. */
 export interface CollectedTask {
@@ -68,7 +69,7 @@ const RUN_TIMEOUT_MS = 10_000;
  * @param descriptorsOf reads the descriptors of a task
  */
 export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids: readonly number[]) => readonly ThreadState[],
-  descriptorsOf: (task: FrozenTask) => Descriptor[] = readDescriptors): Collected {
+  descriptorsOf: (task: FrozenTask) => Descriptor[] = (task) => readDescriptors(task, context.helper)): Collected {
   const living = context.tasks.filter(({ zombie }) => !zombie);
   if (living.reduce((sum, { tids }) => sum + tids.length, 0) > MANY_THREADS) keepToBaseline();
   const states = new Map(stateOf(living.flatMap(({ tids }) => tids)).map((state) => [state.tid, state]));
@@ -149,7 +150,7 @@ function mappedFiles(task: FrozenTask, named: NamedFiles, context: DumpContext):
     const key = `${mapping.device} ${mapping.inode}`;
     let file = known.get(key);
     if (file === undefined) {
-      const stat: BigIntStats = statSync(door, { bigint: true });
+      const stat: FileStat = statSync(door, { bigint: true });
       const link = readProcLink(door);
       const memfd = stat.dev === context.shmemDevice || context.hugeDevices.has(stat.dev);
       if (!mappable(stat)) context.refusals.add(`${describeTask(task)}, ${describeMapping(mapping)}`, 'memory of a device cannot be dumped');
@@ -161,15 +162,15 @@ function mappedFiles(task: FrozenTask, named: NamedFiles, context: DumpContext):
 }
 
 /** The memory file behind a mapping, if it is one. */
-export function memoryFileBehind(task: FrozenTask, mapping: Mapping, context: DumpContext): { link: string; stat: BigIntStats; door: string } | undefined {
+export function memoryFileBehind(task: FrozenTask, mapping: Mapping, context: DumpContext): { link: string; stat: FileStat; door: string } | undefined {
   const door = `/proc/${task.pid}/map_files/${mapping.range}`;
-  const stat: BigIntStats = statSync(door, { bigint: true });
+  const stat: FileStat = statSync(door, { bigint: true });
   const memfd = stat.dev === context.shmemDevice || context.hugeDevices.has(stat.dev);
   return memfd ? { link: readProcLink(door), stat, door } : undefined;
 }
 
 /** Regular files, and /dev/zero, whose mapping is plain memory. */
-function mappable(stat: BigIntStats): boolean {
+function mappable(stat: FileStat): boolean {
   const type = Number(stat.mode) & S.IFMT;
   return type === S.IFREG || (type === S.IFCHR && major(stat.rdev) === DEVICE.MEM && minor(stat.rdev) === DEV_ZERO);
 }
