@@ -15,6 +15,7 @@ import { readProc, readProcLink, readProcRecord, readProcText } from '../proc/re
 import { parseSmaps, type Mapping } from '../proc/smaps.ts';
 import { parseStat } from '../proc/stat.ts';
 import { parseStatus } from '../proc/status.ts';
+import type { Clocks } from '../proc/timens.ts';
 import { parseTimers, type ProcTimer } from '../proc/timers.ts';
 import { Program, type RanBlock } from '../program/program.ts';
 import { settleRing } from '../resources/aio/dump.ts';
@@ -24,6 +25,8 @@ import { leaveOutProbes } from '../resources/memory/uprobes.ts';
 import { processSettings, type ProcessSettings } from '../resources/process/dump.ts';
 import { isCompat, lostComponents, nameOriginalCall } from '../resources/registers/dump.ts';
 import { NamedFiles } from '../resources/regular/dump.ts';
+import { askClocks } from '../resources/namespaces/time/clocks.ts';
+import { treeClocks } from '../resources/namespaces/time/dump.ts';
 import { askScheduling, type SchedFacts } from '../resources/scheduling/dump.ts';
 import { refuseUndo } from '../resources/sysv-sem/dump.ts';
 import { collectSegments, isSysv } from '../resources/sysv-shm/dump.ts';
@@ -221,24 +224,19 @@ function doneSignals({ threads }: FrozenTask): Map<number, number> {
   return new Map(threads.map(({ tid, state }) => [tid, pickDoneSignal({ caught, blocked: state.sigmask, pending })]));
 }
 
-/** What the helper can tell of threads and of the clocks. */
-export interface Outside { readonly scheduling: ReadonlyMap<number, SchedFacts>; readonly monotonic: readonly [bigint, bigint]; readonly boottime: readonly [bigint, bigint] }
-
-const CLOCK_MONOTONIC = 1, CLOCK_BOOTTIME = 7;
+/** What the helper can tell of threads, and the tree's clocks. */
+export interface Outside { readonly scheduling: ReadonlyMap<number, SchedFacts>; readonly clocks: Clocks }
 
 /** @param maskSize bytes of a CPU mask of this kernel */
 export function askHelper({ living }: Collected, { helper }: DumpContext, maskSize: number): Outside {
   const program = new Program('helper');
   const readers = new Map<number, (ran: RanBlock) => SchedFacts>();
   for (const { task } of living) for (const { tid, stat } of task.threads) readers.set(tid, askScheduling(program, tid, stat, maskSize));
-  program.resource('clocks');
-  const times = program.reserve(32);
-  program.call('clock_gettime', [CLOCK_MONOTONIC, times], { keep: false });
-  program.call('clock_gettime', [CLOCK_BOOTTIME, times.at(16)], { keep: false });
+  const clocks = askClocks(program);
   const ran = helper.local(program).check('dump');
-  const clocks = ran.data(times);
+  const [first] = living;
   return {
     scheduling: new Map([...readers].map(([tid, read]) => [tid, read(ran)])),
-    monotonic: [clocks.readBigUInt64LE(0), clocks.readBigUInt64LE(8)], boottime: [clocks.readBigUInt64LE(16), clocks.readBigUInt64LE(24)],
+    clocks: first === undefined ? clocks(ran) : treeClocks(clocks(ran), first.task.pid),
   };
 }
