@@ -12,7 +12,8 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../support/program.ts';
-import { realRoundTrip } from '../support/real.ts';
+import { CONNECTED } from '../support/connected-programs.ts';
+import { connectedRoundTrip, realRoundTrip } from '../support/real.ts';
 import { REAL } from '../support/real-programs.ts';
 import { ROWS } from '../support/rows.ts';
 import { roundTrip } from '../support/round-trip.ts';
@@ -71,6 +72,10 @@ for (const row of ROWS) {
 
 for (const row of REAL) {
   await line(`real program: ${row.name}`, (way) => row.notCriu === undefined || way.name === 'ours/ours', (way) => realRoundTrip(row, way));
+}
+
+for (const row of CONNECTED) {
+  await line(`with clients: ${row.name}`, (way) => row.notCriu === undefined || way.name === 'ours/ours', (way) => connectedRoundTrip(row, way));
 }
 
 const zdtm = process.env['ZDTM'];
