@@ -16,14 +16,15 @@ const signed = new BigInt64Array(halves.buffer);
 
 const CUT = 'it is cut short';
 
-export function readMessage(desc: Desc<object>, bytes: Uint8Array): object {
-  return new Reader(bytes).message(planOf(desc), bytes.length, undefined);
+/** @param start, end where in the bytes it lies; undefined: it is all of them */
+export function readMessage(desc: Desc<object>, bytes: Uint8Array, start = 0, end = bytes.length): object {
+  return new Reader(bytes, start).message(planOf(desc), end, undefined);
 }
 
 class Reader {
-  #at = 0;
+  #at: number;
   #depth = 0;
-  constructor(readonly bytes: Uint8Array) {}
+  constructor(readonly bytes: Uint8Array, start: number) { this.#at = start; }
 
   message(plan: Plan, end: number, into: Values | undefined): Values {
     if (++this.#depth > MAX_DEPTH) throw new WireError('', `more than ${MAX_DEPTH} messages inside each other`);
