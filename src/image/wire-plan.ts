@@ -28,6 +28,8 @@ export interface FieldPlan {
   readonly tag: number;
   readonly repeated: boolean;
   readonly required: boolean;
+  /** A value from 0 to 127 is two bytes: the tag and itself. */
+  readonly small: boolean;
   /** Its place among the fields. */
   readonly place: number;
   /** Of a required field: its bit in `Plan.complete`. */
@@ -52,6 +54,7 @@ export interface Plan {
 }
 
 const BITS = 30;
+const SMALL: ReadonlySet<FieldPlan['type']> = new Set(['uint32', 'int32', 'enum']);
 
 const plans = new WeakMap<object, Plan>();
 
@@ -66,7 +69,7 @@ function makePlan(desc: Desc<object>): Plan {
     const wire = wireOf(field.type);
     return {
       name, no: field.no, type: field.type, wire, tag: (field.no << 3 | wire) >>> 0, repeated: field.card === 'rep',
-      required: field.card === 'req', place: 0, bit: 0, message: field.message,
+      required: field.card === 'req', small: SMALL.has(field.type) && field.no < 16, place: 0, bit: 0, message: field.message,
     };
   }).sort((a, b) => a.no - b.no).map((field, place) => ({ ...field, place }));
   const required = fields.filter((field) => field.required);
