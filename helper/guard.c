@@ -1,7 +1,10 @@
 /*
  * The guard: a process that takes back what the helper did outside of itself, when the helper dies before it says that all is well. It holds
- * copies of the helper's descriptors and waits at a robust futex (get_robust_list(2)), which the kernel marks as the first thing of a task's end: before
- * its memory and its descriptors go, and so well before its tracees are let go. Then it runs a block. What the block takes back it does not know.
+ * copies of the helper's descriptors and traces the helper: with PTRACE_O_TRACEEXIT whoever dies, also of SIGKILL, stops first and is held there, so
+ * the helper's own tracees go on only after the guard has run its block. What the block takes back it does not know.
+ *
+ * Where it may not trace the helper (somebody else does: strace) it waits at a robust futex (get_robust_list(2)), which the kernel marks early in a
+ * task's end: before its memory and its descriptors go, and so before its tracees are let go. Then it is a race, which the guard nearly always wins.
  */
 #include "executor.h"
 #include "helper.h"
@@ -12,8 +15,11 @@
 #define FUTEX_WAITERS 0x80000000u
 #define FUTEX_OWNER_DIED 0x40000000u
 
-/* What guards and helper share. The robust list has the two slots: a new guard stands before the last one goes. */
-struct slot { void *next; uint32_t word, reserved; };
+/* How far a guard is. The helper has one tracer at a time: the last guard goes before the new one traces. */
+enum { COMES, MAY_TRACE, STANDS };
+
+/* What guards and helper share. The robust list has the two slots: a new guard waits before the last one goes. */
+struct slot { void *next; uint32_t word, stage; };
 struct lifeline {
 	struct { void *next; int64_t offset; void *pending; } head;
 	struct slot slots[2];
@@ -29,13 +35,38 @@ static void hurry(void)
 	(void)sys_sched_setscheduler(0, SCHED_FIFO, &priority);
 }
 
-static __attribute__((noreturn)) void stand_guard(uint32_t *word, uint32_t alive, struct sf_block *block)
+/* Until the helper is dead or dying; in the second case it is held until this process ends. */
+static void trace_to_the_end(int helper)
 {
-	uint32_t now;
+	for (;;) {
+		int status;
+		int64_t n = sys_wait4(helper, &status, WALL);
+		if (n == -EINTR) continue;
+		if (n != helper || !W_STOPPED(status) || W_EVENT(status) == PTRACE_EVENT_EXIT) return;
+		int signal = W_STOPSIG(status);
+		if (W_EVENT(status) == 0) (void)sys_ptrace(PTRACE_CONT, helper, 0, U(signal & 0x7f));
+		else (void)sys_ptrace(signal == SIGTRAP ? PTRACE_CONT : PTRACE_LISTEN, helper, 0, 0);
+	}
+}
+
+static void wait_for_mark(uint32_t *word, uint32_t alive)
+{
+	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == alive) (void)sys_futex(word, FUTEX_WAIT, alive, 0);
+}
+
+static __attribute__((noreturn)) void stand_guard(struct slot *slot, uint32_t alive, struct sf_block *block)
+{
+	int helper = (int)(alive & ~FUTEX_WAITERS);
 	(void)sys_close(wire_socket);
 	hurry();
-	while ((now = __atomic_load_n(word, __ATOMIC_ACQUIRE)) == alive) (void)sys_futex(word, FUTEX_WAIT, alive, 0);
-	if ((now & FUTEX_OWNER_DIED) != 0) sf_executor_run(block);
+	/* it may die before this one traces it */
+	while (__atomic_load_n(&slot->word, __ATOMIC_ACQUIRE) == alive && __atomic_load_n(&slot->stage, __ATOMIC_ACQUIRE) == COMES) (void)sys_futex(&slot->word, FUTEX_WAIT, alive, 0);
+	bool traces = sys_ptrace(PTRACE_SEIZE, helper, 0, PTRACE_O_TRACEEXIT) == 0;
+	__atomic_store_n(&slot->stage, STANDS, __ATOMIC_RELEASE);
+	(void)sys_futex(&slot->stage, FUTEX_WAKE, 1, 0);
+	if (traces) trace_to_the_end(helper);
+	else wait_for_mark(&slot->word, alive);
+	sf_executor_run(block);
 	sys_exit_group(0);
 }
 
@@ -44,10 +75,24 @@ static void dismiss(void)
 {
 	int status;
 	if (guard_pid == 0) return;
-	__atomic_store_n(&lifeline->slots[guard_slot].word, 0, __ATOMIC_RELEASE);
-	(void)sys_futex(&lifeline->slots[guard_slot].word, FUTEX_WAKE, 1, 0);
+	(void)sys_kill(guard_pid, SIGKILL);
 	(void)sys_wait4(guard_pid, &status, WALL);
+	__atomic_store_n(&lifeline->slots[guard_slot].word, 0, __ATOMIC_RELEASE);
 	guard_pid = 0;
+}
+
+/* The new one may trace, as nobody else does. */
+static MUST_CHECK struct fail install(int pid, struct slot *slot)
+{
+	struct timespec look = {0, 10000000};
+	int status;
+	__atomic_store_n(&slot->stage, MAY_TRACE, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&slot->stage, __ATOMIC_ACQUIRE) != STANDS) {
+		(void)sys_futex(&slot->word, FUTEX_WAKE, 1, 0);
+		(void)sys_futex(&slot->stage, FUTEX_WAIT, MAY_TRACE, &look);
+		if (sys_wait4(pid, &status, WALL | WNOHANG) == pid) return failed(SF_AT_CLONE, (uint32_t)pid, -ECHILD);
+	}
+	return OK;
 }
 
 /* The words that the end of this task marks. */
@@ -84,15 +129,18 @@ struct fail req_guard(struct request *rq, struct reply *rp)
 	POINT(SF_AT_FD, 0);
 	TRY(tie_lifeline());
 	unsigned slot = 1 - guard_slot;
-	uint32_t *word = &lifeline->slots[slot].word, alive = (uint32_t)sys_gettid() | FUTEX_WAITERS;
-	__atomic_store_n(word, alive, __ATOMIC_RELEASE);
+	struct slot *next = &lifeline->slots[slot];
+	uint32_t alive = (uint32_t)sys_gettid() | FUTEX_WAITERS;
+	next->stage = COMES;
+	__atomic_store_n(&next->word, alive, __ATOMIC_RELEASE);
 	struct clone_args args = {.exit_signal = SIGCHLD};
 	int64_t pid = sys_clone3(&args);
-	if (pid == 0) stand_guard(word, alive, (struct sf_block *)memory.data);
-	if (pid < 0) __atomic_store_n(word, 0, __ATOMIC_RELEASE);
+	if (pid == 0) stand_guard(next, alive, (struct sf_block *)memory.data);
+	if (pid < 0) __atomic_store_n(&next->word, 0, __ATOMIC_RELEASE);
 	TRY(check(SF_AT_CLONE, 0, pid));
-	/* only now: without a gap, and what both would take back is taken back once more without harm */
+	/* only now, and what both would take back is taken back once more without harm */
 	dismiss();
+	TRY(install((int)pid, next));
 	guard_pid = (int)pid;
 	guard_slot = slot;
 	POINT(SF_AT_CLONE, guard_pid);

@@ -11,7 +11,7 @@ import { MSG, SHUT, SO, SOL_SOCKET } from '../../kernel/sockets.ts';
 import { Cond, Op, type Arg, type DataRef, type Program } from '../../program/program.ts';
 import { addBuffers, addRoomForQueue } from '../socket/options-restore.ts';
 import { addPacket, FLAG } from './packet.ts';
-import { finAcknowledged, hasReceivedFin, hasSentFin, sentFinFirst } from './states.ts';
+import { acceptable, finAcknowledged, hasReceivedFin, hasSentFin, sentFinFirst } from './states.ts';
 
 /** What the kernel takes in one piece of any size of memory. */
 const PIECE = 32768;
@@ -88,12 +88,14 @@ function addBytes(p: Program, fd: Arg, bytes: Uint8Array): void {
   }
 }
 
-function addWindow(p: Program, fd: Arg, { entry: { state }, stream: { entry } }: Connection): void {
+function addWindow(p: Program, fd: Arg, one: Connection): void {
+  const { entry: { state }, stream: { entry } } = one;
   const { snd_wl1, snd_wnd, max_window, rcv_wnd, rcv_wup } = entry;
   if (snd_wl1 === undefined || snd_wnd === undefined || max_window === undefined || rcv_wnd === undefined || rcv_wup === undefined) return;
   // the end of the stream is not received yet
   const less = Number(hasReceivedFin(state));
-  set(p, fd, TCP.REPAIR_WINDOW, snd_wl1, snd_wnd, max_window, rcv_wnd + less, rcv_wup - less);
+  const window = acceptable({ snd_wl1, snd_wnd, max_window, rcv_wnd: rcv_wnd + less, rcv_wup: rcv_wup - less }, numbers(one).afterReceive);
+  set(p, fd, TCP.REPAIR_WINDOW, window.snd_wl1, window.snd_wnd, window.max_window, window.rcv_wnd, window.rcv_wup);
 }
 
 /** Both ends of the stream, in the order that leads to the state. */
