@@ -1,10 +1,9 @@
 /*
  * The guard: a process that takes back what the helper did outside of itself, when the helper dies before it says that all is well. It holds
- * copies of the helper's descriptors and traces the helper: with PTRACE_O_TRACEEXIT whoever dies, also of SIGKILL, stops first and is held there, so
- * the helper's own tracees go on only after the guard has run its block. What the block takes back it does not know.
- *
- * Where it may not trace the helper (somebody else does: strace) it waits at a robust futex (get_robust_list(2)), which the kernel marks early in a
- * task's end: before its memory and its descriptors go, and so before its tracees are let go. Then it is a race, which the guard nearly always wins.
+ * copies of the helper's descriptors and runs a block then; what the block takes back it does not know. It traces the helper, which the kernel therefore
+ * stops as the first thing of its end (PTRACE_EVENT_EXIT, ptrace(2)), also when it is killed: until the block has run, the helper's own tracees
+ * stay stopped. Where the helper cannot be traced (somebody else does, Yama forbids it) a robust futex (get_robust_list(2)) tells of its end; then
+ * the tracees are let go while the block runs.
  */
 #include "executor.h"
 #include "helper.h"
@@ -15,11 +14,12 @@
 #define FUTEX_WAITERS 0x80000000u
 #define FUTEX_OWNER_DIED 0x40000000u
 
-/* How far a guard is. The helper has one tracer at a time: the last guard goes before the new one traces. */
-enum { COMES, MAY_TRACE, STANDS };
+enum watch { NOT_ASKED, ASKED, TRACES, WAITS }; /* how a guard learns of the end; it is asked when the last one is gone */
+#define ASK_MS 1 /* between two calls to look */
+#define ASK_TIMES 10000
 
-/* What guards and helper share. The robust list has the two slots: a new guard waits before the last one goes. */
-struct slot { void *next; uint32_t word, stage; };
+/* What guards and helper share. The robust list has the two slots: a new guard stands before the last one goes. */
+struct slot { void *next; uint32_t word, watch; };
 struct lifeline {
 	struct { void *next; int64_t offset; void *pending; } head;
 	struct slot slots[2];
@@ -28,45 +28,49 @@ static struct lifeline *lifeline;
 static int guard_pid; /* 0: nobody */
 static unsigned guard_slot;
 
-/* First come, first served: threads that the helper traces are let go while it dies, and must not run before this has. */
+/* Without tracing: first come, first served. */
 static void hurry(void)
 {
 	int priority = 1;
 	(void)sys_sched_setscheduler(0, SCHED_FIFO, &priority);
 }
 
-/* Until the helper is dead or dying; in the second case it is held until this process ends. */
-static void trace_to_the_end(int helper)
+static bool traces(int helper)
 {
-	for (;;) {
-		int status;
-		int64_t n = sys_wait4(helper, &status, WALL);
-		if (n == -EINTR) continue;
-		if (n != helper || !W_STOPPED(status) || W_EVENT(status) == PTRACE_EVENT_EXIT) return;
-		int signal = W_STOPSIG(status);
-		if (W_EVENT(status) == 0) (void)sys_ptrace(PTRACE_CONT, helper, 0, U(signal & 0x7f));
-		else (void)sys_ptrace(signal == SIGTRAP ? PTRACE_CONT : PTRACE_LISTEN, helper, 0, 0);
+	return sys_ptrace(PTRACE_SEIZE, helper, 0, PTRACE_O_TRACEEXIT) == 0;
+}
+
+/* Until it ends: its stop on the way, or that it is no more. Its other stops (signals of its own timer) are none of ours. */
+static void wait_for_end(int helper)
+{
+	int status;
+	while (sys_wait4(helper, &status, WALL) == helper && (status & 0xff) == 0x7f) {
+		int event = status >> 16, sig = (status >> 8) & 0xff;
+		if (event == PTRACE_EVENT_EXIT) return;
+		if (event == PTRACE_EVENT_STOP && sig != SIGTRAP) (void)sys_ptrace(PTRACE_LISTEN, helper, 0, 0); /* stopped by a signal, like anybody */
+		else (void)sys_ptrace(PTRACE_CONT, helper, 0, event == 0 ? U(sig) : 0);
 	}
 }
 
-static void wait_for_mark(uint32_t *word, uint32_t alive)
+static __attribute__((noreturn)) void stand_guard(struct slot *slot, uint32_t alive, int helper, struct sf_block *block)
 {
-	while (__atomic_load_n(word, __ATOMIC_ACQUIRE) == alive) (void)sys_futex(word, FUTEX_WAIT, alive, 0);
-}
-
-static __attribute__((noreturn)) void stand_guard(struct slot *slot, uint32_t alive, struct sf_block *block)
-{
-	int helper = (int)(alive & ~FUTEX_WAITERS);
+	uint32_t now;
 	(void)sys_close(wire_socket);
 	hurry();
-	/* it may die before this one traces it */
-	while (__atomic_load_n(&slot->word, __ATOMIC_ACQUIRE) == alive && __atomic_load_n(&slot->stage, __ATOMIC_ACQUIRE) == COMES) (void)sys_futex(&slot->word, FUTEX_WAIT, alive, 0);
-	bool traces = sys_ptrace(PTRACE_SEIZE, helper, 0, PTRACE_O_TRACEEXIT) == 0;
-	__atomic_store_n(&slot->stage, STANDS, __ATOMIC_RELEASE);
-	(void)sys_futex(&slot->stage, FUTEX_WAKE, 1, 0);
-	if (traces) trace_to_the_end(helper);
-	else wait_for_mark(&slot->word, alive);
-	sf_executor_run(block);
+	while ((now = __atomic_load_n(&slot->word, __ATOMIC_ACQUIRE)) == alive) {
+		if (__atomic_load_n(&slot->watch, __ATOMIC_ACQUIRE) != ASKED) {
+			(void)sys_futex(&slot->word, FUTEX_WAIT, alive, 0);
+			continue;
+		}
+		bool held = traces(helper);
+		__atomic_store_n(&slot->watch, held ? TRACES : WAITS, __ATOMIC_RELEASE);
+		(void)sys_futex(&slot->watch, FUTEX_WAKE, 1, 0);
+		if (!held) continue;
+		wait_for_end(helper);
+		sf_executor_run(block);
+		sys_exit_group(0); /* lets the helper go on to its end */
+	}
+	if ((now & FUTEX_OWNER_DIED) != 0) sf_executor_run(block);
 	sys_exit_group(0);
 }
 
@@ -75,22 +79,22 @@ static void dismiss(void)
 {
 	int status;
 	if (guard_pid == 0) return;
+	__atomic_store_n(&lifeline->slots[guard_slot].word, 0, __ATOMIC_RELEASE);
 	(void)sys_kill(guard_pid, SIGKILL);
 	(void)sys_wait4(guard_pid, &status, WALL);
-	__atomic_store_n(&lifeline->slots[guard_slot].word, 0, __ATOMIC_RELEASE);
 	guard_pid = 0;
 }
 
-/* The new one may trace, as nobody else does. */
-static MUST_CHECK struct fail install(int pid, struct slot *slot)
+/* Has the guard that stands trace this task, now that no other does. */
+static MUST_CHECK struct fail ask_to_trace(struct slot *slot)
 {
-	struct timespec look = {0, 10000000};
-	int status;
-	__atomic_store_n(&slot->stage, MAY_TRACE, __ATOMIC_RELEASE);
-	while (__atomic_load_n(&slot->stage, __ATOMIC_ACQUIRE) != STANDS) {
-		(void)sys_futex(&slot->word, FUTEX_WAKE, 1, 0);
-		(void)sys_futex(&slot->stage, FUTEX_WAIT, MAY_TRACE, &look);
-		if (sys_wait4(pid, &status, WALL | WNOHANG) == pid) return failed(SF_AT_CLONE, (uint32_t)pid, -ECHILD);
+	static const struct timespec pause = {0, ASK_MS * 1000000};
+	uint32_t watch;
+	__atomic_store_n(&slot->watch, ASKED, __ATOMIC_RELEASE);
+	for (int times = 0; (watch = __atomic_load_n(&slot->watch, __ATOMIC_ACQUIRE)) == ASKED; times++) {
+		if (times == ASK_TIMES) return failed(SF_AT_CLONE, (uint32_t)guard_pid, -ETIMEDOUT);
+		(void)sys_futex(&slot->word, FUTEX_WAKE, 1, 0); /* again each time: it may have been on its way to sleep */
+		(void)sys_futex(&slot->watch, FUTEX_WAIT, ASKED, &pause);
 	}
 	return OK;
 }
@@ -129,20 +133,21 @@ struct fail req_guard(struct request *rq, struct reply *rp)
 	POINT(SF_AT_FD, 0);
 	TRY(tie_lifeline());
 	unsigned slot = 1 - guard_slot;
-	struct slot *next = &lifeline->slots[slot];
-	uint32_t alive = (uint32_t)sys_gettid() | FUTEX_WAITERS;
-	next->stage = COMES;
-	__atomic_store_n(&next->word, alive, __ATOMIC_RELEASE);
+	struct slot *one = &lifeline->slots[slot];
+	int self = (int)sys_gettid();
+	uint32_t alive = (uint32_t)self | FUTEX_WAITERS;
+	__atomic_store_n(&one->watch, NOT_ASKED, __ATOMIC_RELEASE);
+	__atomic_store_n(&one->word, alive, __ATOMIC_RELEASE);
 	struct clone_args args = {.exit_signal = SIGCHLD};
 	int64_t pid = sys_clone3(&args);
-	if (pid == 0) stand_guard(next, alive, (struct sf_block *)memory.data);
-	if (pid < 0) __atomic_store_n(&next->word, 0, __ATOMIC_RELEASE);
+	if (pid == 0) stand_guard(one, alive, self, (struct sf_block *)memory.data);
+	if (pid < 0) __atomic_store_n(&one->word, 0, __ATOMIC_RELEASE);
 	TRY(check(SF_AT_CLONE, 0, pid));
-	/* only now, and what both would take back is taken back once more without harm */
+	/* only now: without a gap, and what both would take back is taken back once more without harm */
 	dismiss();
-	TRY(install((int)pid, next));
 	guard_pid = (int)pid;
 	guard_slot = slot;
+	TRY(ask_to_trace(one));
 	POINT(SF_AT_CLONE, guard_pid);
 	return OK;
 }

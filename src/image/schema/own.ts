@@ -112,6 +112,8 @@ export const sf_inet_entry = message('sf_inet_entry', {
   /** The device that a link-local address of its peer belongs to. */
   device: opt.string(3),
   memberships: rep.msg(4, () => sf_membership_entry),
+  /** It is an MPTCP socket without a connection, which the format's entry shows as the TCP socket that it can stand in for. */
+  mptcp: opt.bool(5),
 });
 export type sf_inet_entry = Message<typeof sf_inet_entry>;
 
@@ -137,6 +139,8 @@ export const sf_file_entry = message('sf_file_entry', {
   pending: rep.uint32(42),
   /** A datagram socket whose peer has closed (the format says the same of one that somebody else is connected to). */
   orphan: opt.bool(43),
+  /** A unix socket whose file has other names than the one it is bound to, which is gone or another file's: all of them, absolute. */
+  names: rep.string(44),
   inet: opt.msg(50, () => sf_inet_entry),
   /** SOCK_* of a netlink socket, when it is not SOCK_RAW. */
   socket_type: opt.uint32(60),

@@ -16,7 +16,7 @@ import { INET_DIAG, MSG, SO, SOL_SOCKET } from '../../kernel/sockets.ts';
 import { Program, type DataRef, type RanBlock, type ResultRef } from '../../program/program.ts';
 import { answerOf, askOption, type Question } from '../socket/facts.ts';
 import { inetDiag } from './facts.ts';
-import { acceptable, hasReceivedFin, hasSentFin } from './states.ts';
+import { hasReceivedFin, hasSentFin } from './states.ts';
 
 /** A connection, by a copy of its descriptor in the helper. */
 export interface Held {
@@ -191,7 +191,7 @@ function readBatch(held: readonly Held[], sizes: readonly Sizes[], context: Dump
       snd_wscale: (size.options & TCPI_OPT.WSCALE) === 0 ? 0 : size.scales & 0xf, mss_clamp: number(mss),
       ...((size.options & TCPI_OPT.WSCALE) === 0 ? {} : { rcv_wscale: size.scales >> 4 }),
       ...((size.options & TCPI_OPT.TIMESTAMPS) === 0 ? {} : { timestamp: number(time) }),
-      ...(windows === undefined || windows.length < WINDOW_SIZE ? {} : acceptable({ snd_wl1: at(0), snd_wnd: at(1), max_window: at(2), rcv_wnd: at(3), rcv_wup: at(4) }, number(inq.seq))),
+      ...(windows === undefined || windows.length < WINDOW_SIZE ? {} : { snd_wl1: at(0), snd_wnd: at(1), max_window: at(2), rcv_wnd: at(3), rcv_wup: at(4) }),
     });
     context.tree.tcp_streams.set(one.inode, { entry, inq: payload(received), outq: payload(sending) });
     states(context).set(one.inode, size.state);
