@@ -20,6 +20,7 @@ import { parseTimers, type ProcTimer } from '../proc/timers.ts';
 import { Program, type RanBlock } from '../program/program.ts';
 import { settleRing } from '../resources/aio/dump.ts';
 import { executableId, fsEntry } from '../resources/filesystem/dump.ts';
+import { settleSocketMemory } from '../resources/packet/memory-dump.ts';
 import { describeMapping, describeMappings, refuseMapping, type DumpedMapping, type MappedFile } from '../resources/memory/dump.ts';
 import { leaveOutProbes } from '../resources/memory/uprobes.ts';
 import { processSettings, type ProcessSettings } from '../resources/process/dump.ts';
@@ -96,7 +97,9 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   const collected = living.map((task) => collectTask(task, ids.get(task.pid)!, named, context));
   collectSegments(collected, own.ids.ipc_ns_id ?? 0, context);
   refuseUndo(living, context);
-  return { living: collected, files: collectFiles(tables, context), named };
+  const files = collectFiles(tables, context);
+  settleSocketMemory(collected, files.files, context);
+  return { living: collected, files, named };
 }
 
 function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { log, helper, precopy }: DumpContext): void {

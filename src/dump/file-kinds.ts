@@ -13,6 +13,7 @@ import { inetSockets } from '../resources/inet/dump.ts';
 import { inotifies } from '../resources/inotify/dump.ts';
 import { namespaceFiles } from '../resources/namespace-file/dump.ts';
 import { messageQueues } from '../resources/mqueue/dump.ts';
+import { packetSockets } from '../resources/packet/dump.ts';
 import { pidfds } from '../resources/pidfd/dump.ts';
 import { netlinkSockets } from '../resources/netlink/dump.ts';
 import { memoryFiles } from '../resources/shared-memory/dump.ts';
@@ -82,7 +83,7 @@ export interface FileKind {
 }
 
 export const FILE_KINDS: readonly FileKind[] = [
-  memoryFiles, messageQueues, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets, netlinkSockets,
+  memoryFiles, messageQueues, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets, netlinkSockets, packetSockets,
 ];
 
 export function describeDescriptor({ task, fd, link, via }: Descriptor): string {

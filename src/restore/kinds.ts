@@ -15,6 +15,7 @@ import { inotifies } from '../resources/inotify/restore.ts';
 import { namespaceFiles } from '../resources/namespace-file/restore.ts';
 import { netlinkSockets } from '../resources/netlink/restore.ts';
 import { messageQueues } from '../resources/mqueue/restore.ts';
+import { packetSockets } from '../resources/packet/restore.ts';
 import { pidfds } from '../resources/pidfd/restore.ts';
 import { regularFiles } from '../resources/regular/restore.ts';
 import { pipes } from '../resources/pipe/restore.ts';
@@ -53,7 +54,7 @@ export interface FileKind {
 }
 
 export const FILE_KINDS: readonly FileKind[] = [
-  regularFiles, messageQueues, pipes, memoryFiles, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets, netlinkSockets,
+  regularFiles, messageQueues, pipes, memoryFiles, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets, netlinkSockets, packetSockets,
 ];
 
 const TYPE_NAMES = new Map<number, string>(Object.entries(fd_types).map(([name, type]) => [type, name]));
