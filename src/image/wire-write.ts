@@ -26,6 +26,33 @@ export function writeMessage(desc: Desc<object>, message: object): Uint8Array {
   return bytes;
 }
 
+/** Bytes left free before each message of a MessageWriter, and before the first of all. */
+const GAP = 4;
+export const HEAD = 8;
+
+/** Messages one after the other, each behind a gap for its length. */
+export class MessageWriter {
+  readonly sizes: number[] = [];
+
+  constructor() { at = HEAD; }
+
+  /** Nothing else may be written before `finish`. @throws WireError; the writer is of no use then */
+  add(desc: Desc<object>, message: object): void {
+    room(GAP);
+    at += GAP;
+    const start = at;
+    writeFields(planOf(desc), message as Values);
+    this.sizes.push(at - start);
+  }
+
+  /** All of it, a copy. */
+  finish(): Uint8Array {
+    const bytes = buffer.slice(0, at);
+    if (buffer.length > KEEP) buffer = new Uint8Array(4096);
+    return bytes;
+  }
+}
+
 function room(size: number): void {
   if (at + size <= buffer.length) return;
   const larger = new Uint8Array(Math.max(buffer.length * 2, at + size));

@@ -70,7 +70,7 @@ export interface StepInfo {
 
 export class Program {
   readonly steps: StepInfo[] = [];
-  #chunks: { offset: number; bytes: Uint8Array }[] = [];
+  #chunks: { offset: number; bytes: Uint8Array | (() => Uint8Array) }[] = [];
   #dataSize = 0;
   #results = 0;
   #resource = '';
@@ -93,6 +93,13 @@ export class Program {
   data(bytes: Uint8Array, align = 8): DataRef {
     const ref = this.reserve(bytes.length, align);
     if (bytes.length > 0) this.#chunks.push({ offset: ref.offset, bytes });
+    return ref;
+  }
+
+  /** Bytes that are known only when the program is encoded. */
+  lateData(size: number, bytes: () => Uint8Array): DataRef {
+    const ref = this.reserve(size);
+    this.#chunks.push({ offset: ref.offset, bytes });
     return ref;
   }
 
@@ -190,7 +197,7 @@ export class Program {
     block.writeBigUInt64LE(shared, 40);
     const view = new DataView(block.buffer, block.byteOffset, block.length);
     for (let i = 0; i < this.steps.length; i++) encodeStep(view, at.steps + i * STEP_SIZE, this.steps[i]!, i);
-    for (const { offset, bytes } of this.#chunks) block.set(bytes, at.data + offset);
+    for (const { offset, bytes } of this.#chunks) block.set(typeof bytes === 'function' ? bytes() : bytes, at.data + offset);
     return block;
   }
 

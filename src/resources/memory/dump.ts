@@ -95,7 +95,7 @@ export function refuseMapping(mapping: Mapping, tracked: () => boolean = () => f
   const { name, flags, shared } = mapping;
   if (name === '' && !factsOf(flags).suspect) return undefined;
   const has = (flag: string): boolean => flags.includes(flag);
-  if (has('ht') && !isSysv(mapping) && !name.startsWith(ANON_HUGE) && !name.startsWith('/memfd:')) return { why: 'a mapped file of a hugetlbfs mount is not supported', remedy: 'Use memfd_create with MFD_HUGETLB, or MAP_HUGETLB' };
+  if (has('ht') && !isSysv(mapping) && !name.startsWith(ANON_HUGE) && !name.startsWith('/memfd:') && name.endsWith(' (deleted)')) return { why: 'a deleted file of a hugetlbfs mount cannot be made again by writing', remedy: 'Use memfd_create with MFD_HUGETLB, or MAP_HUGETLB' };
   if (name.startsWith('anon_inode:')) return nameByLink(name);
   if (name.startsWith('/secretmem')) return SECRET;
   if (name === '[uprobes]') return { why: 'a probe (uprobe) was hit in this process; it may be set still', remedy: 'Dump with --allow-uprobes, when the same probes are set where it will be restored, or none is set any more' };
