@@ -38,13 +38,14 @@ static MUST_CHECK struct fail scan_ioctl(struct scan *s, uint64_t start, uint64_
 		int64_t n = sys_ioctl(s->pagemap, PAGEMAP_SCAN, &arg);
 		if (n == -EINTR) continue;
 		TRY(check(SF_AT_SCAN, s->q->pid, n));
-		s->out->size += (uint64_t)n * sizeof(struct sf_region);
+		const struct sf_region *found = (const struct sf_region *)(s->out->data + s->out->size);
+		if ((s->q->flags & SF_SCAN_QUIET) == 0) s->out->size += (uint64_t)n * sizeof *found;
 		/*
 		 * The kernel sets walk_end only where its own buffer of 512 filled up, so after the last part it is an earlier
 		 * place (6.18, fs/proc/task_mmu.c do_pagemap_scan): fewer regions than there was room for is the end.
 		 */
 		if ((uint64_t)n < batch || arg.walk_end <= start) break;
-		start = ((struct sf_region *)(s->out->data + s->out->size) - 1)->end;
+		start = found[n - 1].end;
 	}
 	return OK;
 }
@@ -165,7 +166,7 @@ struct fail req_scan(struct request *rq, struct reply *rp)
 	struct sf_scan q;
 	if (rq->size < sizeof q || (rq->size - sizeof q) % sizeof(struct sf_range) != 0) return failed(SF_AT_DECODE, 0, -EBADMSG);
 	memcpy(&q, rq->payload, sizeof q);
-	if (((q.any_of | q.all_of) & q.none_of) != 0 || (q.flags & ~(SF_SCAN_OLD_KERNEL | SF_SCAN_PROTECT | SF_SCAN_SKIP)) != 0) return failed(SF_AT_DECODE, q.pid, -EINVAL);
+	if (((q.any_of | q.all_of) & q.none_of) != 0 || (q.flags & ~(SF_SCAN_OLD_KERNEL | SF_SCAN_PROTECT | SF_SCAN_SKIP | SF_SCAN_QUIET)) != 0) return failed(SF_AT_DECODE, q.pid, -EINVAL);
 	if ((q.flags & SF_SCAN_OLD_KERNEL) != 0 && (q.flags & SF_SCAN_PROTECT) != 0) return failed(SF_AT_DECODE, q.pid, -ENOTTY);
 	uint32_t n = (uint32_t)((rq->size - sizeof q) / sizeof(struct sf_range));
 	struct sf_range whole = {q.start, q.end - q.start};

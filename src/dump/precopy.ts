@@ -17,7 +17,7 @@ import type { Log } from '../log.ts';
 import { LATER, lay, moves, overlay, PAGES, sizeOf, within, without, type Piece, type Span } from '../memory-tracking/placement.ts';
 import { isOfFile, scanHeld, type KindRange } from '../memory-tracking/scan.ts';
 import type { TrackedTask } from '../memory-tracking/tracker.ts';
-import { endUffd, makeUffd, register } from '../memory-tracking/uffd.ts';
+import { makeUffd, register } from '../memory-tracking/uffd.ts';
 import type { Progress } from '../progress.ts';
 import { parseFdInfo } from '../proc/fdinfo.ts';
 import { isGone, readProcNumbers, readProcRecord, readProcText } from '../proc/read.ts';
@@ -94,16 +94,14 @@ export class Precopy {
     const { helper, log } = this;
     const stopped = performance.now();
     const tasks = seizeTree(helper, root, this.options.timeoutMs).filter(({ zombie }) => !zombie);
-    const made: { task: FrozenTask; uffd: number }[] = [];
+    const made: { task: FrozenTask; uffd: number; ranges: readonly KindRange[] }[] = [];
     try {
-      for (const task of tasks) if (large.has(task.pid)) this.#enter(task, (uffd) => made.push({ task, uffd }));
+      for (const task of tasks) if (large.has(task.pid)) this.#enter(task, (uffd) => made.push({ task, uffd, ranges: register(helper, uffd, tracked(task.mappings)) }));
     } finally {
       helper.detach(tasks.flatMap(({ tids }) => tids));
     }
     log.debug(`Stopped for ${(performance.now() - stopped).toFixed(2)} ms to start tracking ${made.length} tasks`);
-    for (const { task: { pid, stat }, uffd } of made) {
-      const before = mappingsOf(pid);
-      const ranges = register(helper, uffd, before);
+    for (const { task: { pid, stat }, uffd, ranges } of made) {
       const id = this.newPagesId();
       this.#tasks.set(pid, { pid, start: stat.startTime, uffd, ranges, id, fd: openSync(this.images.make(fileNames.pages(id)), 'w+', 0o644), pieces: [], known: undefined });
     }
@@ -251,9 +249,9 @@ export class Precopy {
 
   /** Ends the tracking, whatever came of it. */
   close(): void {
-    for (const { uffd, ranges, fd } of this.#tasks.values()) {
+    for (const { uffd, fd } of this.#tasks.values()) {
       try {
-        endUffd(this.helper, uffd, ranges);
+        this.helper.closeFds([uffd]);
       } catch {
         // it ends with the helper
       }
@@ -272,7 +270,7 @@ const spanOf = ({ start, end }: { readonly start: bigint; readonly end: bigint }
 const rangeOf = ({ start, end }: Span): Range => ({ address: BigInt(start * PAGE), size: BigInt((end - start) * PAGE) });
 
 /** A task and all below it, as they are now. */
-function treeOf(root: number): number[] {
+export function treeOf(root: number): number[] {
   const all = [root];
   for (const pid of all) {
     try {
@@ -314,18 +312,9 @@ function hasDirectFile(pid: number): boolean {
   }
 }
 
-/** What of a running task is to be tracked. */
-function mappingsOf(pid: number): KindRange[] {
-  try {
-    const text = readProcText(`/proc/${pid}/maps`).trimEnd();
-    // it has ended, and its parent did not wait for it yet
-    if (text === '') return [];
-    const maps = text.split('\n').map(parseMapsLine);
-    return eligible(describeMappings(maps, () => ({ id: 0, memfd: false, access: 0 })))
-      .filter(({ name }) => !name.startsWith('[v') && !name.startsWith('/anon_hugepage') && !name.startsWith('/memfd:'))
-      .map(({ start, end, device, inode }) => ({ address: start, size: end - start, file: isOfFile({ device, inode }) }));
-  } catch (error) {
-    if (isGone(error)) return [];
-    throw error;
-  }
+/** What of a task is to be tracked. */
+function tracked(mappings: readonly Mapping[]): KindRange[] {
+  return eligible(describeMappings(mappings, () => ({ id: 0, memfd: false, access: 0 })))
+    .filter(({ name }) => !name.startsWith('[v') && !name.startsWith('/anon_hugepage') && !name.startsWith('/memfd:'))
+    .map(({ start, end, device, inode }) => ({ address: start, size: end - start, file: isOfFile({ device, inode }) }));
 }
