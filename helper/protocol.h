@@ -47,6 +47,8 @@ enum sf_req {
 	SF_REQ_CPUID = 32,  /* u32 {leaf, subleaf}[] -> u32 {eax, ebx, ecx, edx}[]: what the processor says of itself */
 	SF_REQ_SEIZE_FROZEN = 33, /* struct sf_thaw + u32 tid[] + fd -> as SEIZE, of threads that a freezer holds: when all are asked, and before
 			       they are waited for, the text is written to the descriptor */
+	SF_REQ_DESCRIPTORS = 34, /* u32 pid, u32 fd[] (none: all of its table) -> struct sf_descriptor + link + lines, for each */
+	SF_REQ_SAME = 35,   /* struct sf_object[] -> u32[]: for each the place of the first that is the same kernel object */
 };
 
 struct sf_request {
@@ -173,6 +175,36 @@ struct sf_file_pages {
 };
 
 struct sf_peek { uint32_t pid; uint32_t size; uint64_t address; };
+
+/*
+ * What the kernel tells of one descriptor: what every line of /proc/PID/fdinfo/FD has, the owner of its signals and fstat, then the
+ * bytes of the link in /proc/PID/fd and the other lines of fdinfo, each ended by a newline. Multiples of 8 bytes.
+ */
+#define SF_MAX_LINK 4096u         /* PATH_MAX: what readlink(2) of /proc gives at most */
+#define SF_MAX_LINES (16u << 20)  /* of one descriptor: 100,000 watches of an inotify */
+struct sf_descriptor {
+	uint32_t size;      /* of all of it */
+	uint32_t fd;
+	uint32_t flags;     /* O_*, O_CLOEXEC of the descriptor included */
+	int32_t mnt_id;     /* -1: the kernel does not tell */
+	uint64_t pos;
+	uint64_t ino;       /* of fdinfo; 0: the kernel does not tell */
+	int32_t signal;     /* F_GETSIG; 0 too for O_PATH */
+	int32_t owner_type, owner_pid; /* F_GETOWN_EX */
+	uint32_t owner_uid, owner_euid; /* F_GETOWNER_UIDS, when there is an owner */
+	uint32_t link_size;
+	uint32_t lines_size;
+	uint32_t key;       /* the same for descriptors that can be the same open file */
+	uint8_t stat[144];  /* struct stat of the kernel (<asm/stat.h>) */
+};
+
+/* A kernel object, by whose it is. Only those with the same type and key are compared (kcmp). */
+struct sf_object {
+	uint32_t type;      /* KCMP_* of <linux/kcmp.h> */
+	uint32_t key;
+	uint32_t pid;
+	uint32_t index;     /* KCMP_FILE: the descriptor; else 0 */
+};
 
 struct sf_arena { uint64_t executor_size; uint64_t address; };
 

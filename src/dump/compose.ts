@@ -2,11 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { create } from '../image/wire.ts';
 import {
-  inventory_entry, lsmtype, plugins_entry, pstree_entry, timens_entry, timespec,
+  inventory_entry, lsmtype, plugins_entry, pstree_entry,
 } from '../image/schema/index.ts';
 import { emptyTree, type FrozenTree, type PageMap, type Task } from '../image/tree.ts';
 import { ownEntry } from './own.ts';
 import { memoryEntry } from '../resources/memory/dump.ts';
+import { timeEntry } from '../resources/namespaces/time/dump.ts';
 import { leaderEntry, OWN_CGROUPS, threadEntry, zombieEntry } from '../resources/threads/dump.ts';
 import type { Collected, CollectedTask, Outside } from './collect.ts';
 import type { DumpContext } from './context.ts';
@@ -54,8 +55,8 @@ export function compose(collected: Collected, outside: Outside, pages: PagesOf, 
       thread_core.seccomp_filter = own.filter;
     }
   }
-  const time = ([tv_sec, tv_nsec]: readonly [bigint, bigint]): timespec => create(timespec, { tv_sec, tv_nsec });
-  tree.timens.set(0, create(timens_entry, { monotonic: time(outside.monotonic), boottime: time(outside.boottime) }));
+  const time = collected.living[0]?.ids.time_ns_id;
+  tree.timens.set(time === undefined || time === tree.inventory.root_ids?.time_ns_id ? 0 : time, timeEntry(outside.clocks));
 }
 
 function item({ pid, ppid, stat, tids }: FrozenTask): pstree_entry {

@@ -45,10 +45,10 @@ export class DumpContext {
   /** A new N of `pages-N.img`. */
   newPagesId(): number { return ++this.#pagesIds; }
 
-  /** The magic of the file system a file is on (<linux/magic.h>). @param path any way to the file, /proc/PID/fd/N for one */
-  fileSystem(device: bigint, path: string): number {
+  /** The magic of the file system a file is on (<linux/magic.h>). @param file any way to it: `door`, /proc/PID/fd/N for one */
+  fileSystem(device: bigint, file: { readonly door: string }): number {
     let type = this.#types.get(device);
-    if (type === undefined) this.#types.set(device, type = Number(statfsSync(path).type));
+    if (type === undefined) this.#types.set(device, type = Number(statfsSync(file.door).type));
     return type;
   }
 }

@@ -45,20 +45,34 @@ export function checkNamespaces(task: FrozenTask, own: OwnNamespaces, context: D
       context.refusals.add(describeTask(task), `its children will live in another ${name} namespace than itself (unshare), which is not supported yet`, 'Dump it before it unshares, or without it: the children alone');
     }
   }
-  const other = [...own.links].filter(([name, link]) => readProcLink(`/proc/${task.pid}/ns/${name}`) !== link).map(([name]) => name);
+  const other = [...own.links].filter(([name, link]) => name !== 'time' && readProcLink(`/proc/${task.pid}/ns/${name}`) !== link).map(([name]) => name);
   if (other.length > 0) context.refusals.add(describeTask(task), `it lives in other namespaces than the dump (${other.join(', ')}), which is not supported yet`);
+}
+
+/** The namespaces of the tree: ours, but for that of time, which may be another. */
+function treeIds(tasks: readonly FrozenTask[], own: OwnNamespaces, { refusals }: DumpContext): task_kobj_ids_entry {
+  const ids = ownIds(own);
+  const [first] = tasks;
+  if (ids.time_ns_id === undefined || first === undefined) return ids;
+  const linkOf = ({ pid }: FrozenTask): string => readProcLink(`/proc/${pid}/ns/time`);
+  const link = linkOf(first);
+  if (link !== own.links.get('time')) ids.time_ns_id = own.links.size + 1;
+  for (const task of tasks) {
+    if (linkOf(task) !== link) refusals.add(describeTask(task), `it lives in another time namespace than ${describeTask(first)}, which is not supported`, 'Dump it alone, or its parent without it');
+  }
+  return ids;
 }
 
 const SHARED = [['vm_id', KCMP.VM], ['files_id', KCMP.FILES], ['fs_id', KCMP.FS], ['sighand_id', KCMP.SIGHAND]] as const;
 
 /** The ids of every living task, by pid. 1 is ours. */
 export function objectIds(tasks: readonly FrozenTask[], own: OwnNamespaces, context: DumpContext): Map<number, task_kobj_ids_entry> {
-  const ids = new Map(tasks.map(({ pid }) => [pid, create(task_kobj_ids_entry, { ...ownIds(own) })]));
-  const buckets = SHARED.map(([field, type]) => ({ type, items: tasks.map(({ pid }) => ({ pid, index: 0, field })) }));
-  const groups = tasks.length < 2 ? buckets.flatMap(({ items }) => items.map((item) => [item])) : sameObjects(context.helper, buckets);
-  const place = new Map(tasks.map(({ pid }, i) => [pid, i]));
+  const namespaces = treeIds(tasks, own, context);
+  const ids = new Map(tasks.map(({ pid }) => [pid, create(task_kobj_ids_entry, { ...namespaces })]));
+  const objects = SHARED.flatMap(([field, type]) => tasks.map(({ pid }) => ({ type, pid, field })));
+  const groups = tasks.length < 2 ? objects.map((object) => [object])
+    : sameObjects(context.helper, objects, { type: ({ type }) => type, key: () => 0, pid: ({ pid }) => pid, index: () => 0 });
   const next = { vm_id: 2, files_id: 2, fs_id: 2, sighand_id: 2 };
-  groups.sort(([a], [b]) => place.get(a!.pid)! - place.get(b!.pid)!);
   for (const group of groups) {
     const { field } = group[0]!;
     const id = next[field]++;

@@ -73,6 +73,7 @@ const DOING: Record<p.ReqName, string> = {
   PUT_FD: 'hand a descriptor to the helper', GET_FD: 'fetch a descriptor from the helper', CLOSE: 'close descriptors in the helper',
   ARENA: 'map the arena', SPAWN: 'start the first task', AWAIT: 'wait for the restored tasks', TAKEOVER: 'take restored threads over',
   FILE_PAGES: 'copy file ranges', FAULT: 'plan a fault', KEEP: 'leave a keeper behind', GUARD: 'set a guard',
+  DESCRIPTORS: 'read descriptors', SAME: 'compare kernel objects',
 };
 
 const REMEDIES: Record<string, string> = {
@@ -236,6 +237,25 @@ export class Helper {
 
   poke(pid: number, address: bigint, bytes: Uint8Array): void {
     this.#ask('POKE', p.encodeWords([pid, bytes.length]), p.encodeQuads([address]), bytes);
+  }
+
+  /**
+   * What the kernel tells of descriptors of a task, which must be seized or be ours.
+   * @param fds in this order; undefined: all of its table, by ascending number
+   */
+  descriptors(pid: number, fds?: readonly number[]): p.HeldDescriptor[] {
+    return fds?.length === 0 ? [] : p.decodeDescriptors(this.#ask('DESCRIPTORS', p.encodeWords([pid, ...fds ?? []])).payload);
+  }
+
+  /**
+   * For each kernel object the place of the first that is the very same (kcmp(2)). Only those with the same type and key are compared: at
+   * most n log n times.
+   * @param objects OBJECT_WORDS words each
+   */
+  same(objects: Uint32Array): Uint32Array {
+    if (objects.length === 0) return objects;
+    const { payload } = this.#ask('SAME', new Uint8Array(objects.buffer, objects.byteOffset, objects.byteLength));
+    return new Uint32Array(payload.buffer, payload.byteOffset, payload.length / 4);
   }
 
   /** Gives the helper a copy of our descriptor; returns its number there. */

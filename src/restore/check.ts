@@ -4,6 +4,7 @@ import { checkCredentials } from '../resources/credentials/restore.ts';
 import { checkFilesystem } from '../resources/filesystem/restore.ts';
 import { checkLocks } from '../resources/locks/restore.ts';
 import { checkMemory } from '../resources/memory/check.ts';
+import { checkClocks } from '../resources/namespaces/time/restore.ts';
 import { checkRegisters } from '../resources/registers/restore.ts';
 import { checkThread } from '../resources/threads/restore.ts';
 import type { RestoreContext } from './context.ts';
@@ -49,7 +50,7 @@ function checkNamespaces(context: RestoreContext, { pid, ids }: Task): void {
   if (root === undefined || ids === undefined) return;
   for (const name of NAMESPACES) {
     const [own, outer] = [ids[`${name}_ns_id`], root[`${name}_ns_id`]];
-    if (own !== undefined && outer !== undefined && own !== outer) {
+    if (name !== 'time' && own !== undefined && outer !== undefined && own !== outer) {
       context.refuse(`task ${pid}`, `it was in a ${name} namespace of its own`, 'Namespaces cannot be restored yet');
     }
   }
@@ -57,6 +58,7 @@ function checkNamespaces(context: RestoreContext, { pid, ids }: Task): void {
 
 function checkOther(context: RestoreContext, tree: FrozenTree): void {
   checkLocks(context);
+  checkClocks(context);
   for (const name of tree.own?.needs ?? []) context.refuse('stillframe.img', `the set needs '${name}', which this version does not know`, 'Restore it with the version of Stillframe that wrote it');
 }
 

@@ -2,6 +2,7 @@
 import type { ErrorParts } from '../errors.ts';
 import type { file_entry, sf_task_entry, sf_thread_entry } from '../image/schema/index.ts';
 import type { FrozenTree, Task } from '../image/tree.ts';
+import type { Clocks } from '../proc/timens.ts';
 import { Deferred, Program } from '../program/program.ts';
 import type { Redirect } from '../resources/vdso/redirect.ts';
 import type { BlockPlan } from './block.ts';
@@ -54,6 +55,8 @@ export class RestoreContext {
   helperPid: number | undefined;
   arenaAddress: bigint | undefined;
   arenaSize: bigint | undefined;
+  /** What our clocks said when the helper opened files. */
+  clocks: Clocks | undefined;
   /** Where this kernel's vDSO goes in tasks that keep an old one. */
   vdsoAddress: bigint | undefined;
   /** The helper's number of the restoring process's terminal. */

@@ -6,6 +6,7 @@ import { StillframeError } from '../errors.ts';
 import type { Hello } from '../helper/protocol.ts';
 import { RLIM_INFINITY, RLIMITS } from '../kernel/process.ts';
 import { parseMountInfo } from '../proc/mountinfo.ts';
+import { readTimeOffsets } from '../proc/timens.ts';
 import { featureNames, layoutOf } from '../resources/registers/xstate.ts';
 import type { VdsoImage } from '../resources/vdso/symbols.ts';
 import type { Host, Rlimit } from './host.ts';
@@ -48,6 +49,7 @@ export function readHost(hello: Hello): Host {
     pgid,
     terminal: [0, 1, 2].find((fd) => isatty(fd)),
     foreground: tpgid === pgid,
+    clockOffsets: readTimeOffsets('self'),
     mounts: parseMountInfo(readFileSync('/proc/self/mountinfo', 'latin1')),
   };
 }

@@ -13,6 +13,7 @@ import { addLimits } from '../resources/limits/restore.ts';
 import { addLocks } from '../resources/locks/restore.ts';
 import { addLayout } from '../resources/memory/layout.ts';
 import { TaskMemory } from '../resources/memory/restore.ts';
+import { addClocks } from '../resources/namespaces/time/restore.ts';
 import { encodeExtendedState, encodeRegisters } from '../resources/registers/restore.ts';
 import { seccompCalls, seccompMode } from '../resources/seccomp/restore.ts';
 import { addActions, addDrainChildSignals, ALL_SIGNALS, stopsWith } from '../resources/signals/restore.ts';
@@ -103,6 +104,7 @@ export class TreeCompiler {
     const { context, jobs } = this;
     const shares = parent === undefined ? 0 : sharing(task, parent);
     if ((shares & CLONE.FILES) === 0) this.#closeAll(p, parent === undefined);
+    if (parent === undefined) addClocks(p, context);
     const children = context.childrenOf(task.pid).filter((c) => jobs.bornBy(c.pid) === undefined);
     const [early, late] = [children.filter((c) => jobs.early(c, task)), children.filter((c) => !jobs.early(c, task))];
     const deadFirst = (list: Task[]): [Task[], Task[]] => [list.filter((c) => !isAlive(c)), list.filter(isAlive)];

@@ -7,6 +7,7 @@ import { openSet } from '../../src/image/node/directory.ts';
 import { VMA } from '../../src/resources/memory/status.ts';
 import { SYSCALLS } from '../../src/kernel/syscalls.ts';
 import { Op } from '../../src/program/program.ts';
+import { ASSUMED_HOST, type Host } from '../../src/restore/host.ts';
 import { planRestore } from '../../src/restore/plan.ts';
 import { planToJSON, renderPlan } from '../../src/restore/render.ts';
 import { readSets } from '../../src/restore/sets.ts';
@@ -44,6 +45,35 @@ plans('can be printed, and given as JSON', () => {
   assert.is(json.root, 14552);
   assert.equal(json.programs.map(({ subject }) => subject), ['helper', 'task 14552']);
   assert.ok(json.programs[1]!.steps.some(({ op, resource }) => op === 'dup3' || resource.startsWith('fd 2 ')));
+});
+
+plans('clocks: a time namespace, where the kernel has them and we may', () => {
+  const entersOne = (host: Host, set = fixture('counter')): { enters: boolean; warnings: readonly string[] } => {
+    const { blocks, warnings } = planRestore(set, {}, host);
+    return { enters: blocks[0]!.program.steps.some(({ op, nr }) => op === Op.SYSCALL && nr === SYSCALLS.setns), warnings };
+  };
+  assert.equal(entersOne(ASSUMED_HOST), { enters: true, warnings: [] });
+  const old = entersOne({ ...ASSUMED_HOST, clockOffsets: undefined });
+  assert.not.ok(old.enters);
+  assert.match(old.warnings.join(), /monotonic clock stood at \d+ s; it will be that of this machine, as this kernel has no time namespaces/);
+  const poor = fixture('counter');
+  for (const { core } of poor.tree.tasks.values()) core.thread_core!.creds = undefined;
+  const weak = entersOne({ ...ASSUMED_HOST, permitted: ASSUMED_HOST.permitted & ~(1n << 25n) }, poor);
+  assert.not.ok(weak.enters);
+  assert.match(weak.warnings.join(), /needs CAP_SYS_TIME/);
+  const silent = fixture('counter');
+  silent.tree.timens.clear();
+  assert.equal(entersOne(ASSUMED_HOST, silent), { enters: false, warnings: [] });
+});
+
+plans('clocks: a tree of a time namespace of its own needs its image; one of several cannot be restored', () => {
+  const own = fixture('counter');
+  const [task] = own.tree.tasks.values();
+  task!.ids!.time_ns_id = 99;
+  assert.throws(() => planRestore(own), /timens-99.img: it is missing/);
+  const family = fixture('family');
+  [...family.tree.tasks.values()].at(-1)!.ids!.time_ns_id = 99;
+  assert.throws(() => planRestore(family), /it was in another time namespace than task 14596/);
 });
 
 plans('what cannot be restored is refused with all reasons, before anything', () => {
