@@ -103,7 +103,7 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   return { living: collected, files, named };
 }
 
-function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { log, helper, precopy }: DumpContext): void {
+function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { log, helper, known }: DumpContext): void {
   log.debug(`Reading task (pid: ${task.pid} comm: ${task.stat.comm})`);
   task.threads = task.tids.map((tid) => {
     const dir = `/proc/${task.pid}/task/${tid}`;
@@ -112,9 +112,13 @@ function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { 
     nameOriginalCall(state, (address, size) => helper.peek(task.pid, address, size));
     return { tid, state, stat: parseStat(readProcRecord(`${dir}/stat`)), status: parseStatus(readProcRecord(`${dir}/status`)) };
   });
-  task.mappings = precopy?.mappings({ pid: task.pid, start: task.stat.startTime }) ?? parseSmaps(readProcText(`/proc/${task.pid}/smaps`));
+  task.mappings = mappingsOf(task, known);
   if (task.mappings.length > MANY_MAPPINGS) keepToBaseline();
 }
+
+/** Of a frozen task: as known from before, if nothing has changed. */
+export const mappingsOf = ({ pid, stat }: Pick<FrozenTask, 'pid' | 'stat'>, known: DumpContext['known']): Mapping[] =>
+  known?.mappings({ pid, start: stat.startTime }) ?? parseSmaps(readProcText(`/proc/${pid}/smaps`));
 
 function checkTask(task: FrozenTask, { refusals, tracker }: DumpContext): void {
   for (const { tid, state, status } of task.threads) {

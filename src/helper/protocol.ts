@@ -251,8 +251,15 @@ export function decodeStates(b: Buffer): ThreadState[] {
   return states;
 }
 
-export const decodeRegions = (b: Buffer): Region[] =>
-  each(b, 24, (at) => ({ start: b.readBigUInt64LE(at), end: b.readBigUInt64LE(at + 8), categories: b.readBigUInt64LE(at + 16) }));
+/** 64-bit words of a payload, wherever it lies in its buffer. */
+const quadsOf = (b: Buffer): BigUint64Array => new BigUint64Array(b.byteOffset % 8 === 0 ? b.buffer : Uint8Array.from(b).buffer, b.byteOffset % 8 === 0 ? b.byteOffset : 0, b.length >> 3);
+
+/** There may be hundreds of thousands. */
+export function decodeRegions(b: Buffer): Region[] {
+  const quads = quadsOf(b), regions: Region[] = [];
+  for (let i = 0; i + 2 < quads.length; i += 3) regions.push({ start: quads[i]!, end: quads[i + 1]!, categories: quads[i + 2]! });
+  return regions;
+}
 
 export const decodeTaken = (b: Buffer): Taken[] =>
   each(b, 24, (at) => ({ tid: b.readUInt32LE(at), status: b.readInt32LE(at + 4), where: b.readUInt32LE(at + 8), call: b.readUInt32LE(at + 12), result: b.readBigInt64LE(at + 16) }));
@@ -269,18 +276,16 @@ export function encodeWords(words: readonly number[]): Buffer {
 }
 
 export function encodeQuads(quads: readonly bigint[]): Buffer {
-  const b = Buffer.alloc(quads.length * 8);
-  quads.forEach((quad, i) => b.writeBigUInt64LE(BigInt.asUintN(64, quad), i * 8));
-  return b;
+  return Buffer.from(BigUint64Array.from(quads).buffer);
 }
 
 export function encodeRanges(ranges: readonly Range[]): Buffer {
-  const b = Buffer.alloc(ranges.length * 16);
-  ranges.forEach(({ address, size }, i) => {
-    b.writeBigUInt64LE(address, i * 16);
-    b.writeBigUInt64LE(size, i * 16 + 8);
-  });
-  return b;
+  const quads = new BigUint64Array(ranges.length * 2);
+  for (let i = 0; i < ranges.length; i++) {
+    quads[2 * i] = ranges[i]!.address;
+    quads[2 * i + 1] = ranges[i]!.size;
+  }
+  return Buffer.from(quads.buffer);
 }
 
 export function decodeDescriptors(b: Buffer): HeldDescriptor[] {
