@@ -100,12 +100,12 @@ export const OPTIONS = [
   { name: 'weak-sysctls', kind: 'flag', negatable: true, verbs: ['restore'], group: 'Namespaces', text: 'Skip sysctls that this kernel does not have.' },
 
   // Cgroups
-  { name: 'manage-cgroups', kind: 'choice', choices: ['none', 'props', 'soft', 'full', 'strict', 'ignore'], value: 'MODE', optional: true, verbs: BOTH, group: 'Cgroups', text: 'How cgroups and their properties are restored.' },
-  { name: 'cgroup-root', kind: 'text', value: '[CTRL:]DIR', many: true, verbs: BOTH, group: 'Cgroups', text: 'Root cgroup to dump from or restore into.' },
-  { name: 'cgroup-props', kind: 'text', value: 'TEXT', verbs: ['dump'], group: 'Cgroups', text: 'Which controllers\' properties are dumped.' },
-  { name: 'cgroup-props-file', kind: 'path', value: 'FILE', verbs: ['dump'], group: 'Cgroups', text: 'The same, from a file.' },
-  { name: 'cgroup-dump-controller', kind: 'text', value: 'NAME', many: true, verbs: ['dump'], group: 'Cgroups', text: 'Dump this controller only.' },
-  { name: 'cgroup-yard', kind: 'path', value: 'DIR', verbs: BOTH, group: 'Cgroups', text: 'Where the cgroup file systems are mounted already.' },
+  { name: 'manage-cgroups', kind: 'choice', choices: ['none', 'props', 'soft', 'full', 'strict', 'ignore'], value: 'MODE', optional: true, verbs: BOTH, since: NOW, group: 'Cgroups', text: 'How cgroups and their properties are restored.' },
+  { name: 'cgroup-root', kind: 'text', value: '[CTRL:]DIR', many: true, verbs: BOTH, since: NOW, group: 'Cgroups', text: 'Root cgroup to dump from or restore into.' },
+  { name: 'cgroup-props', kind: 'text', value: 'TEXT', verbs: ['dump'], since: NOW, group: 'Cgroups', text: 'Which controllers\' properties are dumped.' },
+  { name: 'cgroup-props-file', kind: 'path', value: 'FILE', verbs: ['dump'], since: NOW, group: 'Cgroups', text: 'The same, from a file.' },
+  { name: 'cgroup-dump-controller', kind: 'text', value: 'NAME', many: true, verbs: ['dump'], since: NOW, group: 'Cgroups', text: 'Dump this controller only.' },
+  { name: 'cgroup-yard', kind: 'path', value: 'DIR', verbs: BOTH, since: NOW, group: 'Cgroups', text: 'Where the cgroup file systems are mounted already.' },
 
   // Network
   { name: 'tcp-established', kind: 'flag', negatable: true, verbs: BOTH, since: NOW, group: 'Network', text: 'Keep established TCP connections.' },

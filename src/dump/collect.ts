@@ -82,6 +82,7 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   for (const task of living) {
     checkNamespaces(task, own, context);
     checkTask(task, context);
+    context.cgroups?.read(task, context);
   }
   checkSession(context);
   const ids = objectIds(living, own, context);

@@ -47,10 +47,13 @@ export function compose(collected: Collected, outside: Outside, pages: PagesOf, 
   // kinds may have said something already
   if (own !== undefined) tree.own = { ...(tree.own ?? own), writer: own.writer, tasks: own.tasks };
   tree.seccomp = context.seccomp.entry;
+  tree.cgroup = context.cgroups?.entry(context);
   for (const { threads } of tree.tasks.values()) {
     for (const [tid, { thread_core }] of threads) {
+      if (thread_core === undefined) continue;
+      if (context.cgroups !== undefined) thread_core.cg_set = context.cgroups.of(tid);
       const own = context.seccomp.threads.get(tid);
-      if (own === undefined || thread_core === undefined) continue;
+      if (own === undefined) continue;
       thread_core.seccomp_mode = own.mode;
       thread_core.seccomp_filter = own.filter;
     }

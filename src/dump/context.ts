@@ -7,6 +7,7 @@ import type { Tracker } from '../memory-tracking/tracker.ts';
 import type { FrozenTask } from './frozen.ts';
 import type { DumpOptions } from './options.ts';
 import type { Precopy } from './precopy.ts';
+import type { CgroupSets } from '../resources/cgroup/dump.ts';
 import { SeccompFilters } from '../resources/seccomp/dump.ts';
 import { runCommand } from '../network-lock/run.ts';
 import { Guard } from './guard.ts';
@@ -22,6 +23,8 @@ export class DumpContext {
   tracker: Pick<Tracker, 'isOurs'> | undefined;
   /** Who has copied memory already, while the tree ran. */
   precopy: Pick<Precopy, 'mappings'> | undefined;
+  /** Where the tree is in control groups; undefined where nobody asks (a pre-dump). */
+  cgroups: CgroupSets | undefined;
   /** Opening a file would be noticed by the tree (it watches files, or has leases): what may be left out then is not read. */
   noticed = false;
   /** Numbers of page maps of shared memory (pagemap-shmem-N) that are taken. */

@@ -1,5 +1,6 @@
 /** What can be said against a restore from the images alone, before anything is made: all of it, in one list. */
 import { rootTask, type FrozenTree, type Task } from '../image/tree.ts';
+import { checkCgroups } from '../resources/cgroup/restore.ts';
 import { checkCredentials } from '../resources/credentials/restore.ts';
 import { checkFilesystem } from '../resources/filesystem/restore.ts';
 import { checkLocks } from '../resources/locks/restore.ts';
@@ -50,7 +51,7 @@ function checkNamespaces(context: RestoreContext, { pid, ids }: Task): void {
   if (root === undefined || ids === undefined) return;
   for (const name of NAMESPACES) {
     const [own, outer] = [ids[`${name}_ns_id`], root[`${name}_ns_id`]];
-    if (name !== 'time' && own !== undefined && outer !== undefined && own !== outer) {
+    if (name !== 'time' && name !== 'cgroup' && own !== undefined && outer !== undefined && own !== outer) {
       context.refuse(`task ${pid}`, `it was in a ${name} namespace of its own`, 'Namespaces cannot be restored yet');
     }
   }
@@ -59,6 +60,7 @@ function checkNamespaces(context: RestoreContext, { pid, ids }: Task): void {
 function checkOther(context: RestoreContext, tree: FrozenTree): void {
   checkLocks(context);
   checkClocks(context);
+  checkCgroups(context);
   for (const name of tree.own?.needs ?? []) context.refuse('stillframe.img', `the set needs '${name}', which this version does not know`, 'Restore it with the version of Stillframe that wrote it');
 }
 

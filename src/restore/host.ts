@@ -3,6 +3,7 @@
  * to ask (another system, a browser) against `ASSUMED_HOST`.
  */
 import { CAPABILITIES, RLIM_INFINITY, RLIMITS } from '../kernel/process.ts';
+import type { Mount } from '../proc/mountinfo.ts';
 import type { Clocks } from '../proc/timens.ts';
 import { ASSUMED_XSTATE, type XstateLayout } from '../resources/registers/xstate.ts';
 import type { VdsoImage } from '../resources/vdso/symbols.ts';
@@ -45,7 +46,7 @@ export interface Host {
   /** Descriptor of the restoring process on which its terminal is; undefined when it has none. */
   readonly terminal: number | undefined;
   /** What is mounted; undefined: not known, and taken to be what the images say. `device` in the kernel's layout. */
-  readonly mounts?: readonly { readonly device: number; readonly path: string }[];
+  readonly mounts?: readonly Mount[];
   /** How far our clocks are from those of the first time namespace, in nanoseconds; undefined: the kernel has no time namespaces. */
   readonly clockOffsets?: Clocks | undefined;
   /** Whether the restoring process's group is that terminal's foreground group. */

@@ -14,6 +14,7 @@ import type { Host } from './host.ts';
 import { ASSUMED_HOST } from './host.ts';
 import { Jobs } from './jobs.ts';
 import type { SourceSet } from './page-runs.ts';
+import { Cgroups } from '../resources/cgroup/restore.ts';
 import { TreeCompiler } from './task.ts';
 
 export interface RestorePlan {
@@ -41,8 +42,9 @@ export function planRestore(set: SourceSet, options: Partial<PlanOptions> = {}, 
   const arena = freeRange(set.tree);
   context.arenaAddress = arena.start;
   context.vdsoAddress = arena.end - VDSO_RESERVE;
+  const cgroups = context.cgroups = new Cgroups(context);
   openDescriptions(context);
-  const compiler = new TreeCompiler(context, jobs, arena);
+  const compiler = new TreeCompiler(context, jobs, arena, cgroups);
   compiler.compile(root, undefined);
   const blocks = [...compiler.blocks, ...context.workers];
   return { context, blocks, rootPid: root.pid, parties: context.withWorkers(compiler.parties), warnings: context.warnings };
