@@ -12,7 +12,7 @@ import { AT_FDCWD, O } from '../../kernel/files.ts';
 import { CLONE } from '../../kernel/process.ts';
 import { parseCgroups, type Membership } from '../../proc/cgroup.ts';
 import { parseMountInfo } from '../../proc/mountinfo.ts';
-import { hasCode, isGone, readProcText, tryReadProcLink, tryReadProcText } from '../../proc/read.ts';
+import { hasCode, isGone, readProcRecord, readProcText, tryReadProcLink } from '../../proc/read.ts';
 import { Program, type ResultRef } from '../../program/program.ts';
 import { findMounts, hierarchyName, isUnified, openHierarchy } from './hierarchy.ts';
 import { EVERY, type CgroupOptions } from './options.ts';
@@ -24,6 +24,16 @@ export const OWN_SET = 1;
 const FILE_SIZE = 1 << 17;
 /** The kernel's words for "no limit" where it shows the largest number; -1 sets it. */
 const LLONG_MAX = '9223372036854775807';
+
+/** A kernel without control groups has no such file. */
+function readGroups(path: string): string {
+  try {
+    return readProcRecord(path);
+  } catch (error) {
+    if (isGone(error)) return '';
+    throw error;
+  }
+}
 
 interface CgroupSet { readonly id: number; readonly groups: readonly Membership[] }
 
@@ -38,7 +48,7 @@ export class CgroupSets {
 
   /** @param freezer the group that stops the tree (--freeze-cgroup) was found frozen; undefined: there is none */
   constructor(readonly options: CgroupOptions, readonly freezer: { readonly wasFrozen: boolean } | undefined) {
-    const own = tryReadProcText('/proc/self/cgroup') ?? ''; // a kernel without control groups
+    const own = readGroups('/proc/self/cgroup');
     this.#own = this.#parse(own);
     this.#set(own);
   }
@@ -62,7 +72,7 @@ export class CgroupSets {
   /** Reads where a frozen task's threads are. */
   read(task: FrozenTask, { refusals }: DumpContext): void {
     for (const tid of task.tids) {
-      const text = tryReadProcText(`/proc/${task.pid}/task/${tid}/cgroup`) ?? '';
+      const text = readGroups(`/proc/${task.pid}/task/${tid}/cgroup`);
       this.#texts.set(tid, text);
       for (const { name, path } of this.#set(text).groups) {
         if (path === '/..' || path.startsWith('/../')) refusals.add(describeTask(task), `its control group ${path} (${hierarchyName(name.split(','))}) is outside of this cgroup namespace`, 'Run the dump in the cgroup namespace of the host, or leave that hierarchy out with --cgroup-dump-controller');

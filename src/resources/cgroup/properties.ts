@@ -20,10 +20,10 @@ const BUILT_IN: Properties = new Map([
   ['blkio', ['blkio.weight']], ['net_cls', ['net_cls.classid']], ['net_prio', ['net_prio.ifpriomap']], ['pids', ['pids.max']], ['devices', ['devices.list']],
 ]);
 
-/** Of every group of version 1. Of the last two only owner and mode are kept. */
+/** Of every group. Of MEMBERS only owner and mode are kept. */
 export const EVERY_V1 = ['cgroup.clone_children', 'notify_on_release', 'cgroup.procs', 'tasks'] as const;
-export const EVERY_V2 = ['cgroup.subtree_control', 'cgroup.max.descendants', 'cgroup.max.depth', 'cgroup.freeze', 'cgroup.type'] as const;
-export const MEMBERS: ReadonlySet<string> = new Set(['cgroup.procs', 'tasks']);
+export const EVERY_V2 = ['cgroup.subtree_control', 'cgroup.max.descendants', 'cgroup.max.depth', 'cgroup.freeze', 'cgroup.type', 'cgroup.procs', 'cgroup.threads'] as const;
+export const MEMBERS: ReadonlySet<string> = new Set(['cgroup.procs', 'cgroup.threads', 'tasks']);
 
 /** Limits of version 2 (cgroup-v2.rst), which CRIU does not keep, with the value that every new group has: only others are kept. */
 export const LIMITS_V2: ReadonlyMap<string, string> = new Map([

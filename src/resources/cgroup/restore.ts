@@ -98,11 +98,10 @@ export class Cgroups {
     const roots = this.context.options.cgroups?.roots;
     const root = [...entry.cnames, entry.cnames.join(',')].map((name) => roots?.get(name)).find((one) => one !== undefined) ?? roots?.get(EVERY);
     if (root === undefined) return path;
-    for (const { dir_name } of entry.dirs) {
-      const head = `/${dir_name}`.replace(/\/$/u, '');
-      if (path === head || path.startsWith(`${head}/`) || head === '') return clean(`${root}${path.slice(head.length)}`);
-    }
-    return path;
+    // the nearest, where one lies below another
+    const heads = entry.dirs.map(({ dir_name }) => `/${dir_name}`.replace(/\/$/u, '')).sort((a, b) => b.length - a.length);
+    const head = heads.find((one) => path === one || path.startsWith(`${one}/`));
+    return head === undefined ? path : clean(`${root}/${path.slice(head.length)}`);
   }
 
   #addGroup(hierarchy: Hierarchy, dir: cgroup_dir_entry, above: string): void {
@@ -151,7 +150,7 @@ export class Cgroups {
       expect: { orErrno: EEXIST }, remedy: { EACCES: 'Its owner must allow it: run the restore as root, or leave control groups out with --manage-cgroups=ignore', EROFS: 'The hierarchy is mounted read-only', EAGAIN: 'The limit of groups is reached (cgroup.max.descendants, cgroup.max.depth)' },
     });
     local.undo(p.here - 1, Infinity, (undo, ran) => {
-      if (ran.result(made) === 0n) undo.resource(what).call('unlinkat', [fd.number, undo.cstring(bytesOf(path)), AT.REMOVEDIR], { expect: 'any', keep: false });
+      if (ran.result(made) === 0n) undo.resource(what).call('unlinkat', [ran.result(fd.ref), undo.cstring(bytesOf(path)), AT.REMOVEDIR], { expect: 'any', keep: false });
     });
     return made;
   }
