@@ -89,7 +89,7 @@ export const OPTIONS = [
 
   // Namespaces
   { name: 'root', short: 'r', kind: 'path', value: 'DIR', verbs: BOTH, group: 'Namespaces', text: 'Root directory of the restored mount namespace.' },
-  { name: 'join-ns', short: 'J', kind: 'text', value: 'NS:PID|FILE[,OPTIONS]', many: true, verbs: ['restore'], group: 'Namespaces', text: 'Restore into an existing namespace.' },
+  { name: 'join-ns', short: 'J', kind: 'text', value: 'NS:PID|FILE', many: true, verbs: ['restore'], since: NOW, group: 'Namespaces', text: 'Restore into an existing namespace: net, uts, ipc or time, of process PID or named by FILE.' },
   { name: 'empty-ns', kind: 'choice', choices: ['net'], value: 'NS', verbs: BOTH, group: 'Namespaces', text: 'Make the namespace but leave its content to scripts.' },
   { name: 'ext-mount-map', short: 'M', kind: 'text', value: 'KEY:VALUE', many: true, verbs: BOTH, group: 'Namespaces', text: 'A mount that comes from outside; `auto` finds them.' },
   { name: 'skip-mnt', kind: 'path', value: 'DIR', many: true, verbs: ['dump'], group: 'Namespaces', text: 'Leave this mount point out.' },

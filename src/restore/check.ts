@@ -45,13 +45,17 @@ function checkTask(context: RestoreContext, task: Task): void {
 
 const NAMESPACES = ['pid', 'net', 'ipc', 'uts', 'mnt', 'user', 'cgroup', 'time'] as const;
 
+/** Their folders say what they can be. */
+const CHECKED_BY_KIND: ReadonlySet<string> = new Set(['time', 'cgroup']);
+
 /** Namespaces other than the ones the dumping process was in. */
 function checkNamespaces(context: RestoreContext, { pid, ids }: Task): void {
   const root = context.tree.inventory.root_ids;
   if (root === undefined || ids === undefined) return;
   for (const name of NAMESPACES) {
     const [own, outer] = [ids[`${name}_ns_id`], root[`${name}_ns_id`]];
-    if (name !== 'time' && name !== 'cgroup' && own !== undefined && outer !== undefined && own !== outer) {
+    if (CHECKED_BY_KIND.has(name) || (context.options.joined as ReadonlyMap<string, string> | undefined)?.has(name) === true) continue;
+    if (own !== undefined && outer !== undefined && own !== outer) {
       context.refuse(`task ${pid}`, `it was in a ${name} namespace of its own`, 'Namespaces cannot be restored yet');
     }
   }

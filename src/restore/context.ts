@@ -6,6 +6,7 @@ import type { Clocks } from '../proc/timens.ts';
 import { Deferred, Program, type RanBlock, type ResultRef } from '../program/program.ts';
 import type { Cgroups } from '../resources/cgroup/restore.ts';
 import type { CgroupOptions } from '../resources/cgroup/options.ts';
+import type { Joined } from '../resources/namespaces/join.ts';
 import type { Redirect } from '../resources/vdso/redirect.ts';
 import type { BlockPlan } from './block.ts';
 import type { Host } from './host.ts';
@@ -27,6 +28,8 @@ export interface PlanOptions {
   /** --tcp-established, --tcp-close: what becomes of TCP connections. The second one wins. */
   readonly tcpEstablished?: boolean;
   readonly tcpClose?: boolean;
+  /** --join-ns */
+  readonly joined?: Joined;
   /** What the options say of control groups; undefined: the defaults. */
   readonly cgroups?: CgroupOptions;
 }

@@ -15,6 +15,7 @@ import { ASSUMED_HOST } from './host.ts';
 import { Jobs } from './jobs.ts';
 import type { SourceSet } from './page-runs.ts';
 import { Cgroups } from '../resources/cgroup/restore.ts';
+import { addJoins } from '../resources/namespaces/join.ts';
 import { TreeCompiler } from './task.ts';
 
 export interface RestorePlan {
@@ -42,6 +43,7 @@ export function planRestore(set: SourceSet, options: Partial<PlanOptions> = {}, 
   const arena = freeRange(set.tree);
   context.arenaAddress = arena.start;
   context.vdsoAddress = arena.end - VDSO_RESERVE;
+  addJoins(context.local.program, options.joined ?? new Map());
   const cgroups = context.cgroups = new Cgroups(context);
   openDescriptions(context);
   const compiler = new TreeCompiler(context, jobs, arena, cgroups);
