@@ -83,6 +83,7 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
     checkNamespaces(task, own, context);
     checkTask(task, context);
     context.cgroups?.read(task, context);
+    context.labels?.read(task);
   }
   checkSession(context);
   const ids = objectIds(living, own, context);

@@ -7,6 +7,7 @@ import { checkLocks } from '../resources/locks/restore.ts';
 import { checkMemory } from '../resources/memory/check.ts';
 import { checkClocks } from '../resources/namespaces/time/restore.ts';
 import { checkRegisters } from '../resources/registers/restore.ts';
+import { checkLabel, checkLabelOption } from '../resources/security-label/restore.ts';
 import { checkThread } from '../resources/threads/restore.ts';
 import type { RestoreContext } from './context.ts';
 import { checkDescriptors } from './descriptors.ts';
@@ -39,7 +40,9 @@ function checkTask(context: RestoreContext, task: Task): void {
     const thread = tid === task.pid ? where : `thread ${tid} of ${where}`;
     context.reasons.push(...checkRegisters(core, thread, context.host.xstate));
     checkThread(context, core, thread);
-    if (core.thread_core?.creds !== undefined) checkCredentials(context, core.thread_core.creds, thread);
+    if (core.thread_core?.creds === undefined) continue;
+    checkCredentials(context, core.thread_core.creds, thread);
+    checkLabel(context, core.thread_core.creds, thread);
   }
 }
 
@@ -65,6 +68,7 @@ function checkOther(context: RestoreContext, tree: FrozenTree): void {
   checkLocks(context);
   checkClocks(context);
   checkCgroups(context);
+  checkLabelOption(context);
   for (const name of tree.own?.needs ?? []) context.refuse('stillframe.img', `the set needs '${name}', which this version does not know`, 'Restore it with the version of Stillframe that wrote it');
 }
 

@@ -7,6 +7,7 @@ import { Deferred, Program, type RanBlock, type ResultRef } from '../program/pro
 import type { Cgroups } from '../resources/cgroup/restore.ts';
 import type { CgroupOptions } from '../resources/cgroup/options.ts';
 import type { Joined } from '../resources/namespaces/join.ts';
+import type { LabelOption } from '../resources/security-label/label.ts';
 import type { Redirect } from '../resources/vdso/redirect.ts';
 import type { BlockPlan } from './block.ts';
 import type { Host } from './host.ts';
@@ -28,6 +29,8 @@ export interface PlanOptions {
   /** --tcp-established, --tcp-close: what becomes of TCP connections. The second one wins. */
   readonly tcpEstablished?: boolean;
   readonly tcpClose?: boolean;
+  /** --lsm-profile */
+  readonly label?: LabelOption | undefined;
   /** --join-ns */
   readonly joined?: Joined;
   /** What the options say of control groups; undefined: the defaults. */

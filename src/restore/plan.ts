@@ -14,6 +14,7 @@ import type { Host } from './host.ts';
 import { ASSUMED_HOST } from './host.ts';
 import { Jobs } from './jobs.ts';
 import type { SourceSet } from './page-runs.ts';
+import { moduleOf } from '../resources/security-label/label.ts';
 import { Cgroups } from '../resources/cgroup/restore.ts';
 import { addJoins } from '../resources/namespaces/join.ts';
 import { TreeCompiler } from './task.ts';
@@ -34,7 +35,7 @@ export interface RestorePlan {
  * @param host facts about the machine; without it, a machine like the one of the dump is assumed
  * @throws RefusedError with all reasons why it cannot be restored
  */
-export function planRestore(set: SourceSet, options: Partial<PlanOptions> = {}, host: Host = ASSUMED_HOST): RestorePlan {
+export function planRestore(set: SourceSet, options: Partial<PlanOptions> = {}, host: Host = { ...ASSUMED_HOST, securityModule: moduleOf(set.tree.inventory.lsmtype) }): RestorePlan {
   const context = new RestoreContext(set, host, { shellJob: false, parentIsCaller: false, ...options });
   checkTree(context);
   const jobs = context.reasons.length === 0 ? new Jobs(context) : undefined;

@@ -17,6 +17,7 @@ import { TaskMemory } from '../resources/memory/restore.ts';
 import { addClocks } from '../resources/namespaces/time/restore.ts';
 import { encodeExtendedState, encodeRegisters } from '../resources/registers/restore.ts';
 import { seccompCalls, seccompMode } from '../resources/seccomp/restore.ts';
+import { addLabel } from '../resources/security-label/restore.ts';
 import { addActions, addDrainChildSignals, ALL_SIGNALS, stopsWith } from '../resources/signals/restore.ts';
 import { addControllingTerminal, addForegroundGroup } from '../resources/tty/pair.ts';
 import { addThreadState, commOf } from '../resources/threads/restore.ts';
@@ -321,6 +322,7 @@ export class TreeCompiler {
     const leader = tid === task.pid;
     addThreadState(p, this.context, core, tid, leader);
     const calls: RemoteCall[] = seccompCalls(p, block, this.context, task);
+    if (core.thread_core?.creds !== undefined) addLabel(p, this.context, core.thread_core.creds);
     const beforeCredentials = p.here;
     if (core.thread_core?.creds !== undefined) addCredentials(p, this.context, core.thread_core.creds);
     if (seccompMode(core) !== 0) calls.push(...block.takeOut(beforeCredentials));
