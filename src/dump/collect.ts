@@ -84,6 +84,8 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   for (const task of living) {
     checkNamespaces(task, own, context);
     checkTask(task, context);
+    context.cgroups?.read(task, context);
+    context.labels?.read(task);
   }
   checkSession(context);
   const ids = objectIds(living, own, context);
