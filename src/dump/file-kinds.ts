@@ -22,6 +22,7 @@ import { regularFiles } from '../resources/regular/dump.ts';
 import { signalfds } from '../resources/signalfd/dump.ts';
 import { timerfds } from '../resources/timerfd/dump.ts';
 import { terminals } from '../resources/tty/dump.ts';
+import { tunFiles } from '../resources/tun/dump.ts';
 import { unixSockets } from '../resources/unix/dump.ts';
 import type { DumpContext } from './context.ts';
 import { nameByLink, type Unsupported } from './unsupported.ts';
@@ -42,7 +43,10 @@ export interface Descriptor {
   readonly key: number;
   readonly owner: FileOwner;
   /** It is not open in the tree but in flight: queued in this socket. `task` is then the helper, which got a copy. */
-  readonly via?: Descriptor;
+  via?: Descriptor | undefined;
+  /** The kind that claims it, and the open file it is of: once they are known. */
+  kind?: FileKind | undefined;
+  file?: OpenFile | undefined;
 }
 
 /** An open file description, with every descriptor of the tree that is it. */
@@ -83,7 +87,7 @@ export interface FileKind {
 }
 
 export const FILE_KINDS: readonly FileKind[] = [
-  memoryFiles, messageQueues, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets, netlinkSockets, packetSockets,
+  memoryFiles, messageQueues, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets, netlinkSockets, packetSockets, tunFiles,
 ];
 
 export function describeDescriptor({ task, fd, link, via }: Descriptor): string {

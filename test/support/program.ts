@@ -107,6 +107,11 @@ export class TestProgram {
     }
   }
 
+  /** Until what it printed has moved its position: the file shows the bytes before. */
+  async settled(): Promise<void> {
+    await until('its position has moved', () => Number(/^pos:\s*(\d+)$/m.exec(readFileSync(`/proc/${this.pid}/fdinfo/1`, 'latin1'))?.[1]) === statSync(join(this.dir, 'out')).size);
+  }
+
   /** Until nothing of the original tree is left, not even a zombie: only then are its pids free. */
   async gone(pids: readonly number[] = [this.pid]): Promise<void> {
     await until(`${this.name} (${pids.join(', ')}) is gone`, () => pids.every((pid) => !existsSync(`/proc/${pid}`)));

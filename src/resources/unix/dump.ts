@@ -124,7 +124,10 @@ function lookAtQueues(descriptors: readonly Descriptor[], context: DumpContext):
   for (const [inode, queue] of peekQueues([...fresh.values()], context)) {
     queues.set(inode, queue);
     const via = fresh.get(inode)!.descriptor;
-    for (const one of readDescriptors(helperTask(context), context.helper, queue.packets.flatMap(({ rights }) => rights))) found.push({ ...one, via });
+    for (const one of readDescriptors(helperTask(context), context.helper, queue.packets.flatMap(({ rights }) => rights))) {
+      one.via = via;
+      found.push(one);
+    }
   }
   return found;
 }
