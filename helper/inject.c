@@ -11,12 +11,20 @@
 /* Never blocked while the executor runs: the kernel would reset the handler of a blocked one that it has to force. */
 #define SYNCHRONOUS (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGILL) | SIGBIT(SIGFPE) | SIGBIT(SIGTRAP) | SIGBIT(SIGSYS))
 
+/* Two landings beside each other in a page: what is written to both in one go, no death of ours can do by halves. */
+struct pair {
+	uint64_t at; /* 0: there is but one landing */
+	uint8_t stubs[2 * SF_LANDING_SIZE];
+};
+
 struct run {
 	uint32_t tid, done_signal, take; /* take: as in struct sf_run, 0 when done */
 	int64_t taken;
 	uint64_t results; /* address of the block's results in the task */
-	uint64_t landing, region, region_size;
+	uint64_t landing, region, region_size; /* region: while it is this thread's to unmap */
 	int mem;
+	bool wrote;  /* there is a stub for it */
+	bool inside; /* its registers are in the stub or the executor */
 	struct user_regs home;
 	uint64_t home_mask;
 	struct siginfo kept[KEPT_MAX]; /* signals that came meanwhile */
@@ -24,6 +32,7 @@ struct run {
 };
 
 static uint64_t stub_address(const struct run *r, const uint8_t *symbol) { return r->landing + (uint64_t)(symbol - sf_landing); }
+static uint64_t run_mask(const struct run *r) { return ~(SYNCHRONOUS | (r->done_signal != 0 ? SIGBIT(r->done_signal) : 0)); }
 static bool is_errno(uint64_t value) { return value >= (uint64_t)-4095; }
 
 /* Word by word: for kernels that let nobody write read-only memory through /proc/PID/mem (proc_mem.force_override). */
@@ -36,6 +45,13 @@ static MUST_CHECK struct fail poke_task(const struct run *r, uint32_t where, uin
 		TRY(check(where, r->tid, sys_ptrace(PTRACE_POKEDATA, (int)r->tid, address + done, word)));
 	}
 	return OK;
+}
+
+/* Whether this kernel has no such limit. Writes what is there already. */
+static bool writes_in_one_go(const struct run *r)
+{
+	uint8_t stub[SF_LANDING_SIZE];
+	return sys_pread(r->mem, stub, sizeof stub, r->landing) == (int64_t)sizeof stub && sys_pwrite(r->mem, stub, sizeof stub, r->landing) == (int64_t)sizeof stub;
 }
 
 static MUST_CHECK struct fail write_task(const struct run *r, uint32_t where, uint64_t address, const void *from, uint64_t size)
@@ -71,20 +87,17 @@ static MUST_CHECK struct fail nobody_inside(const struct run *r, bool left_behin
 	return OK;
 }
 
-static MUST_CHECK struct fail write_stub(const struct run *r)
+/* The stub for a thread, as it is written to its landing. */
+static void make_stub(const struct run *r, bool mine, uint8_t stub[SF_LANDING_SIZE])
 {
-	uint8_t stub[SF_LANDING_SIZE], there[SF_LANDING_SIZE];
 	struct landing_slots slots;
 	uint64_t code = (uint64_t)(sf_landing_slots - sf_landing), size = (uint64_t)(sf_landing_end - sf_landing);
 	const struct user_regs *h = &r->home;
-	TRY(read_task(r->tid, r->mem, r->landing, there, sizeof there));
-	bool ours = memcmp(there + SF_LANDING_TAG_AT, sf_landing + SF_LANDING_TAG_AT, SF_LANDING_TAG) == 0;
-	if (!ours && !is_zero(there, sizeof there)) return failed(SF_AT_LANDING, r->tid, -EEXIST);
-	TRY(nobody_inside(r, ours));
+	memset(stub, 0, SF_LANDING_SIZE);
 	memcpy(stub, sf_landing, size);
 	slots = (struct landing_slots){
-		.region_size = r->region_size, .executor_size = EXECUTOR_PAGES, .done_signal = r->done_signal,
-		.run_mask = ~(SYNCHRONOUS | (r->done_signal != 0 ? SIGBIT(r->done_signal) : 0)), .home_mask = r->home_mask,
+		.region_size = (uint32_t)r->region_size, .executor_size = EXECUTOR_PAGES, .done_signal = r->done_signal, .mine = mine,
+		.run_mask = run_mask(r), .home_mask = r->home_mask,
 		.r15 = h->r15, .r14 = h->r14, .r13 = h->r13, .r12 = h->r12, .rbp = h->rbp, .rbx = h->rbx, .r9 = h->r9, .r8 = h->r8,
 		.eflags = h->eflags, .r11 = h->r11, .r10 = h->r10, .rax = h->rax, .rcx = h->rcx, .rdx = h->rdx, .rsi = h->rsi,
 		.rdi = h->rdi, .rsp = h->rsp, .rip = h->rip,
@@ -101,7 +114,25 @@ static MUST_CHECK struct fail write_stub(const struct run *r)
 		}
 	}
 	memcpy(stub + code, &slots, sizeof slots);
-	return write_task(r, SF_AT_LANDING, r->landing, stub, size);
+}
+
+/* That a landing may be written over: it is unused, or a stub lies there that nobody needs. */
+static MUST_CHECK struct fail check_landing(const struct run *r)
+{
+	uint8_t there[SF_LANDING_SIZE];
+	TRY(read_task(r->tid, r->mem, r->landing, there, sizeof there));
+	bool ours = memcmp(there + SF_LANDING_TAG_AT, sf_landing + SF_LANDING_TAG_AT, SF_LANDING_TAG) == 0;
+	if (!ours && !is_zero(there, sizeof there)) return failed(SF_AT_LANDING, r->tid, -EEXIST);
+	return nobody_inside(r, ours);
+}
+
+static MUST_CHECK struct fail write_stub(struct run *r)
+{
+	uint8_t stub[SF_LANDING_SIZE];
+	TRY(check_landing(r));
+	make_stub(r, true, stub);
+	r->wrote = true;
+	return write_task(r, SF_AT_LANDING, r->landing, stub, sizeof stub);
 }
 
 /* A signal that is not ours came: it is taken off the thread and sent again when the thread is home. */
@@ -172,6 +203,18 @@ static MUST_CHECK struct fail run_to(struct run *r, uint64_t rip, struct user_re
 	}
 }
 
+/* Registers and mask of a thread that does not have a region, or has it no more. */
+static MUST_CHECK struct fail be_home(struct run *r)
+{
+	POINT(SF_AT_SETMASK, r->tid);
+	TRY(set_mask(r->tid, r->home_mask));
+	POINT(SF_AT_SETREGS, r->tid);
+	TRY(set_regs(r->tid, &r->home));
+	r->inside = false;
+	tracee_find(r->tid)->landing = 0;
+	return OK;
+}
+
 /* The short way home, from any stop inside the stub or the executor. */
 static MUST_CHECK struct fail go_home(struct run *r)
 {
@@ -188,17 +231,23 @@ static MUST_CHECK struct fail go_home(struct run *r)
 		if (regs.rbp != 0) return failed(SF_AT_INJECT_UNMAP, r->tid, (int64_t)regs.rbp);
 		r->region = 0;
 	}
-	POINT(SF_AT_SETMASK, r->tid);
-	TRY(set_mask(r->tid, r->home_mask));
-	POINT(SF_AT_SETREGS, r->tid);
-	TRY(set_regs(r->tid, &r->home));
-	POINT(SF_AT_LANDING, r->tid);
-	uint8_t zero[SF_LANDING_SIZE];
-	memset(zero, 0, sizeof zero);
-	TRY(write_task(r, SF_AT_LANDING, r->landing, zero, (uint64_t)(sf_landing_end - sf_landing)));
-	tracee_find(r->tid)->landing = 0;
+	TRY(be_home(r));
 	POINT(SF_AT_LANDING, r->tid);
 	return OK;
+}
+
+/* Once they are home; what went wrong before is what counts. */
+static struct fail clear_landings(const struct run *runs, uint32_t n, struct fail f)
+{
+	uint8_t zero[SF_LANDING_SIZE];
+	memset(zero, 0, sizeof zero);
+	for (uint32_t i = 0; i < n; i++) {
+		if (!runs[i].wrote || runs[i].inside) continue;
+		struct fail cleared = write_task(&runs[i], SF_AT_LANDING, runs[i].landing, zero, sizeof zero);
+		if (cleared.error == 0 && faults_enabled) cleared = fault_point(SF_AT_LANDING, runs[i].tid);
+		if (f.error == 0) f = cleared;
+	}
+	return f;
 }
 
 /* From the stub's first instruction to mark 1: afterwards the region is mapped. */
@@ -206,18 +255,38 @@ static MUST_CHECK struct fail enter(struct run *r)
 {
 	struct user_regs regs = r->home;
 	regs.rip = r->landing;
+	regs.rbx = 0;
 	regs.orig_rax = ~0ull;
 	regs.eflags = 0x202;
 	POINT(SF_AT_SETREGS, r->tid);
 	TRY(set_regs(r->tid, &regs));
+	r->inside = true;
 	POINT(SF_AT_SETMASK, r->tid);
-	TRY(set_mask(r->tid, ~(SYNCHRONOUS | (r->done_signal != 0 ? SIGBIT(r->done_signal) : 0))));
+	TRY(set_mask(r->tid, run_mask(r)));
 	POINT(SF_AT_INJECT_MAP, r->tid);
 	TRY(run_to(r, stub_address(r, sf_landing_mark1), &regs));
 	if (is_errno(regs.rbx)) return failed(SF_AT_INJECT_MAP, r->tid, (int64_t)regs.rbx);
 	r->region = regs.rbx;
 	if (regs.rbp != 0) return failed(SF_AT_INJECT_MAP, r->tid, (int64_t)regs.rbp);
 	POINT(SF_AT_INJECT_MAP, r->tid);
+	return OK;
+}
+
+/* Until the block has run; what it left is appended to `out`. */
+static MUST_CHECK struct fail finish_block(struct run *r, const struct sf_block *b, uint64_t size, struct buffer *out)
+{
+	struct user_regs regs;
+	uint64_t at = r->region + EXECUTOR_PAGES;
+	r->results = at + b->results_off;
+	uint32_t take = r->take;
+	r->taken = -ENODATA;
+	TRY(run_to(r, stub_address(r, sf_landing_mark2), &regs));
+	POINT(SF_AT_INJECT_READ, r->tid);
+	TRY(buffer_reserve(out, out->size + size));
+	TRY(read_task(r->tid, r->mem, at, out->data + out->size, size));
+	if (take != 0) memcpy(out->data + out->size + b->results_off + 8ull * (take - 1), &r->taken, 8);
+	out->size += size;
+	POINT(SF_AT_INJECT_READ, r->tid);
 	return OK;
 }
 
@@ -233,23 +302,13 @@ static MUST_CHECK struct fail execute(struct run *r, const uint8_t *block, uint6
 	POINT(SF_AT_INJECT_WRITE, r->tid);
 	TRY(get_regs(r->tid, &regs));
 	regs.rip = stub_address(r, sf_landing_go);
-	regs.rax = SF_EXECUTOR_AT(r->region, sf_executor_entry);
+	regs.r12 = SF_EXECUTOR_AT(r->region, sf_executor_entry);
 	regs.rdi = at;
 	regs.rsp = at + b->stack_off;
 	regs.orig_rax = ~0ull;
 	TRY(set_regs(r->tid, &regs));
 	POINT(SF_AT_INJECT_RUN, r->tid);
-	r->results = at + b->results_off;
-	uint32_t take = r->take;
-	r->taken = -ENODATA;
-	TRY(run_to(r, stub_address(r, sf_landing_mark2), &regs));
-	POINT(SF_AT_INJECT_READ, r->tid);
-	TRY(buffer_reserve(out, out->size + size));
-	TRY(read_task(r->tid, r->mem, at, out->data + out->size, size));
-	if (take != 0) memcpy(out->data + out->size + b->results_off + 8ull * (take - 1), &r->taken, 8);
-	out->size += size;
-	POINT(SF_AT_INJECT_READ, r->tid);
-	return OK;
+	return finish_block(r, b, size, out);
 }
 
 /* A block that does not come back is interrupted; its thread must stop before it can be sent home. */
@@ -269,7 +328,8 @@ static MUST_CHECK struct fail interrupt(struct run *r)
 	return ours ? OK : keep_signal(r, sig);
 }
 
-static MUST_CHECK struct fail run_block(struct run *r, const uint8_t *block, uint64_t size, struct buffer *out)
+/* What is known of a thread before it is touched. */
+static MUST_CHECK struct fail look(struct run *r)
 {
 	struct rseq_configuration rseq;
 	bool moved;
@@ -280,13 +340,69 @@ static MUST_CHECK struct fail run_block(struct run *r, const uint8_t *block, uin
 	POINT(SF_AT_GETMASK, r->tid);
 	TRY(get_mask(r->tid, &r->home_mask));
 	POINT(SF_AT_LANDING, r->tid);
+	return OK;
+}
+
+/* A thread with a region of its own. It is inside afterwards, or was brought home, or finds home alone. */
+static MUST_CHECK struct fail run_first(struct run *r, const uint8_t *block, uint64_t size, struct buffer *out)
+{
+	TRY(look(r));
 	TRY(write_stub(r));
 	tracee_find(r->tid)->landing = r->landing;
 	POINT(SF_AT_LANDING, r->tid);
-	struct fail f = enter(r);
-	if (f.error == 0) f = execute(r, block, size, out);
-	if (f.error != 0 && f.where == SF_AT_DIED) return f;
-	if (f.error == -ETIMEDOUT && f.where == SF_AT_TIMEOUT) {
+	TRY(enter(r));
+	return execute(r, block, size, out);
+}
+
+/*
+ * The next thread, with the region of the one before, which goes home. That one stands in its stub, behind its executor. The next is sent
+ * into its own stub, which leaves the region alone; then the region changes hands, in one write; then the first is brought home.
+ */
+static MUST_CHECK struct fail run_next(struct run *last, struct run *r, struct pair *pair, const uint8_t *block, uint64_t size, struct buffer *out)
+{
+	const struct sf_block *b = (const struct sf_block *)block;
+	uint64_t at = last->region + EXECUTOR_PAGES, mine = (uint64_t)(sf_landing_slots - sf_landing) + __builtin_offsetof(struct landing_slots, mine);
+	uint8_t *stub = pair->stubs + (r->landing - pair->at), *other = pair->stubs + (last->landing - pair->at);
+	uint32_t yes = 1, no = 0;
+	TRY(look(r));
+	POINT(SF_AT_INJECT_WRITE, r->tid);
+	TRY(write_task(r, SF_AT_INJECT_WRITE, at, block, size));
+	make_stub(last, true, other);
+	make_stub(r, false, stub);
+	r->wrote = true;
+	POINT(SF_AT_LANDING, r->tid);
+	TRY(write_task(r, SF_AT_LANDING, r->landing, stub, SF_LANDING_SIZE));
+	struct user_regs regs = r->home;
+	regs.rip = r->landing;
+	regs.rbx = last->region;
+	regs.r12 = SF_EXECUTOR_AT(last->region, sf_executor_entry);
+	regs.r13 = at;
+	regs.r14 = at + b->stack_off;
+	regs.orig_rax = ~0ull;
+	regs.eflags = 0x202;
+	POINT(SF_AT_SETREGS, r->tid);
+	TRY(set_regs(r->tid, &regs));
+	tracee_find(r->tid)->landing = r->landing;
+	r->inside = true;
+	memcpy(other + mine, &no, sizeof no);
+	memcpy(stub + mine, &yes, sizeof yes);
+	POINT(SF_AT_LANDING, r->tid);
+	TRY(write_task(r, SF_AT_LANDING, pair->at, pair->stubs, sizeof pair->stubs));
+	r->region = last->region;
+	last->region = 0;
+	TRY(be_home(last));
+	send_kept(last);
+	POINT(SF_AT_SETMASK, r->tid);
+	TRY(set_mask(r->tid, run_mask(r)));
+	POINT(SF_AT_INJECT_RUN, r->tid);
+	return finish_block(r, b, size, out);
+}
+
+/* Brings a thread home after whatever happened to it. The first failure is what counts. */
+static struct fail end_run(struct run *r, struct fail f)
+{
+	if (!r->inside || (f.error != 0 && f.where == SF_AT_DIED && f.subject == r->tid)) return f;
+	if (f.error == -ETIMEDOUT && f.where == SF_AT_TIMEOUT && f.subject == r->tid) {
 		struct fail stopped = interrupt(r);
 		if (stopped.error != 0) return stopped;
 	}
@@ -294,20 +410,65 @@ static MUST_CHECK struct fail run_block(struct run *r, const uint8_t *block, uin
 	return f.error != 0 ? f : home;
 }
 
+static struct run new_run(const struct sf_run *q, uint32_t tid, const uint8_t *block, int mem)
+{
+	return (struct run){
+		.tid = tid, .done_signal = q->done_signal, .take = q->take, .taken = -ENODATA, .landing = q->landing, .mem = mem,
+		.region_size = EXECUTOR_PAGES + ROUND_UP(((const struct sf_block *)block)->size, PAGE_SIZE),
+	};
+}
+
 static MUST_CHECK struct fail run_thread(const struct sf_run *q, uint32_t tid, const uint8_t *block, uint64_t size, struct buffer *out)
 {
 	if (tracee_find(tid) == 0) return failed(SF_AT_DECODE, tid, -ESRCH);
-	struct run r = {.tid = tid, .done_signal = q->done_signal, .take = q->take, .taken = -ENODATA, .landing = q->landing};
-	r.region_size = EXECUTOR_PAGES + ROUND_UP(((const struct sf_block *)block)->size, PAGE_SIZE);
 	autofd mem = -1;
 	TRY(proc_open(tid, "mem", O_RDWR, &mem));
-	r.mem = mem;
-	deadline_start(q->timeout_ms != 0 ? q->timeout_ms : 10000);
-	struct fail f = run_block(&r, block, size, out);
-	deadline_stop();
+	struct run r = new_run(q, tid, block, mem);
+	struct fail f = end_run(&r, run_first(&r, block, size, out));
+	f = clear_landings(&r, 1, f);
 	if (f.error != 0 && r.taken >= 0) (void)sys_close((int)r.taken);
 	send_kept(&r);
 	return f;
+}
+
+static MUST_CHECK struct fail run_each(const struct sf_run *q, const uint32_t *tids, const uint8_t *block, uint64_t size, struct buffer *out)
+{
+	for (uint32_t i = 0; i < q->ntids; i++) TRY(run_thread(q, tids[i], block, size, out));
+	return OK;
+}
+
+/* Threads that take turns at two landings. */
+static MUST_CHECK struct fail run_together(const struct sf_run *q, const uint32_t *tids, int mem, const uint8_t *block, uint64_t size, struct buffer *out)
+{
+	struct pair pair = {.at = q->landing < q->second ? q->landing : q->second};
+	struct run runs[2] = {new_run(q, tids[0], block, mem), new_run(q, tids[0], block, mem)};
+	runs[1].landing = q->second;
+	uint32_t i = 0;
+	struct fail f = run_first(&runs[0], block, size, out);
+	while (f.error == 0 && ++i < q->ntids) {
+		struct run *last = &runs[(i - 1) % 2], *r = &runs[i % 2];
+		*r = new_run(q, tids[i], block, mem);
+		if (i % 2 != 0) r->landing = q->second;
+		f = run_next(last, r, &pair, block, size, out);
+	}
+	/* after a failure two may be inside */
+	for (uint32_t k = 0; k < 2; k++) f = end_run(&runs[k], f);
+	f = clear_landings(runs, 2, f);
+	for (uint32_t k = 0; k < 2; k++) send_kept(&runs[k]);
+	return f;
+}
+
+/* Threads of the process `pid`: they have its memory. */
+static MUST_CHECK struct fail run_process(const struct sf_run *q, const uint32_t *tids, const uint8_t *block, uint64_t size, struct buffer *out)
+{
+	for (uint32_t i = 0; i < q->ntids; i++) {
+		if (tracee_find(tids[i]) == 0 || sys_tgkill((int)q->pid, (int)tids[i], 0) == -ESRCH) return failed(SF_AT_DECODE, tids[i], -ESRCH);
+	}
+	autofd mem = -1;
+	TRY(proc_open(q->pid, "mem", O_RDWR, &mem));
+	struct run second = new_run(q, tids[0], block, mem);
+	second.landing = q->second;
+	return check_landing(&second).error == 0 && writes_in_one_go(&second) ? run_together(q, tids, mem, block, size, out) : run_each(q, tids, block, size, out);
 }
 
 /* struct sf_run, u32 tid[] padded to 8, block -> that block once for each thread */
@@ -320,10 +481,15 @@ struct fail req_run(struct request *rq, struct reply *rp)
 	if (rq->size < head + sizeof(struct sf_block)) return failed(SF_AT_DECODE, 0, -EBADMSG);
 	const uint32_t *tids = (const uint32_t *)(rq->payload + sizeof q);
 	const uint8_t *block = rq->payload + head;
+	uint64_t size = rq->size - head;
 	bool synchronous = q.done_signal != 0 && q.done_signal <= 64 && (SYNCHRONOUS & SIGBIT(q.done_signal)) != 0;
 	if (q.done_signal > 64 || synchronous || q.landing % 16 != 0) return failed(SF_AT_DECODE, 0, -EINVAL);
-	TRY(check(SF_AT_DECODE, 0, sf_executor_check((const struct sf_block *)block, rq->size - head)));
+	bool beside = q.landing + SF_LANDING_SIZE == q.second || q.second + SF_LANDING_SIZE == q.landing;
+	if (q.second != 0 && (!beside || q.landing / PAGE_SIZE != q.second / PAGE_SIZE)) return failed(SF_AT_DECODE, 0, -EINVAL);
+	TRY(check(SF_AT_DECODE, 0, sf_executor_check((const struct sf_block *)block, size)));
 	if (q.take > ((const struct sf_block *)block)->nresults || (q.take != 0 && q.ntids != 1)) return failed(SF_AT_DECODE, 0, -EINVAL);
-	for (uint32_t i = 0; i < q.ntids; i++) TRY(run_thread(&q, tids[i], block, rq->size - head, &rp->out));
-	return OK;
+	deadline_start(q.timeout_ms != 0 ? q.timeout_ms : 10000);
+	struct fail f = q.ntids > 1 && q.second != 0 ? run_process(&q, tids, block, size, &rp->out) : run_each(&q, tids, block, size, &rp->out);
+	deadline_stop();
+	return f;
 }

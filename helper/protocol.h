@@ -15,7 +15,7 @@
 
 #include "program.h"
 
-#define SF_PROTOCOL_VERSION 1
+#define SF_PROTOCOL_VERSION 2
 #define SF_REQUEST_MAGIC 0x51526653u /* "SfRQ" */
 #define SF_REPLY_MAGIC 0x50526653u   /* "SfRP" */
 #define SF_MAX_PAYLOAD (256u << 20)  /* registers of 10,000 threads, programs of 1,000,000 steps */
@@ -123,10 +123,13 @@ struct sf_run {
 	uint32_t done_signal; /* a signal whose action in this task is to be ignored (default of SIGURG, SIGWINCH, SIGCHLD,
 				 SIGCONT, or SIG_IGN), or 0: none such, use system-call stops */
 	uint64_t landing;
-	uint32_t timeout_ms;
+	uint32_t timeout_ms;  /* for all of them together; 0: 10 s */
 	uint32_t take;        /* 0, or 1 + the index of a result that is a descriptor of the task: when the block pauses (raises the
 				 done signal itself, with tkill), the helper takes a copy of it. The result read back is then the helper's
 				 number, or -errno. The block must close its own, also when nobody took it */
+	uint64_t second;      /* 0, or another landing right beside the first in its page: threads then hand one region on (inject.c) */
+	uint32_t pid;         /* with `second`: the process that the threads are of */
+	uint32_t reserved;
 	/* u32 tid[ntids], padded to 8 bytes, and struct sf_block ... follow */
 };
 

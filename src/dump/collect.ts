@@ -4,7 +4,7 @@
  */
 import { lstatSync, statSync, type BigIntStats } from 'node:fs';
 import { keepToBaseline } from '../engine.ts';
-import { findLanding, pickDoneSignal } from '../helper/landing.ts';
+import { findLandings, pickDoneSignal } from '../helper/landing.ts';
 import type { Helper, RunOptions } from '../helper/client.ts';
 import type { ThreadState } from '../helper/protocol.ts';
 import type { task_kobj_ids_entry, fs_entry } from '../image/schema/index.ts';
@@ -189,9 +189,10 @@ type Run = (tids: readonly number[], program: Program, options: RunOptions) => R
 export function askThreads({ living }: Collected, { helper }: DumpContext, run: Run = (tids, program, options) => helper.runEach(tids, program, options)): void {
   for (const one of living) {
     const { task } = one;
-    const landing = landingOf(task, helper);
+    const { landing, second } = landingsOf(task, helper);
+    const together = second === undefined ? undefined : { second, pid: task.pid };
     const ask = <T>(tids: readonly number[], doneSignal: number, { program, read }: Questions<T>): T[] =>
-      run(tids, program, { landing, doneSignal, timeoutMs: RUN_TIMEOUT_MS }).map((ran, i) => read(ran.check(`dump: thread ${tids[i]} of ${describeTask(task)}`)));
+      run(tids, program, { landing, together, doneSignal, timeoutMs: RUN_TIMEOUT_MS }).map((ran, i) => read(ran.check(`dump: thread ${tids[i]} of ${describeTask(task)}`)));
     const signals = doneSignals(task);
     [one.answers] = ask([task.pid], signals.get(task.pid)!, leaderProgram(one.timers, task.mappings));
     for (const { entry } of one.mappings) settleRing(entry, one.answers!.aio);
@@ -204,11 +205,11 @@ export function askThreads({ living }: Collected, { helper }: DumpContext, run: 
 
 /** How the main thread of a frozen task runs a program. Its registers and status must have been read. */
 export function enterLeader(task: FrozenTask, { helper }: Pick<DumpContext, 'helper'>): RunOptions {
-  return { landing: landingOf(task, helper), doneSignal: doneSignals(task).get(task.pid)!, timeoutMs: RUN_TIMEOUT_MS };
+  return { landing: landingsOf(task, helper).landing, doneSignal: doneSignals(task).get(task.pid)!, timeoutMs: RUN_TIMEOUT_MS };
 }
 
-const landingOf = (task: FrozenTask, helper: Helper): bigint =>
-  findLanding(helper, task.pid, task.mappings.map(({ start, end, exec, name }) => ({ start, end, name, executable: exec })));
+const landingsOf = (task: FrozenTask, helper: Helper): { landing: bigint; second: bigint | undefined } =>
+  findLandings(helper, task.pid, task.mappings.map(({ start, end, exec, name }) => ({ start, end, name, executable: exec })));
 
 /** For each thread the signal by which it tells that its program is done: a thread may block one that the others do not (Node's has one that blocks all). */
 function doneSignals({ threads }: FrozenTask): Map<number, number> {

@@ -110,7 +110,8 @@ class Dump {
     const early = options.finalState !== 'dead' && !hasScripts(options);
 
     if (options.cpuInfo === true) context.tree.cpuinfo = processorEntry(helper);
-    rehearse(options, helper, own, host);
+    // a tree that is to end has no pause to be kept short: what counts is the whole
+    if (options.finalState !== 'dead') rehearse(options, helper, own, host);
     try {
       this.#copyAhead(context, freezer);
       log.hold();

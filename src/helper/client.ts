@@ -15,9 +15,11 @@ import { Wire, WireClosed, type Reply } from './wire.ts';
 export interface RunOptions {
   /** From `findLanding`. */
   readonly landing: bigint;
+  /** With another landing right beside it (from `findLandings`) several threads of the process `pid` are faster. */
+  readonly together?: { readonly second: bigint; readonly pid: number } | undefined;
   /** From `pickDoneSignal`; 0 (default): system-call stops, works always but costs two stops a system call. */
   readonly doneSignal?: number;
-  /** After this the program is interrupted and the thread sent home. Default 10,000. */
+  /** After this, for all threads together, the program is interrupted and the thread sent home. Default 10,000. */
   readonly timeoutMs?: number;
   /**
    * A result that is a descriptor of the task: where the program pauses (raises `doneSignal` with tkill) the helper takes a copy. The result
@@ -159,14 +161,16 @@ export class Helper {
   }
 
   /** The same for several threads of one process, one after the other, with one request. Blocks in the order of `tids`. */
-  runEach(tids: readonly number[], program: Program, { landing, doneSignal = 0, timeoutMs = 0, take }: RunOptions): RanBlock[] {
-    const head = Buffer.alloc(24 + Math.ceil(tids.length / 2) * 8);
+  runEach(tids: readonly number[], program: Program, { landing, together, doneSignal = 0, timeoutMs = 0, take }: RunOptions): RanBlock[] {
+    const head = Buffer.alloc(RUN + Math.ceil(tids.length / 2) * 8);
     head.writeUInt32LE(tids.length, 0);
     head.writeUInt32LE(doneSignal, 4);
     head.writeBigUInt64LE(landing, 8);
     head.writeUInt32LE(timeoutMs, 16);
     head.writeUInt32LE(take === undefined ? 0 : take.index + 1, 20);
-    tids.forEach((tid, i) => head.writeUInt32LE(tid, 24 + 4 * i));
+    head.writeBigUInt64LE(together?.second ?? 0n, 24);
+    head.writeUInt32LE(together?.pid ?? 0, 32);
+    tids.forEach((tid, i) => head.writeUInt32LE(tid, RUN + 4 * i));
     const block = withoutStack(program.encode());
     const { payload } = this.#ask('RUN', head, block);
     return tids.map((_, i) => new RanBlock(program, payload.subarray(i * block.length, (i + 1) * block.length)));
@@ -321,6 +325,8 @@ export class Helper {
 /** First word of a keeper's command line. */
 export const KEEPER_NAME = 'stillframe-keeper';
 const PAGES_MAY_VANISH = 0x8000_0000;
+/** Bytes of struct sf_run. */
+const RUN = 40;
 
 /** Parent of a process; undefined when it is gone. */
 function parentOf(pid: number): number | undefined {

@@ -2,7 +2,7 @@
  * The wire's layouts: twin of `helper/protocol.h`. All offsets and sizes of its structs are in this file only.
  */
 import { acceptance, type Expect } from '../program/program.ts';
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 export const REQUEST_MAGIC = 0x51526653;
 export const REPLY_MAGIC = 0x50526653;
 export const REQUEST_SIZE = 16;
