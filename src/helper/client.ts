@@ -171,19 +171,19 @@ export class Helper {
     head.writeBigUInt64LE(together?.second ?? 0n, 24);
     head.writeUInt32LE(together?.pid ?? 0, 32);
     tids.forEach((tid, i) => head.writeUInt32LE(tid, RUN + 4 * i));
-    const block = withoutStack(program.encode());
+    const block = program.encode();
     const { payload } = this.#ask('RUN', head, block);
     return tids.map((_, i) => new RanBlock(program, payload.subarray(i * block.length, (i + 1) * block.length)));
   }
 
   /** Runs a program in the helper. Descriptors it opens stay open there under their numbers. */
   local(program: Program): RanBlock {
-    return new RanBlock(program, this.#ask('LOCAL', withoutStack(program.encode())).payload);
+    return new RanBlock(program, this.#ask('LOCAL', program.encode()).payload);
   }
 
   /** Sees that a program is run when the helper dies before `guard()` without one is called. It has what the helper has open now. */
   guard(program?: Program): void {
-    this.#ask('GUARD', ...(program === undefined ? [] : [withoutStack(program.encode())]));
+    this.#ask('GUARD', ...(program === undefined ? [] : [program.encode()]));
   }
 
   /** CPUID's four registers. A leaf that this processor has not answers with something of another one (Intel) or zeros (AMD). */
@@ -359,11 +359,6 @@ function requestError(name: p.ReqName, { status, where, subject }: Reply): Still
 
 /** What `subject` of a failed step is, when not a task. */
 const SUBJECT: Readonly<Partial<Record<p.WhereName, string>>> = { DECODE: 'entry', WRITE: 'descriptor', FD: 'descriptor', CLONE: 'pid' };
-
-/** The wire carries a block up to the end of its data; the stack is made where it runs. */
-function withoutStack(block: Buffer): Buffer {
-  return block.subarray(0, Math.min(block.length, Math.max(72, block.readUInt32LE(24) + block.readUInt32LE(28))));
-}
 
 /** Where the binary is: `STILLFRAME_HELPER`, the source tree, or beside the bundle. */
 export function helperPath(): string {

@@ -2,6 +2,7 @@
  * The wire's layouts: twin of `helper/protocol.h`. All offsets and sizes of its structs are in this file only.
  */
 import { acceptance, type Expect } from '../program/program.ts';
+import { zeroed } from '../zeroed.ts';
 export const PROTOCOL_VERSION = 2;
 export const REQUEST_MAGIC = 0x51526653;
 export const REPLY_MAGIC = 0x50526653;
@@ -239,7 +240,7 @@ const TAKEOVER = 24 + REGS_SIZE;
 const REMOTE_CALL = 72;
 export function encodeTakeover(t: Takeover): Buffer {
   if (t.regs.length !== REGS_SIZE) throw new RangeError(`registers of thread ${t.tid}: ${t.regs.length} bytes, not ${REGS_SIZE}`);
-  const b = Buffer.alloc(TAKEOVER + t.calls.length * REMOTE_CALL + Math.ceil(t.xstate.length / 8) * 8);
+  const b = zeroed(TAKEOVER + t.calls.length * REMOTE_CALL + Math.ceil(t.xstate.length / 8) * 8);
   b.writeUInt32LE(t.tid, 0);
   b.writeUInt32LE(t.xstate.length, 4);
   b.writeUInt32LE(t.calls.length, 8);

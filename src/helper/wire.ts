@@ -12,6 +12,8 @@ const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const EINTR = 4;
 const SCRATCH = 1 << 16;
+/** Many parts are sent as one up to here. */
+const GATHERED = 1 << 24;
 const CMSG_FD = 24; // a cmsghdr with one descriptor, padded
 
 export interface Reply {
@@ -83,7 +85,7 @@ export class Wire {
     let at = REQUEST_SIZE;
     if (together) for (const part of parts) { head.set(part, at); at += part.length; }
     this.#sendFirst(at, fd);
-    if (!together) for (const part of parts) this.#sendAll(part);
+    if (!together) for (const part of parts.length > 2 && size < GATHERED ? [Buffer.concat(parts, size)] : parts) this.#sendAll(part);
     return this.#receive(seq);
   }
 

@@ -197,7 +197,7 @@ function varint(number: number): void {
 }
 
 function varint64(low: number, high: number): void {
-  let [l, h] = [low, high];
+  let l = low, h = high;
   while (h > 0) {
     buffer[at++] = l & 0x7f | 0x80;
     l = (l >>> 7 | h << 25) >>> 0;

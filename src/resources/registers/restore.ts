@@ -1,6 +1,7 @@
 /** Registers of a restored thread: the image's general registers and extended state as ptrace sets them. */
 import type { core_entry, thread_info_x86 } from '../../image/schema/index.ts';
 import type { ErrorParts } from '../../errors.ts';
+import { zeroed } from '../../zeroed.ts';
 import { encodeXstate, featureNames, missingFeatures, type XstateLayout } from './xstate.ts';
 
 /** `struct user_regs_struct` of <sys/user.h>: the image has its fields in the same order. */
@@ -31,8 +32,9 @@ export function encodeRegisters(info: thread_info_x86): Buffer {
     }
   }
   regs.orig_ax = NOT_IN_A_CALL;
-  const bytes = Buffer.alloc(ORDER.length * 8);
-  ORDER.forEach((name, i) => bytes.writeBigUInt64LE(BigInt.asUintN(64, regs[name]), 8 * i));
+  const bytes = zeroed(ORDER.length * 8);
+  const words = new BigUint64Array(bytes.buffer, bytes.byteOffset, ORDER.length);
+  for (let i = 0; i < ORDER.length; i++) words[i] = regs[ORDER[i]!];
   return bytes;
 }
 
