@@ -201,7 +201,7 @@ struct sf_takeover {
 	uint32_t tid;
 	uint32_t xstate_size;  /* exactly sf_hello.xstate_size, or 0: leave it */
 	uint32_t ncalls;       /* struct sf_remote_call[ncalls] follow, then xstate */
-	uint32_t flags;        /* 1: remove PTRACE_O_EXITKILL is left to DETACH; reserved */
+	uint32_t group;        /* threads in a row with the same number make their calls side by side; those behind, after them */
 	uint64_t sigmask;
 	uint8_t regs[27 * 8];
 };

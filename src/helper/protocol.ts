@@ -121,6 +121,8 @@ export interface RemoteCall {
 
 export interface Takeover {
   readonly tid: number;
+  /** Neighbours of one number (0) make their calls side by side, others one group after the other. */
+  readonly group?: number;
   readonly calls: readonly RemoteCall[];
   /** NT_X86_XSTATE, standard format, of exactly `hello.xstateSize` bytes; empty: leave it. */
   readonly xstate: Uint8Array;
@@ -244,6 +246,7 @@ export function encodeTakeover(t: Takeover): Buffer {
   b.writeUInt32LE(t.tid, 0);
   b.writeUInt32LE(t.xstate.length, 4);
   b.writeUInt32LE(t.calls.length, 8);
+  b.writeUInt32LE(t.group ?? 0, 12);
   b.writeBigUInt64LE(t.sigmask, 16);
   b.set(t.regs, 24);
   t.calls.forEach((call, i) => encodeRemoteCall(b, TAKEOVER + i * REMOTE_CALL, call));
