@@ -32,7 +32,7 @@ import { leaderProgram, threadProgram, type ProcessAnswers, type Questions, type
 import type { DumpContext } from './context.ts';
 import { collectFiles, readDescriptors, type OpenFiles } from './descriptors.ts';
 import type { Descriptor } from './file-kinds.ts';
-import { describeTask, type FrozenTask } from './frozen.ts';
+import { describeTask, type FrozenTask, type FrozenThread } from './frozen.ts';
 import { checkNamespaces, objectIds, type OwnNamespaces } from './ids.ts';
 
 /** Everything known of a living task. */
@@ -64,18 +64,17 @@ const RUN_TIMEOUT_MS = 10_000;
 
 /**
  * Reads all that can be read from outside, and fills the list of refusals.
- * @param stateOf registers and signals of threads, in order
+ * @param stateOf asks for registers and signals of threads, in order; what it returns waits for them
  * @param descriptorsOf reads the descriptors of a task
  */
-export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids: readonly number[]) => readonly ThreadState[],
+export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids: readonly number[]) => () => readonly ThreadState[],
   descriptorsOf: (task: FrozenTask) => Descriptor[] = readDescriptors): Collected {
   const living = context.tasks.filter(({ zombie }) => !zombie);
   if (living.reduce((sum, { tids }) => sum + tids.length, 0) > MANY_THREADS) keepToBaseline();
-  const states = new Map(stateOf(living.flatMap(({ tids }) => tids)).map((state) => [state.tid, state]));
-  for (const task of living) {
-    readTask(task, states, context);
-    leaveOutProbes(task, context);
-  }
+  const states = stateOf(living.flatMap(({ tids }) => tids));
+  const read = living.map((task) => readTask(task, context));
+  addStates(living, read, states(), context);
+  for (const task of living) leaveOutProbes(task, context);
   for (const task of living) {
     checkNamespaces(task, own, context);
     checkTask(task, context);
@@ -95,17 +94,30 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   return { living: collected, files: collectFiles(tables, context), named };
 }
 
-function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { log, helper, precopy }: DumpContext): void {
+type ReadThread = Omit<FrozenThread, 'state'>;
+
+/** What /proc says of a task, while the helper asks for the states of threads. */
+function readTask(task: FrozenTask, { log, precopy }: DumpContext): ReadThread[] {
   log.debug(`Reading task (pid: ${task.pid} comm: ${task.stat.comm})`);
-  task.threads = task.tids.map((tid) => {
+  const threads = task.tids.map((tid): ReadThread => {
     const dir = `/proc/${task.pid}/task/${tid}`;
-    const state = states.get(tid);
-    if (state === undefined) throw new RangeError(`the helper gave no state of thread ${tid}`);
-    nameOriginalCall(state, (address, size) => helper.peek(task.pid, address, size));
-    return { tid, state, stat: parseStat(readProcRecord(`${dir}/stat`)), status: parseStatus(readProcRecord(`${dir}/status`)) };
+    return { tid, stat: parseStat(readProcRecord(`${dir}/stat`)), status: parseStatus(readProcRecord(`${dir}/status`)) };
   });
   task.mappings = precopy?.mappings({ pid: task.pid, start: task.stat.startTime }) ?? parseSmaps(readProcText(`/proc/${task.pid}/smaps`));
   if (task.mappings.length > MANY_MAPPINGS) keepToBaseline();
+  return threads;
+}
+
+function addStates(tasks: readonly FrozenTask[], read: readonly (readonly ReadThread[])[], states: readonly ThreadState[], { helper }: DumpContext): void {
+  const byTid = new Map(states.map((state) => [state.tid, state]));
+  tasks.forEach((task, i) => {
+    task.threads = read[i]!.map((thread) => {
+      const state = byTid.get(thread.tid);
+      if (state === undefined) throw new RangeError(`the helper gave no state of thread ${thread.tid}`);
+      nameOriginalCall(state, (address, size) => helper.peek(task.pid, address, size));
+      return { ...thread, state };
+    });
+  });
 }
 
 function checkTask(task: FrozenTask, { refusals, tracker }: DumpContext): void {

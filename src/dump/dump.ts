@@ -120,7 +120,7 @@ class Dump {
       this.#seizedAt = performance.now();
       const lap = laps(this.#frozenAt);
       lap('seize');
-      const collected = collect(context, own, (tids) => helper.state(tids));
+      const collected = collect(context, own, (tids) => helper.beginState(tids));
       context.refusals.throwIfAny();
       lap('read');
       for (const { threads } of context.tasks) for (const { tid, status } of threads) context.seccomp.read(helper, tid, status.seccomp, status.seccompFilters);

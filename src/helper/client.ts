@@ -152,7 +152,13 @@ export class Helper {
 
   /** Registers, masks and queues of seized threads, in the order asked for. */
   state(tids: readonly number[]): p.ThreadState[] {
-    return p.decodeStates(this.#ask('STATE', p.encodeWords(tids)).payload);
+    return this.beginState(tids)();
+  }
+
+  /** The same, while the caller does something else that does not need the helper. What is returned waits for the answer. */
+  beginState(tids: readonly number[]): () => p.ThreadState[] {
+    const reply = this.#begin('STATE', [p.encodeWords(tids)]);
+    return () => p.decodeStates(reply().payload);
   }
 
   /** Runs a program in a seized thread and brings the thread home. The block tells how it went: `check()` it. */
@@ -305,15 +311,25 @@ export class Helper {
   }
 
   #exchange(name: p.ReqName, parts: readonly Uint8Array[], fd?: number): Reply {
+    return this.#begin(name, parts, fd)();
+  }
+
+  #begin(name: p.ReqName, parts: readonly Uint8Array[], fd?: number): () => Reply {
     if (this.#closed) throw new StillframeError({ doing: DOING[name], where: 'helper', why: 'it was closed before' });
-    let reply: Reply;
+    const finish = this.#alive(name, () => this.#wire.begin(p.Req[name], parts, fd));
+    return () => {
+      const reply = this.#alive(name, finish);
+      if (reply.status !== 0) throw requestError(name, reply);
+      return reply;
+    };
+  }
+
+  #alive<T>(name: p.ReqName, speak: () => T): T {
     try {
-      reply = this.#wire.exchange(p.Req[name], parts, fd);
+      return speak();
     } catch (error) {
       throw error instanceof WireClosed ? this.#death(name, error) : error;
     }
-    if (reply.status !== 0) throw requestError(name, reply);
-    return reply;
   }
 
   #death(name: p.ReqName, cause: WireClosed): StillframeError {

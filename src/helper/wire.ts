@@ -63,6 +63,8 @@ export class Wire {
   readonly #out = new Message(this.#libc, Buffer.alloc(SCRATCH));
   readonly #in = new Message(this.#libc, Buffer.alloc(SCRATCH));
   #seq = 0;
+  /** The request whose reply has not been read. */
+  #expected: number | undefined;
 
   constructor(readonly fd: number) {}
 
@@ -74,6 +76,12 @@ export class Wire {
    * @throws WireClosed when the other end is gone
    */
   exchange(op: number, parts: readonly Uint8Array[], fd?: number): Reply {
+    return this.begin(op, parts, fd)();
+  }
+
+  /** Sends a request. What is returned waits for the reply, which is dropped when another request comes first. */
+  begin(op: number, parts: readonly Uint8Array[], fd?: number): () => Reply {
+    this.#drop();
     const size = parts.reduce((sum, part) => sum + part.length, 0);
     if (size > MAX_PAYLOAD) {
       throw new StillframeError({ doing: 'talk to the helper', why: `a request of ${size} bytes; the limit is ${MAX_PAYLOAD}` });
@@ -86,7 +94,18 @@ export class Wire {
     if (together) for (const part of parts) { head.set(part, at); at += part.length; }
     this.#sendFirst(at, fd);
     if (!together) for (const part of parts.length > 2 && size < GATHERED ? [Buffer.concat(parts, size)] : parts) this.#sendAll(part);
-    return this.#receive(seq);
+    this.#expected = seq;
+    return () => {
+      if (this.#expected !== seq) throw new RangeError('the reply was not waited for');
+      return this.#receive(seq);
+    };
+  }
+
+  /** The reply that nobody asked for any more. */
+  #drop(): void {
+    if (this.#expected === undefined) return;
+    const { fd } = this.#receive(this.#expected);
+    if (fd >= 0) this.#libc.close(fd);
   }
 
   #sendFirst(size: number, fd: number | undefined): void {
@@ -102,6 +121,7 @@ export class Wire {
   }
 
   #receive(seq: number): Reply {
+    this.#expected = undefined;
     const head = this.#in.bytes;
     let got = this.#retry(() => this.#libc.recvmsg(this.fd, this.#in.prepare(SCRATCH, 0), MSG_CMSG_CLOEXEC));
     const fd = got > 0 ? this.#in.fd : -1;
