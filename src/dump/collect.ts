@@ -88,7 +88,8 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   }
   const named = new NamedFiles(context);
   for (const { mappings } of living) for (const mapping of mappings) if (isSysv(mapping)) context.reservedShmids.add(Number(mapping.inode));
-  const collected = living.map((task) => collectTask(task, ids.get(task.pid)!, named, context));
+  const known: KnownFiles = new Map();
+  const collected = living.map((task) => collectTask(task, ids.get(task.pid)!, named, known, context));
   collectSegments(collected, own.ids.ipc_ns_id ?? 0, context);
   refuseUndo(living, context);
   return { living: collected, files: collectFiles(tables, context), named };
@@ -141,24 +142,26 @@ function checkSession({ tasks, options, refusals }: DumpContext): void {
     'Say with -j (--shell-job) that it may be put into the session of whoever restores it');
 }
 
-function collectTask(task: FrozenTask, ids: task_kobj_ids_entry, named: NamedFiles, context: DumpContext): CollectedTask {
+function collectTask(task: FrozenTask, ids: task_kobj_ids_entry, named: NamedFiles, known: KnownFiles, context: DumpContext): CollectedTask {
   const { pid } = task;
   return {
     task, ids, settings: processSettings(pid), timers: parseTimers(readProcText(`/proc/${pid}/timers`)), auxv: parseAuxv(readProc(`/proc/${pid}/auxv`)),
-    mappings: describeMappings(task.mappings, mappedFiles(task, named, context)),
+    mappings: describeMappings(task.mappings, mappedFiles(task, named, known, context)),
     exeId: executableId(task, named), fs: fsEntry(task, task.threads[0]!.status.umask, named),
     answers: undefined, threads: new Map(),
   };
 }
 
-/** Files behind the mappings of a task; a file that several map is looked at once. */
-function mappedFiles(task: FrozenTask, named: NamedFiles, context: DumpContext): (mapping: Mapping) => MappedFile {
-  const known = new Map<string, { id: number; memfd: boolean }>();
+/** By device, inode and path. */
+type KnownFiles = Map<string, { readonly id: number; readonly memfd: boolean }>;
+
+/** Files behind the mappings of a task; a file that is mapped several times, by one task or by many, is looked at once. */
+function mappedFiles(task: FrozenTask, named: NamedFiles, known: KnownFiles, context: DumpContext): (mapping: Mapping) => MappedFile {
   return (mapping) => {
     if (refuseMapping(mapping, () => true) !== undefined) return { id: 0, memfd: false, access: O.RDONLY };
     const door = `/proc/${task.pid}/map_files/${mapping.range}`;
     const access = accessOf(Number(lstatSync(door).mode));
-    const key = `${mapping.device} ${mapping.inode}`;
+    const key = `${mapping.device} ${mapping.inode} ${mapping.name}`;
     let file = known.get(key);
     if (file === undefined) {
       const stat: BigIntStats = statSync(door, { bigint: true });
