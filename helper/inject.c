@@ -3,36 +3,10 @@
  * The order of things is what makes it safe: at every instruction the thread, left alone, finds its way home. So any failure
  * here may just return: DETACH (or our death) lets the stub do the rest.
  */
-#include "executor.h"
-#include "helper.h"
-#include "landing.h"
+#include "inject.h"
 
-#define KEPT_MAX 8
-/* Never blocked while the executor runs: the kernel would reset the handler of a blocked one that it has to force. */
-#define SYNCHRONOUS (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGILL) | SIGBIT(SIGFPE) | SIGBIT(SIGTRAP) | SIGBIT(SIGSYS))
 
-/* Two landings beside each other in a page: what is written to both in one go, no death of ours can do by halves. */
-struct pair {
-	uint64_t at; /* 0: there is but one landing */
-	uint8_t stubs[2 * SF_LANDING_SIZE];
-};
 
-struct run {
-	uint32_t tid, done_signal, take; /* take: as in struct sf_run, 0 when done */
-	int64_t taken;
-	uint64_t results; /* address of the block's results in the task */
-	uint64_t landing, region, region_size; /* region: while it is this thread's to unmap */
-	int mem;
-	bool wrote;  /* there is a stub for it */
-	bool inside; /* its registers are in the stub or the executor */
-	struct user_regs home;
-	uint64_t home_mask;
-	struct siginfo kept[KEPT_MAX]; /* signals that came meanwhile */
-	uint32_t nkept;
-};
-
-static uint64_t stub_address(const struct run *r, const uint8_t *symbol) { return r->landing + (uint64_t)(symbol - sf_landing); }
-static uint64_t run_mask(const struct run *r) { return ~(SYNCHRONOUS | (r->done_signal != 0 ? SIGBIT(r->done_signal) : 0)); }
 static bool is_errno(uint64_t value) { return value >= (uint64_t)-4095; }
 
 /* Word by word: for kernels that let nobody write read-only memory through /proc/PID/mem (proc_mem.force_override). */
@@ -48,13 +22,13 @@ static MUST_CHECK struct fail poke_task(const struct run *r, uint32_t where, uin
 }
 
 /* Whether this kernel has no such limit. Writes what is there already. */
-static bool writes_in_one_go(const struct run *r)
+bool writes_in_one_go(const struct run *r)
 {
 	uint8_t stub[SF_LANDING_SIZE];
 	return sys_pread(r->mem, stub, sizeof stub, r->landing) == (int64_t)sizeof stub && sys_pwrite(r->mem, stub, sizeof stub, r->landing) == (int64_t)sizeof stub;
 }
 
-static MUST_CHECK struct fail write_task(const struct run *r, uint32_t where, uint64_t address, const void *from, uint64_t size)
+struct fail write_task(const struct run *r, uint32_t where, uint64_t address, const void *from, uint64_t size)
 {
 	const uint8_t *p = from;
 	while (size > 0) {
@@ -71,16 +45,16 @@ static MUST_CHECK struct fail write_task(const struct run *r, uint32_t where, ui
 }
 
 /*
- * A stub may be written over only when nobody is on the way through it: neither a thread that this helper could not bring
- * home, nor (a stub left by another helper) a thread that has not left it yet.
+ * A stub that lies there already may be written over only when nobody is on the way through it: neither a thread that this helper could
+ * not bring home, nor (a stub left by another helper) a thread that has not left it yet.
  */
-static MUST_CHECK struct fail nobody_inside(const struct run *r, bool left_behind)
+static MUST_CHECK struct fail nobody_inside(const struct run *r)
 {
 	struct tracee *t;
 	for (uint32_t i = 0; (t = tracee_at(i)) != 0; i++) {
 		struct user_regs regs;
 		if (t->landing == r->landing) return failed(SF_AT_LANDING, t->tid, -EBUSY);
-		if (!left_behind || t->taken != 0) continue;
+		if (t->taken != 0) continue;
 		TRY(get_regs(t->tid, &regs));
 		if (regs.rip - r->landing < SF_LANDING_SIZE) return failed(SF_AT_LANDING, t->tid, -EBUSY);
 	}
@@ -88,7 +62,7 @@ static MUST_CHECK struct fail nobody_inside(const struct run *r, bool left_behin
 }
 
 /* The stub for a thread, as it is written to its landing. */
-static void make_stub(const struct run *r, bool mine, uint8_t stub[SF_LANDING_SIZE])
+void make_stub(const struct run *r, bool mine, uint8_t stub[SF_LANDING_SIZE])
 {
 	struct landing_slots slots;
 	uint64_t code = (uint64_t)(sf_landing_slots - sf_landing), size = (uint64_t)(sf_landing_end - sf_landing);
@@ -117,13 +91,13 @@ static void make_stub(const struct run *r, bool mine, uint8_t stub[SF_LANDING_SI
 }
 
 /* That a landing may be written over: it is unused, or a stub lies there that nobody needs. */
-static MUST_CHECK struct fail check_landing(const struct run *r)
+struct fail check_landing(const struct run *r)
 {
 	uint8_t there[SF_LANDING_SIZE];
 	TRY(read_task(r->tid, r->mem, r->landing, there, sizeof there));
+	if (is_zero(there, sizeof there)) return OK;
 	bool ours = memcmp(there + SF_LANDING_TAG_AT, sf_landing + SF_LANDING_TAG_AT, SF_LANDING_TAG) == 0;
-	if (!ours && !is_zero(there, sizeof there)) return failed(SF_AT_LANDING, r->tid, -EEXIST);
-	return nobody_inside(r, ours);
+	return ours ? nobody_inside(r) : failed(SF_AT_LANDING, r->tid, -EEXIST);
 }
 
 static MUST_CHECK struct fail write_stub(struct run *r)
@@ -145,7 +119,7 @@ static MUST_CHECK struct fail keep_signal(struct run *r, int sig)
 	return OK;
 }
 
-static void send_kept(struct run *r)
+void send_kept(struct run *r)
 {
 	for (uint32_t i = 0; i < r->nkept; i++) {
 		/* what the kernel or kill() sent cannot be sent again as such: then the plain signal */
@@ -173,38 +147,47 @@ static bool is_pause(const struct run *r, const struct user_regs *regs)
 	return r->take != 0 && regs->orig_rax == NR_tkill && regs->rip - r->region < EXECUTOR_PAGES;
 }
 
-/*
- * Lets the thread go on until it stops at `rip`: at the done signal, or without one at the exit of the call before `rip`.
- */
-static MUST_CHECK struct fail run_to(struct run *r, uint64_t rip, struct user_regs *regs)
+static MUST_CHECK struct fail go_on(const struct run *r)
 {
-	int how = r->done_signal == 0 ? PTRACE_SYSCALL : PTRACE_CONT;
-	for (;;) {
+	return check(SF_AT_INJECT_RUN, r->tid, sys_ptrace(r->done_signal == 0 ? PTRACE_SYSCALL : PTRACE_CONT, (int)r->tid, 0, 0));
+}
+
+struct fail resume(struct run *r, uint64_t rip)
+{
+	TRY(go_on(r));
+	r->awaits = rip;
+	return OK;
+}
+
+/* It stops at the done signal, or without one at the exit of the call before the place. */
+struct fail await(struct run *r, struct user_regs *regs)
+{
+	for (uint64_t rip = r->awaits;;) {
 		int status;
-		TRY(check(SF_AT_INJECT_RUN, r->tid, sys_ptrace(how, (int)r->tid, 0, 0)));
 		TRY(wait_tracee(r->tid, SF_AT_INJECT_RUN, &status));
+		r->awaits = 0;
 		if (!W_STOPPED(status)) {
 			tracee_remove(r->tid);
 			return failed(SF_AT_DIED, r->tid, -ESRCH);
 		}
 		int sig = W_STOPSIG(status);
-		if (W_EVENT(status) != 0) continue; /* group stop, or its end: it goes on stopped after DETACH */
-		if (sig == (SIGTRAP | 0x80)) {
+		bool call = sig == (SIGTRAP | 0x80), done = sig == (int)r->done_signal;
+		if (W_EVENT(status) != 0) {
+			/* group stop, or its end: it goes on stopped after DETACH */
+		} else if (call || done) {
 			TRY(get_regs(r->tid, regs));
-			if (regs->rip == rip && (int64_t)regs->rax != -ENOSYS) return OK;
-			if ((int64_t)regs->rax != -ENOSYS && is_pause(r, regs)) take_descriptor(r);
-		} else if (sig == (int)r->done_signal) {
-			TRY(get_regs(r->tid, regs));
-			if (regs->rip == rip) return OK;
-			if (is_pause(r, regs)) take_descriptor(r);
+			bool entry = call && (int64_t)regs->rax == -ENOSYS;
+			if (!entry && regs->rip == rip) return OK;
+			if (!entry && is_pause(r, regs)) take_descriptor(r);
 		} else {
 			TRY(keep_signal(r, sig));
 		}
+		TRY(resume(r, rip));
 	}
 }
 
 /* Registers and mask of a thread that does not have a region, or has it no more. */
-static MUST_CHECK struct fail be_home(struct run *r)
+struct fail be_home(struct run *r)
 {
 	POINT(SF_AT_SETMASK, r->tid);
 	TRY(set_mask(r->tid, r->home_mask));
@@ -215,29 +198,41 @@ static MUST_CHECK struct fail be_home(struct run *r)
 	return OK;
 }
 
-/* The short way home, from any stop inside the stub or the executor. */
-static MUST_CHECK struct fail go_home(struct run *r)
+/* On the short way home, from any stop inside the stub or the executor. */
+struct fail send_out(struct run *r)
 {
 	struct user_regs regs;
-	if (r->region != 0) {
-		POINT(SF_AT_INJECT_UNMAP, r->tid);
-		TRY(get_regs(r->tid, &regs));
-		regs.rip = stub_address(r, sf_landing_out);
-		regs.rbx = r->region;
-		regs.orig_rax = ~0ull;
-		TRY(set_regs(r->tid, &regs));
-		POINT(SF_AT_INJECT_UNMAP, r->tid);
-		TRY(run_to(r, stub_address(r, sf_landing_mark3), &regs));
-		if (regs.rbp != 0) return failed(SF_AT_INJECT_UNMAP, r->tid, (int64_t)regs.rbp);
-		r->region = 0;
-	}
+	POINT(SF_AT_INJECT_UNMAP, r->tid);
+	TRY(get_regs(r->tid, &regs));
+	regs.rip = stub_address(r, sf_landing_out);
+	regs.rbx = r->region;
+	regs.orig_rax = ~0ull;
+	TRY(set_regs(r->tid, &regs));
+	POINT(SF_AT_INJECT_UNMAP, r->tid);
+	return resume(r, stub_address(r, sf_landing_mark3));
+}
+
+/* Its region is unmapped then. */
+struct fail come_out(struct run *r)
+{
+	struct user_regs regs;
+	TRY(await(r, &regs));
+	if (regs.rbp != 0) return failed(SF_AT_INJECT_UNMAP, r->tid, (int64_t)regs.rbp);
+	r->region = 0;
 	TRY(be_home(r));
 	POINT(SF_AT_LANDING, r->tid);
 	return OK;
 }
 
+static MUST_CHECK struct fail go_home(struct run *r)
+{
+	if (r->region == 0) return be_home(r);
+	TRY(send_out(r));
+	return come_out(r);
+}
+
 /* Once they are home; what went wrong before is what counts. */
-static struct fail clear_landings(const struct run *runs, uint32_t n, struct fail f)
+struct fail clear_landings(const struct run *runs, uint32_t n, struct fail f)
 {
 	uint8_t zero[SF_LANDING_SIZE];
 	memset(zero, 0, sizeof zero);
@@ -250,9 +245,12 @@ static struct fail clear_landings(const struct run *runs, uint32_t n, struct fai
 	return f;
 }
 
-/* From the stub's first instruction to mark 1: afterwards the region is mapped. */
-static MUST_CHECK struct fail enter(struct run *r)
+/* To the stub's first instruction, and on to mark 1. */
+struct fail send_in(struct run *r)
 {
+	TRY(write_stub(r));
+	tracee_find(r->tid)->landing = r->landing;
+	POINT(SF_AT_LANDING, r->tid);
 	struct user_regs regs = r->home;
 	regs.rip = r->landing;
 	regs.rbx = 0;
@@ -264,7 +262,14 @@ static MUST_CHECK struct fail enter(struct run *r)
 	POINT(SF_AT_SETMASK, r->tid);
 	TRY(set_mask(r->tid, run_mask(r)));
 	POINT(SF_AT_INJECT_MAP, r->tid);
-	TRY(run_to(r, stub_address(r, sf_landing_mark1), &regs));
+	return resume(r, stub_address(r, sf_landing_mark1));
+}
+
+/* At mark 1: the region is mapped. */
+struct fail arrive(struct run *r)
+{
+	struct user_regs regs;
+	TRY(await(r, &regs));
 	if (is_errno(regs.rbx)) return failed(SF_AT_INJECT_MAP, r->tid, (int64_t)regs.rbx);
 	r->region = regs.rbx;
 	if (regs.rbp != 0) return failed(SF_AT_INJECT_MAP, r->tid, (int64_t)regs.rbp);
@@ -273,14 +278,12 @@ static MUST_CHECK struct fail enter(struct run *r)
 }
 
 /* Until the block has run; what it left is appended to `out`. */
-static MUST_CHECK struct fail finish_block(struct run *r, const struct sf_block *b, uint64_t size, struct buffer *out)
+struct fail finish_block(struct run *r, const struct sf_block *b, uint64_t size, struct buffer *out)
 {
 	struct user_regs regs;
 	uint64_t at = r->region + EXECUTOR_PAGES;
-	r->results = at + b->results_off;
 	uint32_t take = r->take;
-	r->taken = -ENODATA;
-	TRY(run_to(r, stub_address(r, sf_landing_mark2), &regs));
+	TRY(await(r, &regs));
 	POINT(SF_AT_INJECT_READ, r->tid);
 	TRY(buffer_reserve(out, out->size + size));
 	TRY(read_task(r->tid, r->mem, at, out->data + out->size, size));
@@ -290,7 +293,8 @@ static MUST_CHECK struct fail finish_block(struct run *r, const struct sf_block 
 	return OK;
 }
 
-static MUST_CHECK struct fail execute(struct run *r, const uint8_t *block, uint64_t size, struct buffer *out)
+/* Executor and block into the region, and on to mark 2. */
+struct fail load(struct run *r, const uint8_t *block, uint64_t size)
 {
 	struct user_regs regs;
 	uint64_t at = r->region + EXECUTOR_PAGES;
@@ -307,8 +311,9 @@ static MUST_CHECK struct fail execute(struct run *r, const uint8_t *block, uint6
 	regs.rsp = at + b->stack_off;
 	regs.orig_rax = ~0ull;
 	TRY(set_regs(r->tid, &regs));
+	r->results = at + b->results_off;
 	POINT(SF_AT_INJECT_RUN, r->tid);
-	return finish_block(r, b, size, out);
+	return resume(r, stub_address(r, sf_landing_mark2));
 }
 
 /* A block that does not come back is interrupted; its thread must stop before it can be sent home. */
@@ -329,7 +334,7 @@ static MUST_CHECK struct fail interrupt(struct run *r)
 }
 
 /* What is known of a thread before it is touched. */
-static MUST_CHECK struct fail look(struct run *r)
+struct fail look(struct run *r)
 {
 	struct rseq_configuration rseq;
 	bool moved;
@@ -343,153 +348,29 @@ static MUST_CHECK struct fail look(struct run *r)
 	return OK;
 }
 
-/* A thread with a region of its own. It is inside afterwards, or was brought home, or finds home alone. */
-static MUST_CHECK struct fail run_first(struct run *r, const uint8_t *block, uint64_t size, struct buffer *out)
+/* A thread that is still on its way comes to its stop first. */
+static MUST_CHECK struct fail settle(struct run *r)
 {
-	TRY(look(r));
-	TRY(write_stub(r));
-	tracee_find(r->tid)->landing = r->landing;
-	POINT(SF_AT_LANDING, r->tid);
-	TRY(enter(r));
-	return execute(r, block, size, out);
+	bool first = r->awaits == stub_address(r, sf_landing_mark1);
+	struct user_regs regs;
+	deadline_start(1000);
+	struct fail f = await(r, &regs);
+	if (f.error == 0 && first && !is_errno(regs.rbx)) r->region = regs.rbx;
+	if (f.error == -ETIMEDOUT && f.where == SF_AT_TIMEOUT) f = interrupt(r);
+	else if (f.error != 0 && f.where != SF_AT_DIED && r->awaits == 0) f = OK; /* it stands somewhere else */
+	if (f.error == 0) r->awaits = 0;
+	return f;
 }
 
-/*
- * The next thread, with the region of the one before, which goes home. That one stands in its stub, behind its executor. The next is sent
- * into its own stub, which leaves the region alone; then the region changes hands, in one write; then the first is brought home.
- */
-static MUST_CHECK struct fail run_next(struct run *last, struct run *r, struct pair *pair, const uint8_t *block, uint64_t size, struct buffer *out)
-{
-	const struct sf_block *b = (const struct sf_block *)block;
-	uint64_t at = last->region + EXECUTOR_PAGES, mine = (uint64_t)(sf_landing_slots - sf_landing) + __builtin_offsetof(struct landing_slots, mine);
-	uint8_t *stub = pair->stubs + (r->landing - pair->at), *other = pair->stubs + (last->landing - pair->at);
-	uint32_t yes = 1, no = 0;
-	TRY(look(r));
-	POINT(SF_AT_INJECT_WRITE, r->tid);
-	TRY(write_task(r, SF_AT_INJECT_WRITE, at, block, size));
-	make_stub(last, true, other);
-	make_stub(r, false, stub);
-	r->wrote = true;
-	POINT(SF_AT_LANDING, r->tid);
-	TRY(write_task(r, SF_AT_LANDING, r->landing, stub, SF_LANDING_SIZE));
-	struct user_regs regs = r->home;
-	regs.rip = r->landing;
-	regs.rbx = last->region;
-	regs.r12 = SF_EXECUTOR_AT(last->region, sf_executor_entry);
-	regs.r13 = at;
-	regs.r14 = at + b->stack_off;
-	regs.orig_rax = ~0ull;
-	regs.eflags = 0x202;
-	POINT(SF_AT_SETREGS, r->tid);
-	TRY(set_regs(r->tid, &regs));
-	tracee_find(r->tid)->landing = r->landing;
-	r->inside = true;
-	memcpy(other + mine, &no, sizeof no);
-	memcpy(stub + mine, &yes, sizeof yes);
-	POINT(SF_AT_LANDING, r->tid);
-	TRY(write_task(r, SF_AT_LANDING, pair->at, pair->stubs, sizeof pair->stubs));
-	r->region = last->region;
-	last->region = 0;
-	TRY(be_home(last));
-	send_kept(last);
-	POINT(SF_AT_SETMASK, r->tid);
-	TRY(set_mask(r->tid, run_mask(r)));
-	POINT(SF_AT_INJECT_RUN, r->tid);
-	return finish_block(r, b, size, out);
-}
-
-/* Brings a thread home after whatever happened to it. The first failure is what counts. */
-static struct fail end_run(struct run *r, struct fail f)
+struct fail end_run(struct run *r, struct fail f)
 {
 	if (!r->inside || (f.error != 0 && f.where == SF_AT_DIED && f.subject == r->tid)) return f;
 	if (f.error == -ETIMEDOUT && f.where == SF_AT_TIMEOUT && f.subject == r->tid) {
 		struct fail stopped = interrupt(r);
 		if (stopped.error != 0) return stopped;
+		r->awaits = 0;
 	}
-	struct fail home = go_home(r);
+	struct fail home = r->awaits != 0 ? settle(r) : OK;
+	if (home.error == 0) home = go_home(r);
 	return f.error != 0 ? f : home;
-}
-
-static struct run new_run(const struct sf_run *q, uint32_t tid, const uint8_t *block, int mem)
-{
-	return (struct run){
-		.tid = tid, .done_signal = q->done_signal, .take = q->take, .taken = -ENODATA, .landing = q->landing, .mem = mem,
-		.region_size = EXECUTOR_PAGES + ROUND_UP(((const struct sf_block *)block)->size, PAGE_SIZE),
-	};
-}
-
-static MUST_CHECK struct fail run_thread(const struct sf_run *q, uint32_t tid, const uint8_t *block, uint64_t size, struct buffer *out)
-{
-	if (tracee_find(tid) == 0) return failed(SF_AT_DECODE, tid, -ESRCH);
-	autofd mem = -1;
-	TRY(proc_open(tid, "mem", O_RDWR, &mem));
-	struct run r = new_run(q, tid, block, mem);
-	struct fail f = end_run(&r, run_first(&r, block, size, out));
-	f = clear_landings(&r, 1, f);
-	if (f.error != 0 && r.taken >= 0) (void)sys_close((int)r.taken);
-	send_kept(&r);
-	return f;
-}
-
-static MUST_CHECK struct fail run_each(const struct sf_run *q, const uint32_t *tids, const uint8_t *block, uint64_t size, struct buffer *out)
-{
-	for (uint32_t i = 0; i < q->ntids; i++) TRY(run_thread(q, tids[i], block, size, out));
-	return OK;
-}
-
-/* Threads that take turns at two landings. */
-static MUST_CHECK struct fail run_together(const struct sf_run *q, const uint32_t *tids, int mem, const uint8_t *block, uint64_t size, struct buffer *out)
-{
-	struct pair pair = {.at = q->landing < q->second ? q->landing : q->second};
-	struct run runs[2] = {new_run(q, tids[0], block, mem), new_run(q, tids[0], block, mem)};
-	runs[1].landing = q->second;
-	uint32_t i = 0;
-	struct fail f = run_first(&runs[0], block, size, out);
-	while (f.error == 0 && ++i < q->ntids) {
-		struct run *last = &runs[(i - 1) % 2], *r = &runs[i % 2];
-		*r = new_run(q, tids[i], block, mem);
-		if (i % 2 != 0) r->landing = q->second;
-		f = run_next(last, r, &pair, block, size, out);
-	}
-	/* after a failure two may be inside */
-	for (uint32_t k = 0; k < 2; k++) f = end_run(&runs[k], f);
-	f = clear_landings(runs, 2, f);
-	for (uint32_t k = 0; k < 2; k++) send_kept(&runs[k]);
-	return f;
-}
-
-/* Threads of the process `pid`: they have its memory. */
-static MUST_CHECK struct fail run_process(const struct sf_run *q, const uint32_t *tids, const uint8_t *block, uint64_t size, struct buffer *out)
-{
-	for (uint32_t i = 0; i < q->ntids; i++) {
-		if (tracee_find(tids[i]) == 0 || sys_tgkill((int)q->pid, (int)tids[i], 0) == -ESRCH) return failed(SF_AT_DECODE, tids[i], -ESRCH);
-	}
-	autofd mem = -1;
-	TRY(proc_open(q->pid, "mem", O_RDWR, &mem));
-	struct run second = new_run(q, tids[0], block, mem);
-	second.landing = q->second;
-	return check_landing(&second).error == 0 && writes_in_one_go(&second) ? run_together(q, tids, mem, block, size, out) : run_each(q, tids, block, size, out);
-}
-
-/* struct sf_run, u32 tid[] padded to 8, block -> that block once for each thread */
-struct fail req_run(struct request *rq, struct reply *rp)
-{
-	struct sf_run q;
-	if (rq->size < sizeof q) return failed(SF_AT_DECODE, 0, -EBADMSG);
-	memcpy(&q, rq->payload, sizeof q);
-	uint64_t head = sizeof q + ROUND_UP(4ull * q.ntids, 8);
-	if (rq->size < head + sizeof(struct sf_block)) return failed(SF_AT_DECODE, 0, -EBADMSG);
-	const uint32_t *tids = (const uint32_t *)(rq->payload + sizeof q);
-	const uint8_t *block = rq->payload + head;
-	uint64_t size = rq->size - head;
-	bool synchronous = q.done_signal != 0 && q.done_signal <= 64 && (SYNCHRONOUS & SIGBIT(q.done_signal)) != 0;
-	if (q.done_signal > 64 || synchronous || q.landing % 16 != 0) return failed(SF_AT_DECODE, 0, -EINVAL);
-	bool beside = q.landing + SF_LANDING_SIZE == q.second || q.second + SF_LANDING_SIZE == q.landing;
-	if (q.second != 0 && (!beside || q.landing / PAGE_SIZE != q.second / PAGE_SIZE)) return failed(SF_AT_DECODE, 0, -EINVAL);
-	TRY(check(SF_AT_DECODE, 0, sf_executor_check((const struct sf_block *)block, size)));
-	if (q.take > ((const struct sf_block *)block)->nresults || (q.take != 0 && q.ntids != 1)) return failed(SF_AT_DECODE, 0, -EINVAL);
-	deadline_start(q.timeout_ms != 0 ? q.timeout_ms : 10000);
-	struct fail f = q.ntids > 1 && q.second != 0 ? run_process(&q, tids, block, size, &rp->out) : run_each(&q, tids, block, size, &rp->out);
-	deadline_stop();
-	return f;
 }

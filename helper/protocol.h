@@ -47,6 +47,7 @@ enum sf_req {
 	SF_REQ_CPUID = 32,  /* u32 {leaf, subleaf}[] -> u32 {eax, ebx, ecx, edx}[]: what the processor says of itself */
 	SF_REQ_SEIZE_FROZEN = 33, /* struct sf_thaw + u32 tid[] + fd -> as SEIZE, of threads that a freezer holds: when all are asked, and before
 			       they are waited for, the text is written to the descriptor */
+	SF_REQ_VISIT = 34,  /* struct sf_visits + struct sf_visit[] + block -> for each thread the block after it ran */
 };
 
 struct sf_request {
@@ -131,6 +132,18 @@ struct sf_run {
 	uint32_t pid;         /* with `second`: the process that the threads are of */
 	uint32_t reserved;
 	/* u32 tid[ntids], padded to 8 bytes, and struct sf_block ... follow */
+};
+
+/* The same block in threads that do not share memory, side by side. Landings with a stub that was left behind may be refused (EBUSY). */
+#define SF_MAX_VISITS 64 /* each holds a descriptor while it lasts */
+struct sf_visits {
+	uint32_t count;
+	uint32_t timeout_ms; /* for all of them together; 0: 10 s */
+};
+struct sf_visit {
+	uint32_t tid;
+	uint32_t done_signal;
+	uint64_t landing;
 };
 
 struct sf_detach {

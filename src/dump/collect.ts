@@ -4,7 +4,7 @@
  */
 import { lstatSync, statSync, type BigIntStats } from 'node:fs';
 import { keepToBaseline } from '../engine.ts';
-import { findLandings, pickDoneSignal } from '../helper/landing.ts';
+import { findLandings, pickDoneSignal, type Landings } from '../helper/landing.ts';
 import type { Helper, RunOptions } from '../helper/client.ts';
 import type { ThreadState } from '../helper/protocol.ts';
 import type { task_kobj_ids_entry, fs_entry } from '../image/schema/index.ts';
@@ -198,24 +198,52 @@ function accessOf(mode: number): number {
   }
 }
 
-type Run = (tids: readonly number[], program: Program, options: RunOptions) => RanBlock[];
+/** Who runs programs in threads: the helper, or what stands in for it. */
+export type Runner = Pick<Helper, 'runEach' | 'visit'>;
 
 /** Lets every thread run its program. After this the tree was touched, though nothing of it shows. */
-export function askThreads({ living }: Collected, { helper }: DumpContext, run: Run = (tids, program, options) => helper.runEach(tids, program, options)): void {
-  for (const one of living) {
+export function askThreads({ living }: Collected, { helper }: DumpContext, runner: Runner = helper): void {
+  const entered = living.map((one) => ({ one, ways: landingsOf(one.task, helper), signals: doneSignals(one.task) }));
+  const of = (tid: number, task: FrozenTask): string => `dump: thread ${tid} of ${describeTask(task)}`;
+  for (const together of sideBySide(entered)) {
+    const { program, read } = together[0]!.questions;
+    const blocks = together.length === 1
+      ? together.map(({ one: { task }, ways: { landing }, signals }) => runner.runEach([task.pid], program, { landing, doneSignal: signals.get(task.pid)!, timeoutMs: RUN_TIMEOUT_MS })[0]!)
+      : runner.visit(together.map(({ one: { task }, ways: { landing }, signals }) => ({ tid: task.pid, landing, doneSignal: signals.get(task.pid)! })), program, RUN_TIMEOUT_MS);
+    together.forEach(({ one }, i) => { one.answers = read(blocks[i]!.check(of(one.task.pid, one.task))); });
+  }
+  for (const { one, ways: { landing, second }, signals } of entered) {
     const { task } = one;
-    const { landing, second } = landingsOf(task, helper);
-    const together = second === undefined ? undefined : { second, pid: task.pid };
-    const ask = <T>(tids: readonly number[], doneSignal: number, { program, read }: Questions<T>): T[] =>
-      run(tids, program, { landing, together, doneSignal, timeoutMs: RUN_TIMEOUT_MS }).map((ran, i) => read(ran.check(`dump: thread ${tids[i]} of ${describeTask(task)}`)));
-    const signals = doneSignals(task);
-    [one.answers] = ask([task.pid], signals.get(task.pid)!, leaderProgram(one.timers, task.mappings));
     for (const { entry } of one.mappings) settleRing(entry, one.answers!.aio);
-    for (const signal of new Set(signals.values())) {
-      const tids = task.tids.slice(1).filter((tid) => signals.get(tid) === signal);
-      if (tids.length > 0) ask(tids, signal, threadProgram()).forEach((answers, i) => one.threads.set(tids[i]!, answers));
+    const together = second === undefined ? undefined : { second, pid: task.pid };
+    for (const doneSignal of new Set(signals.values())) {
+      const tids = task.tids.slice(1).filter((tid) => signals.get(tid) === doneSignal);
+      if (tids.length === 0) continue;
+      const { program, read } = threadProgram();
+      runner.runEach(tids, program, { landing, together, doneSignal, timeoutMs: RUN_TIMEOUT_MS }).forEach((ran, i) => one.threads.set(tids[i]!, read(ran.check(of(tids[i]!, task)))));
     }
   }
+}
+
+interface Entered { readonly one: CollectedTask; readonly ways: Landings; readonly signals: ReadonlyMap<number, number> }
+interface Asked extends Entered { readonly questions: Questions<ProcessAnswers> }
+
+/** Leaders that can run the same program at the same time: no two that share memory, none on a landing that is in use. The others go alone. */
+function sideBySide(entered: readonly Entered[]): Asked[][] {
+  const groups = new Map<Program, Asked[]>();
+  const alone: Asked[][] = [];
+  const memories = new Set<number>();
+  for (const each of entered) {
+    const { one: { timers, task, ids }, ways } = each;
+    const questions = leaderProgram(timers, task.mappings);
+    const asked = { ...each, questions };
+    const group = groups.get(questions.program);
+    if (ways.used || memories.has(ids.vm_id)) alone.push([asked]);
+    else if (group === undefined) groups.set(questions.program, [asked]);
+    else group.push(asked);
+    memories.add(ids.vm_id);
+  }
+  return [...groups.values(), ...alone];
 }
 
 /** How the main thread of a frozen task runs a program. Its registers and status must have been read. */
@@ -223,7 +251,7 @@ export function enterLeader(task: FrozenTask, { helper }: Pick<DumpContext, 'hel
   return { landing: landingsOf(task, helper).landing, doneSignal: doneSignals(task).get(task.pid)!, timeoutMs: RUN_TIMEOUT_MS };
 }
 
-const landingsOf = (task: FrozenTask, helper: Helper): { landing: bigint; second: bigint | undefined } =>
+const landingsOf = (task: FrozenTask, helper: Helper): Landings =>
   findLandings(helper, task.pid, task.mappings.map(({ start, end, exec, name }) => ({ start, end, name, executable: exec })));
 
 /** For each thread the signal by which it tells that its program is done: a thread may block one that the others do not (Node's has one that blocks all). */

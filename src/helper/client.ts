@@ -28,6 +28,9 @@ export interface RunOptions {
   readonly take?: ResultRef;
 }
 
+/** A thread and how it runs a program: as in `RunOptions`. */
+export interface Visit { readonly tid: number; readonly landing: bigint; readonly doneSignal: number }
+
 export interface ScanOptions {
   /** Pages with at least one of these `PageIs` bits (0: every page). */
   readonly anyOf: bigint;
@@ -69,7 +72,7 @@ export interface FaultPlan {
 const DOING: Record<p.ReqName, string> = {
   HELLO: 'start helper', SEIZE: 'seize threads', STATE: 'read thread state', RUN: 'run a program in a task', DETACH: 'let threads go',
   KILL: 'kill processes', SCAN: 'scan memory', PAGES: 'copy memory', PEEK: 'read memory', POKE: 'write memory', LOCAL: 'run a program in the helper',
-  CPUID: 'ask the processor', SEIZE_FROZEN: 'seize frozen threads',
+  CPUID: 'ask the processor', VISIT: 'run a program in tasks', SEIZE_FROZEN: 'seize frozen threads',
   PUT_FD: 'hand a descriptor to the helper', GET_FD: 'fetch a descriptor from the helper', CLOSE: 'close descriptors in the helper',
   ARENA: 'map the arena', SPAWN: 'start the first task', AWAIT: 'wait for the restored tasks', TAKEOVER: 'take restored threads over',
   FILE_PAGES: 'copy file ranges', FAULT: 'plan a fault', KEEP: 'leave a keeper behind', GUARD: 'set a guard',
@@ -180,6 +183,26 @@ export class Helper {
     const block = program.encode();
     const { payload } = this.#ask('RUN', head, block);
     return tids.map((_, i) => new RanBlock(program, payload.subarray(i * block.length, (i + 1) * block.length)));
+  }
+
+  /** The same in threads of processes that do not share memory, side by side. Landings must be unused (`findLandings`). Blocks in the order of `visits`. */
+  visit(visits: readonly Visit[], program: Program, timeoutMs = 0): RanBlock[] {
+    const block = program.encode();
+    const ran: RanBlock[] = [];
+    for (let from = 0; from < visits.length; from += MAX_VISITS) {
+      const some = visits.slice(from, from + MAX_VISITS);
+      const head = Buffer.alloc(8 + 16 * some.length);
+      head.writeUInt32LE(some.length, 0);
+      head.writeUInt32LE(timeoutMs, 4);
+      some.forEach(({ tid, doneSignal, landing }, i) => {
+        head.writeUInt32LE(tid, 8 + 16 * i);
+        head.writeUInt32LE(doneSignal, 12 + 16 * i);
+        head.writeBigUInt64LE(landing, 16 + 16 * i);
+      });
+      const { payload } = this.#ask('VISIT', head, block);
+      for (let i = 0; i < some.length; i++) ran.push(new RanBlock(program, payload.subarray(i * block.length, (i + 1) * block.length)));
+    }
+    return ran;
   }
 
   /** Runs a program in the helper. Descriptors it opens stay open there under their numbers. */
@@ -341,6 +364,8 @@ export class Helper {
 /** First word of a keeper's command line. */
 export const KEEPER_NAME = 'stillframe-keeper';
 const PAGES_MAY_VANISH = 0x8000_0000;
+/** SF_MAX_VISITS */
+const MAX_VISITS = 64;
 /** Bytes of struct sf_run. */
 const RUN = 40;
 

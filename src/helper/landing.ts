@@ -25,19 +25,27 @@ export function findLanding(helper: Helper, pid: number, maps: readonly LandingC
   return findLandings(helper, pid, maps).landing;
 }
 
-/** The same, with a second one right beside it where there is room. */
-export function findLandings(helper: Helper, pid: number, maps: readonly LandingCandidate[]): { landing: bigint; second: bigint | undefined } {
+export interface Landings {
+  readonly landing: bigint;
+  /** Right beside it, where there is room. */
+  readonly second: bigint | undefined;
+  /** A stub lies there that a killed helper left behind. */
+  readonly used: boolean;
+}
+
+/** The same, with a second one. */
+export function findLandings(helper: Helper, pid: number, maps: readonly LandingCandidate[]): Landings {
   const executable = maps.filter((m) => m.executable && (m.name === '[vdso]' || m.name.startsWith('/')));
   const ordered = [...executable.filter((m) => m.name === '[vdso]'), ...executable.filter((m) => m.name !== '[vdso]')];
   // a thread that is still inside its executor has the executor's mapping
   const inside = maps.some((m) => m.executable && m.name === '' && m.end - m.start === BigInt(helper.hello.executorSize));
   const free = ({ used }: Place): boolean => !used || !inside;
-  let left: { landing: bigint; second: bigint | undefined } | undefined;
+  let left: Landings | undefined;
   for (const { end } of ordered) {
     const places = slots(helper, pid, end);
-    const found = (at: number): { landing: bigint; second: bigint | undefined } => {
+    const found = (at: number): Landings => {
       const beside = [places[at + 1], places[at - 1]].find((place) => place !== undefined && free(place));
-      return { landing: places[at]!.address, second: beside?.address };
+      return { landing: places[at]!.address, second: beside?.address, used: places[at]!.used };
     };
     const at = places.findIndex(({ used }) => !used);
     if (at >= 0) return found(at);

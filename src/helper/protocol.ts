@@ -17,6 +17,7 @@ export const REGS_SIZE = 27 * 8;
 export const Req = {
   HELLO: 1, SEIZE: 2, STATE: 3, RUN: 4, DETACH: 5, KILL: 6, SCAN: 7, PAGES: 8, PEEK: 9, POKE: 10, LOCAL: 11, PUT_FD: 12,
   GET_FD: 13, CLOSE: 14, ARENA: 15, SPAWN: 16, AWAIT: 17, TAKEOVER: 18, FILE_PAGES: 19, FAULT: 20, KEEP: 30, GUARD: 31, CPUID: 32, SEIZE_FROZEN: 33,
+  VISIT: 34,
 } as const;
 export type ReqName = keyof typeof Req;
 

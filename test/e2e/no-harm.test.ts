@@ -22,7 +22,7 @@ import { OURS, run } from '../support/tool.ts';
 const NEVER = 0xffffffff;
 const ENOMEM = 12;
 /** What a dump asks of the helper. */
-const REQUESTS: readonly ReqName[] = ['SEIZE', 'STATE', 'RUN', 'SCAN', 'PAGES', 'PEEK', 'POKE', 'LOCAL', 'PUT_FD', 'GET_FD', 'CLOSE', 'DETACH', 'FILE_PAGES', 'KILL'];
+const REQUESTS: readonly ReqName[] = ['SEIZE', 'STATE', 'RUN', 'VISIT', 'SCAN', 'PAGES', 'PEEK', 'POKE', 'LOCAL', 'PUT_FD', 'GET_FD', 'CLOSE', 'DETACH', 'FILE_PAGES', 'KILL'];
 
 const ALWAYS: readonly ReqName[] = ['SEIZE', 'STATE', 'RUN', 'SCAN', 'PAGES', 'LOCAL', 'DETACH'];
 
@@ -100,7 +100,8 @@ for (const name of ['pipes', 'signals']) {
     const tamper = (helper: Helper): void => {
       plan.seen = 0;
       plan.hit = '';
-      const [runEach, local] = [helper.runEach.bind(helper), helper.local.bind(helper)];
+      const [runEach, visit, local] = [helper.runEach.bind(helper), helper.visit.bind(helper), helper.local.bind(helper)];
+      helper.visit = (visits, steps, timeoutMs) => visit(visits, spoiled(steps, plan), timeoutMs);
       helper.runEach = (tids, steps, options) => runEach(tids, spoiled(steps, plan), options);
       helper.local = (steps): RanBlock => local(spoiled(steps, plan));
     };

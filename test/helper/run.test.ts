@@ -248,8 +248,8 @@ for (const errno of [0, 12]) {
   }
 }
 
-for (const errno of [0, 12]) {
-  for (const doneSignal of [SIGURG, 0]) {
+for (const [errno, signals] of [[0, [SIGURG, 0]], [12, [SIGURG]]] as const) {
+  for (const doneSignal of signals) {
     faults(`${errno === 0 ? 'the helper is killed' : 'a call fails'} at each point of a RUN of three threads together, done signal ${doneSignal}: the program runs on`, () => withTask(steady, [], async (task) => {
       await task.says('ok 2');
       const count = await points(task, doneSignal, true);
@@ -286,6 +286,67 @@ faults('a program that does not come back, in the second thread of several: all 
   await runsOn(task);
   assert.is(look(task.pid), before);
 }));
+
+/** Several programs at once, the body with all of them. */
+const withTasks = (count: number, body: (tasks: readonly Task[]) => Promise<void>, tasks: readonly Task[] = []): Promise<void> =>
+  tasks.length === count ? body(tasks) : withTask(steady, [], (task) => withTasks(count, body, [...tasks, task]));
+
+const visitsOf = (helper: Helper, tasks: readonly Task[], doneSignal: number): { tid: number; landing: bigint; doneSignal: number }[] =>
+  tasks.map(({ pid }) => ({ tid: pid, landing: landingOf(helper, pid), doneSignal }));
+
+run('processes run a program side by side, and go on as they were', () => withTasks(3, async (tasks) => {
+  for (const task of tasks) await task.says('ok 2');
+  const before = tasks.map(({ pid }) => look(pid));
+  await withHelper((helper) => {
+    for (const doneSignal of [SIGURG, 0]) {
+      const all = tasks.flatMap(({ pid }) => freeze(helper, pid));
+      const { program, pid } = whoami();
+      helper.visit(visitsOf(helper, tasks, doneSignal), program).forEach((ran, i) => assert.is(ran.check('test').result(pid), BigInt(tasks[i]!.pid)));
+      helper.detach(all);
+    }
+  });
+  for (const task of tasks) await runsOn(task);
+  assert.equal(tasks.map(({ pid }) => look(pid)), before);
+}));
+
+run('one of them does not come back: all are home', () => withTasks(3, async (tasks) => {
+  for (const task of tasks) await task.says('ok 2');
+  const before = tasks.map(({ pid }) => look(pid));
+  await withHelper((helper) => {
+    const all = tasks.flatMap(({ pid }) => freeze(helper, pid));
+    const program = new Program('task');
+    program.jump(program.call('getpid'), Cond.NE, tasks[1]!.pid, () => program.here); // only that one waits
+    program.call('pause', [], { expect: 'any' });
+    assert.throws(() => helper.visit(visitsOf(helper, tasks, SIGURG), program, 50), /waiting for the thread to come back: ETIMEDOUT/);
+    helper.visit(visitsOf(helper, tasks, SIGURG), whoami().program).forEach((ran) => ran.check('test'));
+    helper.detach(all);
+  });
+  for (const task of tasks) await runsOn(task);
+  assert.equal(tasks.map(({ pid }) => look(pid)), before);
+}));
+
+for (const errno of [0, 12]) {
+  faults(`${errno === 0 ? 'the helper is killed' : 'a call fails'} at each point of a visit of two processes: they run on`, () => withTasks(2, async (tasks) => {
+    for (const task of tasks) await task.says('ok 2');
+    const before = tasks.map(({ pid }) => look(pid));
+    const attempt = (nth: number): Promise<number> => withHelper(async (helper) => {
+      for (const { pid } of tasks) await freezeHome(helper, pid, landingOf);
+      const visits = visitsOf(helper, tasks, SIGURG);
+      helper.fault({ request: 'VISIT', nth, errno });
+      if (nth === 0xffffffff) helper.visit(visits, whoami().program);
+      else assert.throws(() => helper.visit(visits, whoami().program), errno === 0 ? /killed by signal 9/ : /ENOMEM/, `point ${nth}`);
+      return errno === 0 && nth !== 0xffffffff ? 0 : helper.fault({ request: 'VISIT', nth: 0, errno: 1 });
+    }, { faults: true });
+    const count = await attempt(0xffffffff);
+    assert.ok(count >= 30, `${count} points`);
+    for (let nth = 1; nth <= count; nth++) {
+      await attempt(nth);
+      for (const task of tasks) await runsOn(task);
+      for (let wait = 500; wait > 0 && !tasks.every(({ pid }, i) => look(pid) === before[i]); wait--) await sleep(2);
+      assert.equal(tasks.map(({ pid }) => look(pid)), before, `after point ${nth}`);
+    }
+  }));
+}
 
 run.run();
 faults.run();
