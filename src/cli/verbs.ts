@@ -14,6 +14,7 @@ import { readConfigs } from './configfile.ts';
 import { findDirectories, Given, readWords, refuseUnsupported, type Asked, type Directories } from './given.ts';
 import { OPTION_ROWS, VERBS, type OptionRow, type Verb } from './options.ts';
 import { NO_SCRIPTS, type Scripts } from './hooks.ts';
+import { leave } from '../exit.ts';
 import { isTerminal } from '../terminal.ts';
 
 const STDERR = 2;
@@ -221,7 +222,7 @@ export async function exit(code: number): Promise<never> {
     const { endHelper } = await import('../helper/under.ts');
     endHelper(code);
   }
-  process.exit(code);
+  leave(code);
 }
 
 /** The same for a program that otherwise ends by itself, with `process.exitCode`. */
