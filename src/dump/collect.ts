@@ -2,7 +2,7 @@
  * What is read of a frozen tree, in the frozen window: first everything that can refuse it (nothing is changed by that), then what the
  * threads themselves are asked. Turning it into images is ./compose.ts.
  */
-import { lstatSync, statSync, type BigIntStats } from 'node:fs';
+import { lstatSync, statSync } from 'node:fs';
 import { keepToBaseline } from '../engine.ts';
 import { findLandings, pickDoneSignal, type Landings } from '../helper/landing.ts';
 import type { Helper, RunOptions } from '../helper/client.ts';
@@ -15,15 +15,19 @@ import { readProc, readProcLink, readProcRecord, readProcText } from '../proc/re
 import { parseSmaps, type Mapping } from '../proc/smaps.ts';
 import { parseStat } from '../proc/stat.ts';
 import { parseStatus } from '../proc/status.ts';
+import type { Clocks } from '../proc/timens.ts';
 import { parseTimers, type ProcTimer } from '../proc/timers.ts';
 import { Program, type RanBlock } from '../program/program.ts';
 import { settleRing } from '../resources/aio/dump.ts';
 import { executableId, fsEntry } from '../resources/filesystem/dump.ts';
+import { settleSocketMemory } from '../resources/packet/memory-dump.ts';
 import { describeMapping, describeMappings, refuseMapping, type DumpedMapping, type MappedFile } from '../resources/memory/dump.ts';
 import { leaveOutProbes } from '../resources/memory/uprobes.ts';
 import { processSettings, type ProcessSettings } from '../resources/process/dump.ts';
 import { isCompat, lostComponents, nameOriginalCall } from '../resources/registers/dump.ts';
 import { NamedFiles } from '../resources/regular/dump.ts';
+import { askClocks } from '../resources/namespaces/time/clocks.ts';
+import { treeClocks } from '../resources/namespaces/time/dump.ts';
 import { askScheduling, type SchedFacts } from '../resources/scheduling/dump.ts';
 import { refuseUndo } from '../resources/sysv-sem/dump.ts';
 import { collectSegments, isSysv } from '../resources/sysv-shm/dump.ts';
@@ -34,6 +38,7 @@ import { collectFiles, readDescriptors, type OpenFiles } from './descriptors.ts'
 import type { Descriptor } from './file-kinds.ts';
 import { describeTask, type FrozenTask, type FrozenThread } from './frozen.ts';
 import { checkNamespaces, objectIds, type OwnNamespaces } from './ids.ts';
+import type { FileStat } from '../kernel/stat.ts';
 
 /** Everything known of a living task. */
 export interface CollectedTask {
@@ -57,7 +62,7 @@ export interface Collected {
 }
 
 /** Of a tree: threads, of a task: mappings, for which much is to be done. */
-const MANY_THREADS = 40, MANY_MAPPINGS = 500;
+const MANY_THREADS = 40, MANY_MAPPINGS = 500, MANY_DESCRIPTORS = 1000;
 
 /** How long a task's program may take: it only asks. */
 const RUN_TIMEOUT_MS = 10_000;
@@ -68,7 +73,7 @@ const RUN_TIMEOUT_MS = 10_000;
  * @param descriptorsOf reads the descriptors of a task
  */
 export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids: readonly number[]) => () => readonly ThreadState[],
-  descriptorsOf: (task: FrozenTask) => Descriptor[] = readDescriptors): Collected {
+  descriptorsOf: (task: FrozenTask) => Descriptor[] = (task) => readDescriptors(task, context.helper)): Collected {
   const living = context.tasks.filter(({ zombie }) => !zombie);
   if (living.reduce((sum, { tids }) => sum + tids.length, 0) > MANY_THREADS) keepToBaseline();
   const states = stateOf(living.flatMap(({ tids }) => tids));
@@ -78,6 +83,8 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   for (const task of living) {
     checkNamespaces(task, own, context);
     checkTask(task, context);
+    context.cgroups?.read(task, context);
+    context.labels?.read(task);
   }
   checkSession(context);
   const ids = objectIds(living, own, context);
@@ -85,6 +92,7 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   for (const task of living) {
     const filesId = ids.get(task.pid)!.files_id;
     if (!tables.has(filesId)) tables.set(filesId, descriptorsOf(task));
+    if (tables.get(filesId)!.length > MANY_DESCRIPTORS) keepToBaseline();
   }
   const named = new NamedFiles(context);
   for (const { mappings } of living) for (const mapping of mappings) if (isSysv(mapping)) context.reservedShmids.add(Number(mapping.inode));
@@ -92,19 +100,21 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   const collected = living.map((task) => collectTask(task, ids.get(task.pid)!, named, known, context));
   collectSegments(collected, own.ids.ipc_ns_id ?? 0, context);
   refuseUndo(living, context);
-  return { living: collected, files: collectFiles(tables, context), named };
+  const files = collectFiles(tables, context);
+  settleSocketMemory(collected, files.files, context);
+  return { living: collected, files, named };
 }
 
 type ReadThread = Omit<FrozenThread, 'state'>;
 
 /** What /proc says of a task, while the helper asks for the states of threads. */
-function readTask(task: FrozenTask, { log, precopy }: DumpContext): ReadThread[] {
+function readTask(task: FrozenTask, { log, known }: DumpContext): ReadThread[] {
   log.debug(`Reading task (pid: ${task.pid} comm: ${task.stat.comm})`);
   const threads = task.tids.map((tid): ReadThread => {
     const dir = `/proc/${task.pid}/task/${tid}`;
     return { tid, stat: parseStat(readProcRecord(`${dir}/stat`)), status: parseStatus(readProcRecord(`${dir}/status`)) };
   });
-  task.mappings = precopy?.mappings({ pid: task.pid, start: task.stat.startTime }) ?? parseSmaps(readProcText(`/proc/${task.pid}/smaps`));
+  task.mappings = mappingsOf(task, known);
   if (task.mappings.length > MANY_MAPPINGS) keepToBaseline();
   return threads;
 }
@@ -120,6 +130,10 @@ function addStates(tasks: readonly FrozenTask[], read: readonly (readonly ReadTh
     });
   });
 }
+
+/** Of a frozen task: as known from before, if nothing has changed. */
+export const mappingsOf = ({ pid, stat }: Pick<FrozenTask, 'pid' | 'stat'>, known: DumpContext['known']): Mapping[] =>
+  known?.mappings({ pid, start: stat.startTime }) ?? parseSmaps(readProcText(`/proc/${pid}/smaps`));
 
 function checkTask(task: FrozenTask, { refusals, tracker }: DumpContext): void {
   for (const { tid, state, status } of task.threads) {
@@ -164,7 +178,7 @@ function mappedFiles(task: FrozenTask, named: NamedFiles, known: KnownFiles, con
     const key = `${mapping.device} ${mapping.inode} ${mapping.name}`;
     let file = known.get(key);
     if (file === undefined) {
-      const stat: BigIntStats = statSync(door, { bigint: true });
+      const stat: FileStat = statSync(door, { bigint: true });
       const link = readProcLink(door);
       const memfd = stat.dev === context.shmemDevice || context.hugeDevices.has(stat.dev);
       if (!mappable(stat)) context.refusals.add(`${describeTask(task)}, ${describeMapping(mapping)}`, 'memory of a device cannot be dumped');
@@ -176,15 +190,15 @@ function mappedFiles(task: FrozenTask, named: NamedFiles, known: KnownFiles, con
 }
 
 /** The memory file behind a mapping, if it is one. */
-export function memoryFileBehind(task: FrozenTask, mapping: Mapping, context: DumpContext): { link: string; stat: BigIntStats; door: string } | undefined {
+export function memoryFileBehind(task: FrozenTask, mapping: Mapping, context: DumpContext): { link: string; stat: FileStat; door: string } | undefined {
   const door = `/proc/${task.pid}/map_files/${mapping.range}`;
-  const stat: BigIntStats = statSync(door, { bigint: true });
+  const stat: FileStat = statSync(door, { bigint: true });
   const memfd = stat.dev === context.shmemDevice || context.hugeDevices.has(stat.dev);
   return memfd ? { link: readProcLink(door), stat, door } : undefined;
 }
 
 /** Regular files, and /dev/zero, whose mapping is plain memory. */
-function mappable(stat: BigIntStats): boolean {
+function mappable(stat: FileStat): boolean {
   const type = Number(stat.mode) & S.IFMT;
   return type === S.IFREG || (type === S.IFCHR && major(stat.rdev) === DEVICE.MEM && minor(stat.rdev) === DEV_ZERO);
 }
@@ -264,24 +278,19 @@ function doneSignals({ threads }: FrozenTask): Map<number, number> {
   return new Map(threads.map(({ tid, state }) => [tid, pickDoneSignal({ caught, blocked: state.sigmask, pending })]));
 }
 
-/** What the helper can tell of threads and of the clocks. */
-export interface Outside { readonly scheduling: ReadonlyMap<number, SchedFacts>; readonly monotonic: readonly [bigint, bigint]; readonly boottime: readonly [bigint, bigint] }
-
-const CLOCK_MONOTONIC = 1, CLOCK_BOOTTIME = 7;
+/** What the helper can tell of threads, and the tree's clocks. */
+export interface Outside { readonly scheduling: ReadonlyMap<number, SchedFacts>; readonly clocks: Clocks }
 
 /** @param maskSize bytes of a CPU mask of this kernel */
 export function askHelper({ living }: Collected, { helper }: DumpContext, maskSize: number): Outside {
   const program = new Program('helper');
   const readers = new Map<number, (ran: RanBlock) => SchedFacts>();
   for (const { task } of living) for (const { tid, stat } of task.threads) readers.set(tid, askScheduling(program, tid, stat, maskSize));
-  program.resource('clocks');
-  const times = program.reserve(32);
-  program.call('clock_gettime', [CLOCK_MONOTONIC, times], { keep: false });
-  program.call('clock_gettime', [CLOCK_BOOTTIME, times.at(16)], { keep: false });
+  const clocks = askClocks(program);
   const ran = helper.local(program).check('dump');
-  const clocks = ran.data(times);
+  const [first] = living;
   return {
     scheduling: new Map([...readers].map(([tid, read]) => [tid, read(ran)])),
-    monotonic: [clocks.readBigUInt64LE(0), clocks.readBigUInt64LE(8)], boottime: [clocks.readBigUInt64LE(16), clocks.readBigUInt64LE(24)],
+    clocks: first === undefined ? clocks(ran) : treeClocks(clocks(ran), first.task.pid),
   };
 }

@@ -2,11 +2,13 @@
 import { readFileSync } from 'node:fs';
 import { create } from '../image/wire.ts';
 import {
-  inventory_entry, lsmtype, plugins_entry, pstree_entry, timens_entry, timespec,
+  inventory_entry, lsmtype, plugins_entry, pstree_entry,
 } from '../image/schema/index.ts';
 import { emptyTree, type FrozenTree, type PageMap, type Task } from '../image/tree.ts';
 import { ownEntry } from './own.ts';
 import { memoryEntry } from '../resources/memory/dump.ts';
+import { timeEntry } from '../resources/namespaces/time/dump.ts';
+import { TYPES } from '../resources/security-label/label.ts';
 import { leaderEntry, OWN_CGROUPS, threadEntry, zombieEntry } from '../resources/threads/dump.ts';
 import type { Collected, CollectedTask, Outside } from './collect.ts';
 import type { DumpContext } from './context.ts';
@@ -46,16 +48,22 @@ export function compose(collected: Collected, outside: Outside, pages: PagesOf, 
   // kinds may have said something already
   if (own !== undefined) tree.own = { ...(tree.own ?? own), writer: own.writer, tasks: own.tasks };
   tree.seccomp = context.seccomp.entry;
+  if (context.labels?.module !== undefined) tree.inventory.lsmtype = TYPES[context.labels.module];
+  tree.cgroup = context.cgroups?.entry(context);
   for (const { threads } of tree.tasks.values()) {
     for (const [tid, { thread_core }] of threads) {
+      if (thread_core === undefined) continue;
+      const labels = context.labels?.of(tid);
+      if (labels !== undefined && thread_core.creds !== undefined) Object.assign(thread_core.creds, { lsm_profile: labels.current, lsm_sockcreate: labels.sockcreate });
+      if (context.cgroups !== undefined) thread_core.cg_set = context.cgroups.of(tid);
       const own = context.seccomp.threads.get(tid);
-      if (own === undefined || thread_core === undefined) continue;
+      if (own === undefined) continue;
       thread_core.seccomp_mode = own.mode;
       thread_core.seccomp_filter = own.filter;
     }
   }
-  const time = ([tv_sec, tv_nsec]: readonly [bigint, bigint]): timespec => create(timespec, { tv_sec, tv_nsec });
-  tree.timens.set(0, create(timens_entry, { monotonic: time(outside.monotonic), boottime: time(outside.boottime) }));
+  const time = collected.living[0]?.ids.time_ns_id;
+  tree.timens.set(time === undefined || time === tree.inventory.root_ids?.time_ns_id ? 0 : time, timeEntry(outside.clocks));
 }
 
 function item({ pid, ppid, stat, tids }: FrozenTask): pstree_entry {

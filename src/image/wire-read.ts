@@ -21,27 +21,41 @@ let bytes: Uint8Array = new Uint8Array(0);
 let at = 0;
 let depth = 0;
 
-export function readMessage(desc: Desc<object>, from: Uint8Array): object {
+/** @param start, end where in the bytes it lies; undefined: it is all of them */
+export function readMessage(desc: Desc<object>, from: Uint8Array, start = 0, end = from.length): object {
   bytes = from;
-  at = depth = 0;
-  return readFields(planOf(desc), from.length, undefined);
+  at = start;
+  depth = 0;
+  return readFields(planOf(desc), end, undefined);
 }
 
 function readFields(plan: Plan, end: number, into: Values | undefined): Values {
   if (++depth > MAX_DEPTH) throw new WireError('', `more than ${MAX_DEPTH} messages inside each other`);
-  const message: Values = into ?? {};
+  const message = into ?? plan.make();
+  const { fields } = plan;
   if (into === undefined) for (const name of plan.repeated) message[name] = [];
-  while (at < end) readField(plan, end, message);
-  for (const name of plan.required) if (message[name] === undefined) throw new WireError(name, 'a required field is missing');
+  // fields mostly come in the order of their numbers
+  let next = 0, seen = 0;
+  while (at < end) {
+    const tag = readVarint(end);
+    while (next < fields.length && fields[next]!.tag < tag) next++;
+    let field = fields[next];
+    if (field?.tag === tag) {
+      seen |= field.bit;
+    } else {
+      field = plan.byNumber.get(tag >>> 3);
+      if (field !== undefined && field.wire === (tag & 7)) seen |= field.bit;
+    }
+    readField(plan, field, tag, end, message);
+  }
+  if (seen !== plan.complete || plan.complete === 0) for (const name of plan.required) if (message[name] === undefined) throw new WireError(name, 'a required field is missing');
   depth--;
   return message;
 }
 
-function readField(plan: Plan, end: number, message: Values): void {
-  const tag = readVarint(end);
+function readField(plan: Plan, field: FieldPlan | undefined, tag: number, end: number, message: Values): void {
   const no = tag >>> 3, wire = tag & 7;
   if (no === 0 || tag > 0xffffffff) throw new WireError('', `a field has the number ${no}`);
-  const field = plan.byNumber.get(no);
   try {
     if (field === undefined) readUnknown(plan, message, no, wire, end);
     else if (wire === field.wire) readKnown(field, end, message);
@@ -122,7 +136,7 @@ function readValue(type: FieldPlan['type'], end: number): unknown {
       halves[0] = readWord(at - 8);
       halves[1] = readWord(at - 4);
       return unsigned[0]!;
-    case 'string': return textOf(readRun(end));
+    case 'string': return readText(end);
     case 'bytes': return readRun(end).slice();
     case 'message': throw new TypeError('a message is no value');
   }
@@ -146,6 +160,13 @@ function readWord(at: number): number {
 function skip(size: number, end: number): void {
   if (at + size > end) throw new WireError('', CUT);
   at += size;
+}
+
+function readText(end: number): string {
+  const stop = readLength(end);
+  const start = at;
+  at = stop;
+  return textOf(bytes, start, stop);
 }
 
 function readRun(end: number): Uint8Array {

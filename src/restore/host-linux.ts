@@ -5,7 +5,9 @@ import { StillframeError } from '../errors.ts';
 import type { Hello } from '../helper/protocol.ts';
 import { RLIM_INFINITY, RLIMITS } from '../kernel/process.ts';
 import { parseMountInfo } from '../proc/mountinfo.ts';
+import { readTimeOffsets } from '../proc/timens.ts';
 import { featureNames, layoutOf } from '../resources/registers/xstate.ts';
+import { findModule } from '../resources/security-label/label.ts';
 import type { VdsoImage } from '../resources/vdso/symbols.ts';
 import { isTerminal } from '../terminal.ts';
 import type { Host, Rlimit } from './host.ts';
@@ -48,6 +50,8 @@ export function readHost(hello: Hello): Host {
     pgid,
     terminal: [0, 1, 2].find((fd) => isTerminal(fd)),
     foreground: tpgid === pgid,
+    securityModule: findModule(),
+    clockOffsets: readTimeOffsets('self'),
     mounts: parseMountInfo(readFileSync('/proc/self/mountinfo', 'latin1')),
   };
 }

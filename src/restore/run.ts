@@ -12,7 +12,8 @@ import { SIG, signalName } from '../kernel/signals.ts';
 import { runCommand } from '../network-lock/run.ts';
 import { Level, type Log } from '../log.ts';
 import { tryReadProcText } from '../proc/read.ts';
-import { Deferred, State, type RanBlock } from '../program/program.ts';
+import { Deferred, Program, State, type RanBlock } from '../program/program.ts';
+import { askClocks } from '../resources/namespaces/time/clocks.ts';
 import { encodeBlock, encodeShared, layOut, type ArenaLayout } from './arena.ts';
 import type { BlockPlan } from './block.ts';
 import type { RestoreOptions } from './options.ts';
@@ -58,6 +59,7 @@ export class RestoreRun {
       if (plan.context.final.steps.length > 0) this.helper.local(plan.context.final).check(doing);
       options.scripts.run('pre-resume', { initPid: plan.rootPid });
       this.#resume();
+      this.#afterwards();
       return { forking };
     } catch (error) {
       this.#takeBack();
@@ -75,6 +77,9 @@ export class RestoreRun {
     if (context.host.terminal !== undefined && this.options.shellJob) context.terminalFd = this.helper.putFd(context.host.terminal);
     context.inherited.hand((fd) => this.helper.putFd(fd));
     const { local } = context;
+    const clocks = new Program('helper');
+    const read = askClocks(clocks);
+    context.clocks = read(this.helper.local(clocks).check(doing));
     this.log.debug(`Opening ${local.opened.length} files in ${local.program.steps.length} steps`);
     if (local.program.steps.length === 0) return;
     const ran = this.helper.local(local.program);
@@ -84,6 +89,7 @@ export class RestoreRun {
     }
     local.settle(ran.check(doing));
     this.#ran = ran;
+    context.ran = ran;
     for (const text of local.warnings(ran)) this.log.warn('restore', text);
   }
 
@@ -239,6 +245,17 @@ export class RestoreRun {
       const results = this.helper.detach(tids, { signal });
       const at = results.findIndex((status) => status !== 0);
       if (at >= 0) throw new StillframeError({ doing, where: `thread ${tids[at]}`, why: `it could not be let go: ${errnoName(-results[at]!)}` });
+    }
+  }
+
+  /** The tree runs: what fails now is told, and no failure of the restore. */
+  #afterwards(): void {
+    const { afterwards } = this.plan.context;
+    if (afterwards.steps.length === 0) return;
+    try {
+      this.helper.local(afterwards).check(doing);
+    } catch (error) {
+      this.log.warn('restore', error instanceof Error ? error.message : String(error));
     }
   }
 

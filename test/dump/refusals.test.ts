@@ -18,13 +18,16 @@ interface Row {
 }
 
 const ROWS: readonly Row[] = [
-  { what: 'socket', where: /fd \d+ \(socket:\[\d+\]\)/u, why: /not supported/u },
+  { what: 'vsock', where: /fd \d+ \(socket:\[\d+\]\)/u, why: /virtual machine \(AF_VSOCK\) sockets are not supported/u, remedy: /close/u },
+  { what: 'alg', where: /fd \d+ \(socket:\[\d+\]\)/u, why: /kernel crypto \(AF_ALG\) sockets are not supported/u, remedy: /close/u },
+  { what: 'xdp', where: /fd \d+ \(socket:\[\d+\]\)/u, why: /AF_XDP sockets are not supported/u, remedy: /close/u },
   { what: 'sysv', where: /mapping [0-9a-f]+-[0-9a-f]+ \/SYSV/u, why: /only a part of the System V shared memory segment/u, remedy: /shmdt/u },
   { what: 'ghost', where: /fd \d+ \(\/.*deleted\)/u, why: /more than --ghost-limit/u, remedy: /--ghost-limit 3145728/u },
   { what: 'replaced', where: /fd \d+ \(\/.*replaced \(deleted\)\)/u, why: /another file has its name/u },
   { what: 'renamed', where: /fd \d+ \(/u, why: /removed|another name/u },
   { what: 'namespace', where: /task \d+ \(undumpable\)/u, why: /other namespaces than the dump \(uts\)/u },
   { what: 'children', where: /task \d+ \(undumpable\)/u, why: /its children will live in another time namespace/u },
+  { what: 'clocks', where: /task \d+ \(undumpable\)/u, why: /another time namespace than task \d+/u },
   { what: 'undo', where: /task \d+ \(undumpable\)/u, why: /operated on semaphore set \d+.*SEM_UNDO/u, remedy: /release/u },
   { what: 'mqueue', where: /fd \d+ \(\/sf-undumpable \(deleted\)\)/u, why: /messages wait in it/u, remedy: /received/u },
   { what: 'notify', where: /fd \d+ \(\/sf-undumpable/u, why: /mq_notify/u, remedy: /withdraw/u },
@@ -42,6 +45,7 @@ const ROWS: readonly Row[] = [
 /** The reasons a dump is refused for. */
 async function reasonsOf(program: TestProgram, more: Parameters<typeof options>[2] = {}): Promise<readonly ErrorParts[]> {
   return withDirectory(async (images) => {
+    await program.settled();
     const before = snapshot(program.pid);
     const error = await rejected(dump(options(program.pid, images, more), SILENT));
     assert.instance(error, RefusedError, error.stack);
@@ -71,7 +75,7 @@ for (const row of ROWS) {
 }
 
 refusals('all reasons at once', async () => {
-  const program = new TestProgram('undumpable', { args: ['socket', 'ghost', 'io_uring', 'replaced'] });
+  const program = new TestProgram('undumpable', { args: ['userfaultfd', 'ghost', 'io_uring', 'replaced'] });
   try {
     await program.waitFor(/^ready$/mu);
     const reasons = await reasonsOf(program);

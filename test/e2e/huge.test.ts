@@ -1,6 +1,10 @@
 /** Huge pages: MAP_HUGETLB private and shared, memfd, System V shared memory. The pool is made large enough for the time of the test. */
-import { readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
 import { roundTrip } from '../support/round-trip.ts';
 
 const huge = suite('huge');
@@ -18,5 +22,18 @@ huge.before(() => {
 huge.after(() => { writeFileSync(`${POOL}/nr_hugepages`, String(had)); });
 huge('dump and restore', async () => { await roundTrip('huge'); });
 huge('dump with -R, then restore', async () => { await roundTrip('huge', { leaveRunning: true }); });
+for (const leaveRunning of [false, true]) {
+  huge(`files of a hugetlbfs mount, ${leaveRunning ? 'with -R' : 'the tree ends'}`, async () => {
+    const mount = mkdtempSync(join(tmpdir(), 'sf-hugetlbfs-'));
+    const mounted = spawnSync('mount', ['-t', 'hugetlbfs', '-o', 'pagesize=2M', 'none', mount], { encoding: 'utf8' });
+    assert.is(mounted.status, 0, mounted.stderr);
+    try {
+      await roundTrip('huge', { args: [mount], leaveRunning });
+    } finally {
+      spawnSync('umount', ['-l', mount]);
+      rmSync(mount, { recursive: true });
+    }
+  });
+}
 huge('System V shared memory', async () => { await roundTrip('sysv', { args: ['huge'], leaveRunning: true }); });
 huge.run();

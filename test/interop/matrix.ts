@@ -6,15 +6,17 @@
  * CRIU     a built CRIU 4.2                ZDTM     its test directory (tests built): runs its host-flavour tests too
  * ZDTM_PY  the script in it (zdtm.py)      ZDTM_LIST  a file of test names, one a line (default: what zdtm.py lists for flavour h)
  *
+ * Chains (each combination in turn, on the same program) come after the rows.
  * One line a test, four columns: dumped by / restored by. `.` did not apply. Last the four counts. Exit code 1 when a
  * combination with ours fails where CRIU alone passes. Logs: build/interop/.
  */
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from '../support/program.ts';
-import { realRoundTrip } from '../support/real.ts';
+import { CONNECTED } from '../support/connected-programs.ts';
+import { connectedRoundTrip, realRoundTrip } from '../support/real.ts';
 import { REAL } from '../support/real-programs.ts';
-import { ROWS } from '../support/rows.ts';
+import { CHAINS, ROWS } from '../support/rows.ts';
 import { roundTrip } from '../support/round-trip.ts';
 import { OURS, THEIRS, run } from '../support/tool.ts';
 
@@ -58,6 +60,7 @@ async function line(test: string, applies: (way: Way) => boolean, attempt: (way:
     }
   }
   if (cells.slice(0, 3).includes('FAIL') && (cells[3] !== 'FAIL' || cells[0] === 'FAIL')) regressions++;
+  else if (test.startsWith('chain') && cells.includes('FAIL')) regressions++;
   console.log(`${test.padEnd(48)} ${cells.map((cell) => cell.padEnd(10)).join('')}`);
 }
 
@@ -69,8 +72,20 @@ for (const row of ROWS) {
   });
 }
 
+// chains: the column says who begins, the other combinations follow
+for (const { name, program, ...row } of CHAINS) {
+  await line(`chain of four: ${name}`, () => true, async (way) => {
+    const first = WAYS.indexOf(way);
+    await roundTrip(program, { ...row, ways: WAYS.map((_, i) => WAYS[(first + i) % WAYS.length]!) });
+  });
+}
+
 for (const row of REAL) {
   await line(`real program: ${row.name}`, (way) => row.notCriu === undefined || way.name === 'ours/ours', (way) => realRoundTrip(row, way));
+}
+
+for (const row of CONNECTED) {
+  await line(`with clients: ${row.name}`, (way) => row.notCriu === undefined || way.name === 'ours/ours', (way) => connectedRoundTrip(row, way));
 }
 
 const zdtm = process.env['ZDTM'];

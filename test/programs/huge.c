@@ -25,17 +25,27 @@ static long page_size(void *address)
 	return field ? strtol(field + 15, NULL, 10) : -1;
 }
 
-int main(void)
+/* With an argument: also files of the hugetlbfs mounted there. */
+int main(int argc, char **argv)
 {
 	char *private = map(MAP_PRIVATE, -1, 2 * HUGE), *shared = map(MAP_SHARED, -1, HUGE);
 	int fd = must(memfd_create("huge", MFD_HUGETLB));
 	must(ftruncate(fd, HUGE));
-	char *file = map(MAP_SHARED, fd, HUGE);
+	char *file = map(MAP_SHARED, fd, HUGE), *mounted = NULL, *changed = NULL;
 	int status;
 
 	fill(private + HUGE, HUGE, 1);
 	fill(shared, HUGE, 2);
 	fill(file, HUGE, 3);
+	if (argc > 1) {
+		char name[200];
+		snprintf(name, sizeof name, "%s/file", argv[1]);
+		int mounted_fd = must(open(name, O_RDWR | O_CREAT, 0600));
+		must(ftruncate(mounted_fd, 2 * HUGE));
+		mounted = map(MAP_SHARED, mounted_fd, 2 * HUGE), changed = map(MAP_PRIVATE, mounted_fd, 2 * HUGE);
+		must(close(mounted_fd));
+		fill(mounted, 2 * HUGE, 4), fill(changed + HUGE, HUGE, 5);
+	}
 	pid_t child = must(fork());
 	if (child == 0) {
 		wait_for_go();
@@ -51,6 +61,12 @@ int main(void)
 	check(differs(file, HUGE, 3) < 0, "memfd contents", "at %ld", differs(file, HUGE, 3));
 	check(page_size(private) == 2048 && page_size(shared) == 2048 && page_size(file) == 2048, "page sizes", "%ld %ld %ld",
 	      page_size(private), page_size(shared), page_size(file));
+	if (argc > 1) {
+		check(differs(mounted, 2 * HUGE, 4) < 0 && page_size(mounted) == 2048, "a file of a mount", "at %ld", differs(mounted, 2 * HUGE, 4));
+		check(differs(changed + HUGE, HUGE, 5) < 0 && page_size(changed) == 2048, "its privately changed page", "at %ld", differs(changed + HUGE, HUGE, 5));
+		mounted[7] = 'm';
+		check(changed[7] == 'm' && changed[HUGE + 7] != 'm', "its page that was not changed", "%d", changed[7]);
+	}
 	char byte = 0;
 	file[9] = 'f';
 	check(pread(fd, &byte, 1, 9) == 1 && byte == 'f', "the mapping is of the descriptor's file", "%d", byte);

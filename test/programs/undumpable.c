@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
@@ -22,8 +23,15 @@ static int skip(const char *why)
 
 static void hold(const char *what)
 {
-	if (!strcmp(what, "socket")) {
-		must(socket(AF_PACKET, SOCK_RAW, 0));
+	if (!strcmp(what, "vsock")) {
+		if (socket(AF_VSOCK, SOCK_STREAM, 0) < 0)
+			skip("no AF_VSOCK");
+	} else if (!strcmp(what, "alg")) {
+		if (socket(AF_ALG, SOCK_SEQPACKET, 0) < 0)
+			skip("no AF_ALG");
+	} else if (!strcmp(what, "xdp")) {
+		if (socket(AF_XDP, SOCK_RAW, 0) < 0)
+			skip("no AF_XDP");
 	} else if (!strcmp(what, "huge")) {
 		if (mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE, -1, 0) == MAP_FAILED)
 			skip("no huge pages");
@@ -53,6 +61,15 @@ static void hold(const char *what)
 			skip("no right to make a namespace");
 	} else if (!strcmp(what, "children")) {
 		must(unshare(CLONE_NEWTIME));
+	} else if (!strcmp(what, "clocks")) {
+		int ours = must(open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC));
+		must(unshare(CLONE_NEWTIME));
+		if (must(fork()) == 0) {
+			must(prctl(PR_SET_PDEATHSIG, SIGKILL));
+			for (;;) pause();
+		}
+		must(setns(ours, CLONE_NEWTIME));
+		must(close(ours));
 	} else if (!strcmp(what, "undo")) {
 		struct sembuf up = { 0, 3, SEM_UNDO };
 		int set = must(semget(IPC_PRIVATE, 2, 0600));

@@ -212,6 +212,18 @@ int main(int argc, char **argv)
 	must(unlink("dir/deleted"));
 	int abstract = bound(SOCK_DGRAM, "@stillframe test abstract");
 
+	/* bound to one name, reached by others: linked and the first removed (supervisord), renamed, renamed and the old name taken by a file */
+	char directory[100], absolute[120];
+	int linked = -1, renamed = -1, taken = -1;
+	if (!common) {
+		linked = bound(SOCK_STREAM, "linked.tmp"), renamed = bound(SOCK_DGRAM, "renamed.tmp");
+		snprintf(absolute, sizeof(absolute), "%s/taken", getcwd(directory, sizeof(directory)));
+		taken = bound(SOCK_STREAM, absolute);
+		must(link("linked.tmp", "linked.sock")), must(link("linked.tmp", "linked.too")), must(unlink("linked.tmp"));
+		must(rename("renamed.tmp", "renamed.sock")), must(rename("taken", "taken.sock"));
+		must(listen(linked, 1)), must(listen(taken, 1)), close(must(open("taken", O_CREAT | O_EXCL, 0600)));
+	}
+
 	must(socketpair(AF_UNIX, SOCK_STREAM, 0, shut));
 	must(shutdown(shut[0], SHUT_RDWR));
 
@@ -322,6 +334,18 @@ int main(int argc, char **argv)
 	must(send(to_deleted, "still", 5, 0));
 	expect(deleted, "still", "connected to a deleted name");
 	verify(!strcmp(name_of(deleted, 0), "dir/deleted") && access("dir/deleted", F_OK), "a deleted name", "'%s', it is there", name_of(deleted, 0));
+	if (!common) {
+		int reached[] = { joined(must(socket(AF_UNIX, SOCK_STREAM, 0)), "linked.sock"), accept4(linked, NULL, NULL, SOCK_NONBLOCK) };
+		both_ways(reached[0], reached[1], "linked to another name, the first removed");
+		verify(!strcmp(name_of(linked, 0), "linked.tmp") && access("linked.tmp", F_OK), "its name", "'%s', it is there", name_of(linked, 0));
+		verify(!stat("linked.too", &st) && st.st_nlink == 2, "its other name", "%u", (unsigned)st.st_nlink);
+		int renamed_to = joined(must(socket(AF_UNIX, SOCK_DGRAM, 0)), "renamed.sock");
+		must(send(renamed_to, "found", 5, 0));
+		expect(renamed, "found", "renamed");
+		int taken_to = joined(must(socket(AF_UNIX, SOCK_STREAM, 0)), "taken.sock");
+		both_ways(taken_to, accept4(taken, NULL, NULL, SOCK_NONBLOCK), "renamed, its old name another file's");
+		verify(!lstat("taken", &st) && S_ISREG(st.st_mode), "that file", "it is gone");
+	}
 	verify(send(shut[0], "x", 1, MSG_NOSIGNAL) == -1 && recv(shut[1], text, 1, MSG_DONTWAIT) == 0, "shut down both ways", "it is not");
 
 	struct ucred who = { 0 };

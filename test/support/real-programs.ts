@@ -42,14 +42,14 @@ async function goesOn(place: Place, file: string): Promise<void> {
   await tries(`${file} grows`, () => assert.ok(count() > from + 2));
 }
 
-const POSTGRES = '/usr/lib/postgresql/15/bin';
+export const POSTGRES = '/usr/lib/postgresql/15/bin';
 /** The number of a user or group of this system. */
 function idOf(file: string, name: string): number {
   const [, id] = new RegExp(`^${name}:[^:]*:(\\d+):`, 'm').exec(readFileSync(file, 'latin1')) ?? [];
   return id === undefined ? NaN : Number(id);
 }
-const [POSTGRES_UID, POSTGRES_GID] = [idOf('/etc/passwd', 'postgres'), idOf('/etc/group', 'postgres')];
-const asPostgres = (place: Place, command: string, ...args: string[]): Promise<string> =>
+export const [POSTGRES_UID, POSTGRES_GID] = [idOf('/etc/passwd', 'postgres'), idOf('/etc/group', 'postgres')];
+export const asPostgres = (place: Place, command: string, ...args: string[]): Promise<string> =>
   place.ask('setpriv', `--reuid=${POSTGRES_UID}`, `--regid=${POSTGRES_GID}`, '--clear-groups', `${POSTGRES}/${command}`, ...args);
 const psql = (place: Place, sql: string): Promise<string> => asPostgres(place, 'psql', '-h', place.dir, '-U', 'keeper', '-d', 'postgres', '-XAtc', sql).then((text) => text.trim());
 

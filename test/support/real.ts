@@ -7,6 +7,8 @@ import { chmodSync, chownSync, closeSync, existsSync, mkdtempSync, openSync, rea
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { alive, treeOf, until } from './program.ts';
+import { describeLock, findLocks } from '../../src/network-lock/leftovers.ts';
+import type { Client } from './clients.ts';
 import { OURS, dump, restore, run } from './tool.ts';
 
 /** What a row is given: a directory of its own and ways to talk. */
@@ -44,6 +46,8 @@ export interface RealProgram {
   readonly tasks?: number;
   readonly dumpOptions?: readonly string[];
   readonly restoreOptions?: readonly string[];
+  /** Who is connected to it, and stays. */
+  readonly clients?: (place: Place) => Promise<readonly Client[]>;
   /** CRIU 4.2 cannot, and why. */
   readonly notCriu?: string;
 }
@@ -55,8 +59,79 @@ export interface RealOptions {
   readonly times?: number;
 }
 
-/** Starts it, gives it state, checkpoints it, asks it. Leaves nothing behind, and its directory only on failure. */
+/** Starts it, gives it state, checkpoints it, asks it. */
 export async function realRoundTrip(row: RealProgram, { dumpWith = OURS, restoreWith = OURS, leaveRunning = false, times = 1 }: RealOptions = {}): Promise<void> {
+  await withReal(row, async (place) => {
+    for (let i = 0; i < times; i++) {
+      const images = place.at(`img${i}`);
+      if (leaveRunning) {
+        const pids = treeOf(place.pid);
+        await dump(dumpWith, place.pid, images, ['-R', ...row.dumpOptions ?? []]);
+        await row.after(place);
+        for (const pid of pids) { try { process.kill(pid, 'SIGKILL'); } catch { /* its parent's end was its own */ } }
+        await gone(row, pids);
+        return; // files have moved on without the image: that set is for a copy of the disk
+      }
+      const pids = await dumpAway(row, place, images, dumpWith, row.dumpOptions);
+      await restoreAll(row, place, images, pids, restoreWith, row.restoreOptions);
+      await row.after(place);
+    }
+  });
+}
+
+/**
+ * The same with clients who stay: dumped with -R, dumped and restored, and dumped and restored with --tcp-close, after which they are gone and others
+ * are served. Between the two tools only the second of these.
+ */
+export async function connectedRoundTrip(row: RealProgram, { dumpWith = OURS, restoreWith = OURS }: RealOptions = {}): Promise<void> {
+  await withReal(row, async (place) => {
+    const clients = await row.clients!(place);
+    const each = async (what: string, ask: (client: Client) => Promise<unknown> | void): Promise<void> => {
+      for (const client of clients) await Promise.resolve(ask(client)).catch((error: unknown) => { throw new Error(`${what}: ${client.name}: ${error instanceof Error ? error.message : String(error)}`); });
+    };
+    try {
+      await each('before', (client) => client.check());
+      if (dumpWith === OURS && restoreWith === OURS) {
+        await dump(OURS, place.pid, place.at('running'), ['-R', ...row.dumpOptions ?? []]);
+        await each('after -R', (client) => client.check());
+      }
+      let pids = await dumpAway(row, place, place.at('img'), dumpWith, row.dumpOptions);
+      await each('meanwhile', (client) => { client.meanwhile(); });
+      await restoreAll(row, place, place.at('img'), pids, restoreWith, row.restoreOptions);
+      await each('after the restore', (client) => client.check());
+      await row.after(place);
+      if (dumpWith !== OURS || restoreWith !== OURS) return;
+      pids = await dumpAway(row, place, place.at('closed'), OURS, row.dumpOptions);
+      await restoreAll(row, place, place.at('closed'), pids, OURS, ['--tcp-close']);
+      await row.after(place);
+      await each('after --tcp-close', (client) => client.gone());
+      const left = findLocks().filter(({ says }) => says?.endsWith(`dump of task ${place.pid}`));
+      if (left.length > 0) throw new Error(`a network lock is left: ${left.map(describeLock).join(', ')}`);
+    } finally {
+      for (const client of clients) client.end();
+    }
+  });
+}
+
+const gone = (row: RealProgram, pids: readonly number[]): Promise<true> => until(`${row.name} is gone`, () => pids.every((pid) => !existsSync(`/proc/${pid}`)));
+
+/** Dumps the tree, which ends. @returns its pids */
+export async function dumpAway(row: RealProgram, place: Place, images: string, bin: string, options: readonly string[] = []): Promise<number[]> {
+  const pids = treeOf(place.pid);
+  if (pids.length < (row.tasks ?? 1)) throw new Error(`${row.name}: only ${pids.length} tasks`);
+  await dump(bin, place.pid, images, options);
+  await gone(row, pids);
+  return pids;
+}
+
+export async function restoreAll(row: RealProgram, place: Place, images: string, pids: readonly number[], bin: string, options: readonly string[] = []): Promise<void> {
+  await restore(bin, images, options);
+  const now = treeOf(place.pid);
+  if (now.length < (row.tasks ?? 1)) throw new Error(`${row.name}: ${pids.length} tasks before, ${now.length} after`);
+}
+
+/** Starts one and gives it state. Leaves nothing behind, and its directory only on failure. */
+export async function withReal(row: RealProgram, body: (place: Place) => Promise<void>): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), 'sf-real-'));
   chmodSync(dir, 0o755);
   if (row.uid !== undefined) chownSync(dir, row.uid, row.gid ?? row.uid);
@@ -87,22 +162,7 @@ export async function realRoundTrip(row: RealProgram, { dumpWith = OURS, restore
     await tries(`${row.name} is ready`, () => row.ready(place));
     if (row.pidFile !== undefined) place.pid = Number.parseInt(readFileSync(join(dir, row.pidFile), 'latin1'), 10);
     await row.before(place);
-    for (let i = 0; i < times; i++) {
-      const pids = treeOf(place.pid);
-      if (pids.length < (row.tasks ?? 1)) throw new Error(`${row.name}: only ${pids.length} tasks`);
-      const images = join(dir, `img${i}`);
-      await dump(dumpWith, place.pid, images, [...leaveRunning ? ['-R'] : [], ...row.dumpOptions ?? []]);
-      if (leaveRunning) {
-        await row.after(place);
-        for (const pid of pids) { try { process.kill(pid, 'SIGKILL'); } catch { /* its parent's end was its own */ } }
-      }
-      await until(`${row.name} is gone`, () => pids.every((pid) => !existsSync(`/proc/${pid}`)));
-      if (leaveRunning) return void (good = true); // files have moved on without the image: that set is for a copy of the disk
-      await restore(restoreWith, images, row.restoreOptions);
-      const now = treeOf(place.pid);
-      if (now.length < (row.tasks ?? 1)) throw new Error(`${row.name}: ${pids.length} tasks before, ${now.length} after`);
-      await row.after(place);
-    }
+    await body(place);
     good = true;
   } catch (error) {
     (error as Error).message += `\n(${row.name}; images and logs: ${dir})`;

@@ -21,7 +21,9 @@ export interface RoundTripOptions extends StartOptions {
   /** Looks at the program between restore and verdict. */
   readonly meanwhile?: (program: TestProgram) => Promise<void> | void;
   /** Looks at the images. */
-  readonly afterDump?: (program: TestProgram) => Promise<void> | void;
+  readonly afterDump?: (program: TestProgram, images: string) => Promise<void> | void;
+  /** Who dumps and who restores, in turn, instead of the same all the `times`. */
+  readonly ways?: readonly { readonly dumpWith: string; readonly restoreWith: string }[];
 }
 
 /** SIGKILL to each that is still there: a zombie may go with its parent. */
@@ -39,13 +41,14 @@ export function same(when: string, differs: readonly string[]): void {
 
 /** Returns how many checks the program found right. Leaves no process behind, whatever happens; keeps its directory on failure. */
 export async function roundTrip(name: string, options: RoundTripOptions = {}): Promise<number> {
-  const { dumpWith = OURS, restoreWith = OURS, leaveRunning = false, times = 1 } = options;
+  const { leaveRunning = false, ways = [], times = Math.max(1, ways.length) } = options;
   const program = new TestProgram(name, options);
   let good = false;
   try {
     await program.waitFor(/^ready$/m);
     await new Promise((resolve) => setTimeout(resolve, 20)); // the file shows the line before the position has moved
     for (let i = 0; i < times; i++) {
+      const { dumpWith = OURS, restoreWith = OURS } = ways[i] ?? options;
       const pids = treeOf(program.pid);
       const before = snapshot(program.pid, { acrossRestore: true });
       const images = `${program.images}${i === 0 ? '' : i}`;
@@ -58,7 +61,7 @@ export async function roundTrip(name: string, options: RoundTripOptions = {}): P
         await dump(dumpWith, program.pid, images, options.dumpOptions);
       }
       await program.gone(pids);
-      await options.afterDump?.(program);
+      await options.afterDump?.(program, images);
       await restore(restoreWith, images, options.restoreOptions);
       assert.ok(alive(program.pid), `task ${program.pid} runs after the restore`);
       const after = snapshot(program.pid, { acrossRestore: true });

@@ -1,4 +1,5 @@
 /** The self-verifying programs with their arguments: what interoperation and image checks run over. */
+import { moveClocks } from './clocks.ts';
 import type { RoundTripOptions } from './round-trip.ts';
 
 export interface Row extends RoundTripOptions {
@@ -20,6 +21,9 @@ export const ROWS: readonly Row[] = [
   { name: 'internet sockets', program: 'inet', args: ['common'] },
   { name: 'internet sockets, all', program: 'inet', notCriu: 'has no place for many of their options' },
   { name: 'TCP connections', program: 'tcp', args: ['common'], dumpOptions: ['--tcp-established'], restoreOptions: ['--tcp-established'] },
+  { name: 'MPTCP sockets', program: 'mptcp', dumpOptions: ['--tcp-established'], restoreOptions: ['--tcp-established'], notCriu: 'refuses them' },
+  { name: 'packet sockets', program: 'packet', args: ['criu'] },
+  { name: 'packet sockets, all', program: 'packet', notCriu: 'begins rings anew, and has no place for some options' },
   { name: 'netlink sockets', program: 'netlink', args: ['criu'] },
   { name: 'netlink sockets, all', program: 'netlink', notCriu: 'refuses groups beyond the 32nd' },
   { name: 'memory', program: 'memory' },
@@ -32,6 +36,7 @@ export const ROWS: readonly Row[] = [
   { name: 'files in removed directories', program: 'gone' },
   { name: 'signals', program: 'signals' },
   { name: 'timers', program: 'timers', mayDiffer: MOVING },
+  { name: 'clocks of long ago', program: 'clocks', args: ['1000000'], mayDiffer: [/./], afterDump: (_, images) => { moveClocks(images, 1_000_000n); } },
   { name: 'environment', program: 'environment', args: ['one', '', 'a b\nc'], env: { CHECK_THIS: 'a value with spaces\tand é', EMPTY: '' } },
   { name: 'vDSO', program: 'vdso' },
   { name: 'credentials of root', program: 'credentials', args: ['root'] },
@@ -53,4 +58,14 @@ export const ROWS: readonly Row[] = [
   { name: 'signal-driven I/O', program: 'sigio', notCriu: 'cannot make a thread the owner again' },
   { name: 'removed names (--link-remap)', program: 'linked', dumpOptions: ['--link-remap'] },
   { name: 'interrupted calls', program: 'blocked', mayDiffer: [/./], notCriu: 'lets timed calls end with EINTR' },
+];
+
+/** What is dumped and restored several times, by both tools in turn: each but the first dump is of a tree that a restore has made. */
+export const CHAINS: readonly Row[] = [
+  { name: 'tree', program: 'tree' },
+  { name: 'memory', program: 'memory' },
+  { name: 'threads', program: 'threads' },
+  { name: 'timers', program: 'timers', mayDiffer: MOVING },
+  { name: 'vDSO', program: 'vdso' },
+  { name: 'clocks', program: 'clocks', args: ['4000000'], mayDiffer: [/./], afterDump: (_, images) => { moveClocks(images, 1_000_000n); } },
 ];

@@ -21,7 +21,7 @@ import type { Endpoints } from '../../network-lock/endpoints.ts';
 import { chooseMethod, lock } from '../../network-lock/lock.ts';
 import { METHOD, unlockOf } from '../../network-lock/unlock.ts';
 import { describeAddresses, needsScope, wordsOf } from './address.ts';
-import { inetFacts, isInet, isTcp, isUdp, learnInet, type InetFacts } from './facts.ts';
+import { inetFacts, isInet, isMptcp, isTcp, isUdp, learnInet, type InetFacts } from './facts.ts';
 import { addRepairOff, holdDescriptors, readStreams, states, URGENT } from './stream-dump.ts';
 import { learnMemberships, membershipsOf } from './multicast-dump.ts';
 import { INET_OPTIONS } from './options.ts';
@@ -38,7 +38,7 @@ const answers = new WeakMap<DumpContext, Map<number, Answers>>();
 
 const describe = ({ type, protocol, local, peer }: InetFacts): string => describeAddresses(type, protocol, local, peer);
 
-const PROTOCOLS: readonly number[] = [IPPROTO.IP, IPPROTO.TCP, IPPROTO.UDP, IPPROTO.UDPLITE, IPPROTO.ICMP, IPPROTO.ICMPV6];
+const PROTOCOLS: readonly number[] = [IPPROTO.IP, IPPROTO.TCP, IPPROTO.UDP, IPPROTO.UDPLITE, IPPROTO.MPTCP, IPPROTO.ICMP, IPPROTO.ICMPV6];
 
 export const inetSockets: FileKind = {
   type: fd_types.INETSK,
@@ -72,9 +72,6 @@ function refuse(facts: InetFacts, context: DumpContext): { readonly why: string;
   const { type, protocol, state } = facts;
   if (facts.foreign) return { why: 'it is of another network namespace than the tree', remedy: 'Let the program close it first' };
   if (![SOCK.STREAM, SOCK.DGRAM, SOCK.RAW].some((known) => known === type)) return { why: `sockets of type ${type} are not supported`, remedy: 'Let the program close it first' };
-  if (type === SOCK.STREAM && protocol === IPPROTO.MPTCP) {
-    return { why: 'MPTCP sockets are not supported: the kernel tells nothing of their subflows', remedy: 'Let the program use plain TCP: Go programs with GODEBUG=multipathtcp=0, others as their manual says' };
-  }
   if (type !== SOCK.RAW && !PROTOCOLS.includes(protocol)) return { why: `protocol ${protocol} is not supported`, remedy: 'Let the program close it first' };
   if (facts.ebpf) return EBPF_REFUSAL;
   if (facts.ulp !== '') return { why: `it has the protocol layer '${facts.ulp}' (TCP_ULP), whose keys cannot be read back`, remedy: `Let the program do without (kernel TLS is usually an option of it)` };
@@ -82,8 +79,9 @@ function refuse(facts: InetFacts, context: DumpContext): { readonly why: string;
     return { why: `its segments are signed (${facts.signed}), and keys are not kept`, remedy: isConnection(facts) ? 'Let the program find it closed after the restore, with --tcp-close' : 'Let the program close it first, and make it again with its keys after the restore' };
   }
   if (facts.corked && facts.sending > 0) return { why: `${facts.sending} bytes wait in it to be sent as one datagram (UDP_CORK)`, remedy: 'Let the program send them first: try again a moment later' };
+  if (isMptcp(facts) && isConnection(facts)) return refuseMptcp(facts, context);
   if (isTcp(facts) && state !== TCP_STATE.CLOSE && state !== TCP_STATE.LISTEN) return refuseConnection(facts, context);
-  if (state === TCP_STATE.LISTEN && isTcp(facts) && facts.waiting > 0 && !context.options.given.has('skip-in-flight')) {
+  if (state === TCP_STATE.LISTEN && facts.waiting > 0 && !context.options.given.has('skip-in-flight')) {
     return { why: `${facts.waiting} connections wait to be accepted, which nobody has open yet`, remedy: 'Let the program accept them first (try again a moment later), or drop them with --skip-in-flight' };
   }
   return undefined;
@@ -97,6 +95,15 @@ function refuseConnection({ state, urgent }: InetFacts, context: DumpContext): {
   return {
     why: `it is a connection (${tcpStateName(state)})`,
     remedy: 'Keep it with --tcp-established, or let the program find it closed after the restore with --tcp-close',
+  };
+}
+
+/** Repair mode is refused to them (mptcp_supported_sockopt of the kernel), also where the peer speaks TCP only: nothing else tells sequence numbers. */
+function refuseMptcp({ state }: InetFacts, context: DumpContext): { readonly why: string; readonly remedy?: string } | undefined {
+  if (context.options.given.has('tcp-close')) return undefined;
+  return {
+    why: `it is an MPTCP connection (${tcpStateName(state)}), whose state the kernel tells nobody`,
+    remedy: 'Let the program find it closed after the restore, with --tcp-close; or let it use plain TCP (Go programs: GODEBUG=multipathtcp=0)',
   };
 }
 
@@ -133,7 +140,7 @@ function endpointsOf({ family, state, local, peer }: InetFacts): Endpoints | und
   return state === TCP_STATE.CLOSE || peer === undefined ? undefined : { family, local, peer };
 }
 
-const isConnection = (facts: InetFacts): boolean => isTcp(facts) && facts.state !== TCP_STATE.LISTEN && facts.peer !== undefined && facts.peer.port !== 0;
+const isConnection = (facts: InetFacts): boolean => (isTcp(facts) || isMptcp(facts)) && facts.state !== TCP_STATE.LISTEN && facts.peer !== undefined && facts.peer.port !== 0;
 
 function askAll(program: Program, held: ResultRef, facts: InetFacts): (ran: RanBlock) => Answers {
   const options = askOptions(program, held, facts.family);
@@ -155,12 +162,13 @@ function asker(program: Program, held: ResultRef): (level: number, name: number)
 }
 
 /** What ip_opts_entry has: as CRIU does, nothing that is zero. */
-function askIp(program: Program, held: ResultRef, { family, type, protocol }: InetFacts): (ran: RanBlock) => ip_opts_entry {
+function askIp(program: Program, held: ResultRef, facts: InetFacts): (ran: RanBlock) => ip_opts_entry {
+  const { family, type, protocol } = facts;
   const ask = asker(program, held);
   const v6 = family === AF.INET6;
   const freebind = v6 ? ask(SOL.IPV6, IPV6.FREEBIND) : ask(SOL.IP, IP.FREEBIND);
   const pktinfo = v6 ? ask(SOL.IPV6, IPV6.RECVPKTINFO) : ask(SOL.IP, IP.PKTINFO);
-  const [tos, ttl] = v6 ? [undefined, undefined] : [ask(SOL.IP, IP.TOS), ask(SOL.IP, IP.TTL)];
+  const [tos, ttl] = v6 ? [undefined, undefined] : [ask(SOL.IP, IP.TOS), isMptcp(facts) ? undefined : ask(SOL.IP, IP.TTL)];
   const raw = type === SOCK.RAW ? askRaw(program, held, v6, protocol) : undefined;
   return (ran) => {
     const [service, hops] = [tos?.(ran) ?? 0, ttl?.(ran) ?? 0];
@@ -187,7 +195,7 @@ function askRaw(program: Program, held: ResultRef, v6: boolean, protocol: number
 }
 
 function askTcp(program: Program, held: ResultRef, facts: InetFacts): (ran: RanBlock) => tcp_opts_entry {
-  if (!isTcp(facts)) return () => create(tcp_opts_entry, {});
+  if (!isTcp(facts) && !isMptcp(facts)) return () => create(tcp_opts_entry, {});
   const ask = asker(program, held);
   const [nodelay, cork, keepcnt, keepidle, keepintvl] = [TCP.NODELAY, TCP.CORK, TCP.KEEPCNT, TCP.KEEPIDLE, TCP.KEEPINTVL].map((name) => ask(SOL.TCP, name));
   return (ran) => create(tcp_opts_entry, {
@@ -207,11 +215,12 @@ function inetEntry(file: OpenFile, context: DumpContext): inet_sk_entry {
   if (extra.length > 0) ownFile(context.tree, file.id).sockopts.push(...extra);
   const { uid, gid } = first.stat;
   const scoped = peer !== undefined && needsScope(peer.words) && facts.device !== undefined;
-  if (uid !== 0n || gid !== 0n || scoped || memberships.length > 0) {
-    ownFile(context.tree, file.id).inet = create(sf_inet_entry, { memberships: [...memberships], ...(uid === 0n ? {} : { uid: Number(uid) }), ...(gid === 0n ? {} : { gid: Number(gid) }), ...(scoped ? { device: facts.device } : {}) });
+  const mptcp = isMptcp(facts);
+  if (uid !== 0n || gid !== 0n || scoped || mptcp || memberships.length > 0) {
+    ownFile(context.tree, file.id).inet = create(sf_inet_entry, { memberships: [...memberships], ...(uid === 0n ? {} : { uid: Number(uid) }), ...(gid === 0n ? {} : { gid: Number(gid) }), ...(scoped ? { device: facts.device } : {}), ...(mptcp ? { mptcp } : {}) });
   }
   return create(inet_sk_entry, {
-    id: file.id, ino: facts.inode, family: facts.family, type: facts.type, proto: facts.protocol, state: states(context).get(facts.inode) ?? facts.state,
+    id: file.id, ino: facts.inode, family: facts.family, type: facts.type, proto: mptcp ? IPPROTO.TCP : facts.protocol, state: states(context).get(facts.inode) ?? facts.state,
     src_port: local.port, dst_port: peer?.port ?? 0, flags: first.info.flags, backlog: facts.state === TCP_STATE.LISTEN ? facts.backlog : facts.sending,
     src_addr: [...local.words], dst_addr: [...peer?.words ?? Array.from({ length: wordsOf(facts.family) }, () => 0)],
     fown: create(fown_entry, file.owner), opts: { ...options.opts, so_filter: filter }, ip_opts: ip, tcp_opts: tcp,

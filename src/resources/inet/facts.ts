@@ -46,6 +46,8 @@ const facts = new WeakMap<DumpContext, Map<number, InetFacts>>();
 
 export const isInet = ({ family }: Pick<SocketFacts, 'family'>): boolean => family === AF.INET || family === AF.INET6;
 export const isTcp = ({ type, protocol }: Pick<SocketFacts, 'type' | 'protocol'>): boolean => type === SOCK.STREAM && protocol === IPPROTO.TCP;
+/** Multipath TCP. What it accepts from peers that speak TCP only are TCP sockets. */
+export const isMptcp = ({ type, protocol }: Pick<SocketFacts, 'type' | 'protocol'>): boolean => type === SOCK.STREAM && protocol === IPPROTO.MPTCP;
 export const isUdp = ({ type, protocol }: Pick<SocketFacts, 'type' | 'protocol'>): boolean => type === SOCK.DGRAM && (protocol === IPPROTO.UDP || protocol === IPPROTO.UDPLITE);
 
 export function inetFacts(descriptor: Descriptor, context: DumpContext): InetFacts | undefined {
@@ -80,10 +82,11 @@ function ask(program: Program, held: ResultRef, inode: number, what: SocketFacts
   // unlike getpeername it tells of connections that are not there yet, or no more
   const peer = askOption(program, held, SOL_SOCKET, SO.PEERNAME, what.family === AF.INET6 ? SOCKADDR_IN6_SIZE : SOCKADDR_IN_SIZE);
   const tcp = isTcp(what);
-  const info = tcp ? askOption(program, held, SOL.TCP, TCP.INFO, TCPI_SIZE) : undefined;
+  const stream = tcp || isMptcp(what);
+  const info = stream ? askOption(program, held, SOL.TCP, TCP.INFO, TCPI_SIZE) : undefined;
   const ulp = tcp ? askOption(program, held, SOL.TCP, TCP.ULP, 16) : undefined;
   const ao = tcp ? askOption(program, held, SOL.TCP, TCP.AO_INFO, TCP_AO_INFO_SIZE) : undefined;
-  const memory = tcp ? undefined : askOption(program, held, SOL_SOCKET, SO_MEMINFO, SK_MEMINFO_SIZE);
+  const memory = stream ? undefined : askOption(program, held, SOL_SOCKET, SO_MEMINFO, SK_MEMINFO_SIZE);
   const word = program.reserve(4);
   program.call('ioctl', [held, tcp ? SIOCATMARK : SIOCINQ, word], { expect: 'any', keep: false });
   const cork = isUdp(what) ? askOption(program, held, SOL.UDP, UDP.CORK) : undefined;

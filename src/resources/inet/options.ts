@@ -4,7 +4,6 @@ import { AF, SO, SOCK, SOL_SOCKET } from '../../kernel/sockets.ts';
 import { GENERAL_OPTIONS, type OptionTableRow, type WhatSocket as What } from '../socket/own-options.ts';
 
 const isV6 = ({ family }: What): boolean => family === AF.INET6;
-const isTcp = ({ type, protocol }: What): boolean => type === SOCK.STREAM && protocol === IPPROTO.TCP;
 const isUdp = ({ type, protocol }: What): boolean => type === SOCK.DGRAM && (protocol === IPPROTO.UDP || protocol === IPPROTO.UDPLITE);
 const isStream = ({ type }: What): boolean => type === SOCK.STREAM;
 
@@ -13,14 +12,14 @@ export const INET_OPTIONS: readonly OptionTableRow[] = [
   { level: SOL_SOCKET, names: [SO.TXREHASH, SO.PEEK_OFF, SO.ZEROCOPY] },
   { level: SOL_SOCKET, names: [SO.TXTIME], size: 8, has: (what) => !isStream(what) },
   {
-    level: SOL.TCP, has: isTcp,
+    level: SOL.TCP, has: isStream,
     names: [
       TCP.SYNCNT, TCP.LINGER2, TCP.DEFER_ACCEPT, TCP.THIN_LINEAR_TIMEOUTS, TCP.USER_TIMEOUT, TCP.NOTSENT_LOWAT, TCP.SAVE_SYN, TCP.FASTOPEN_NO_COOKIE,
       TCP.INQ, TCP.TX_DELAY, TCP.RTO_MAX_MS, TCP.RTO_MIN_US, TCP.DELACK_MAX_US,
     ],
   },
-  { level: SOL.TCP, has: isTcp, names: [TCP.CONGESTION], size: 16 },
-  { level: SOL.TCP, has: isTcp, names: [TCP.MAXSEG, TCP.WINDOW_CLAMP, TCP.FASTOPEN, TCP.FASTOPEN_CONNECT], unconnected: true },
+  { level: SOL.TCP, has: isStream, names: [TCP.CONGESTION], size: 16 },
+  { level: SOL.TCP, has: isStream, names: [TCP.MAXSEG, TCP.WINDOW_CLAMP, TCP.FASTOPEN, TCP.FASTOPEN_CONNECT], unconnected: true },
   {
     level: SOL.IP,
     names: [IP.MTU_DISCOVER, IP.RECVERR, IP.RECVTTL, IP.RECVTOS, IP.TRANSPARENT, IP.MINTTL, IP.BIND_ADDRESS_NO_PORT, IP.ORIGDSTADDR, IP.UNICAST_IF, IP.LOCAL_PORT_RANGE],

@@ -76,7 +76,9 @@ function check({ id, isk }: file_entry, context: RestoreContext): void {
   if (src_port > 0xffff || dst_port > 0xffff) context.refuse(where, 'one of its ports is above 65535', damaged);
   if (state === TCP_STATE.LISTEN && !isTcp(isk)) context.refuse(where, 'it listens, and is no TCP socket', damaged);
   if (state === TCP_STATE.LISTEN && backlog > 0x7fff_ffff) context.refuse(where, `its backlog ${backlog} is no number of connections`, damaged);
-  for (const one of ownFileOf(context.tree, id)?.inet?.memberships ?? []) {
+  const own = ownFileOf(context.tree, id)?.inet;
+  if (own?.mptcp === true && !isTcp(isk)) context.refuse(where, 'stillframe.img has it as an MPTCP socket, and it is no TCP socket', damaged);
+  for (const one of own?.memberships ?? []) {
     const why = checkMembership(one);
     if (why !== undefined) context.refuse(where, why, damaged);
   }
@@ -150,8 +152,8 @@ function make(file: file_entry, entry: inet_sk_entry, context: RestoreContext): 
   const p = context.local.program;
   at(p, file, entry);
   const own = ownFileOf(context.tree, file.id);
-  const fd = p.call('socket', [entry.family, entry.type | SOCK.CLOEXEC, entry.proto], {
-    remedy: { EPERM: 'It needs CAP_NET_RAW: run the restore as root', EACCES: 'Its protocol is not for everybody here: net.ipv4.ping_group_range says for whom', EPROTONOSUPPORT: 'This kernel was built without that protocol, or its module is not loaded' },
+  const fd = p.call('socket', [entry.family, entry.type | SOCK.CLOEXEC, own?.inet?.mptcp === true ? IPPROTO.MPTCP : entry.proto], {
+    remedy: { EPERM: 'It needs CAP_NET_RAW: run the restore as root', EACCES: 'Its protocol is not for everybody here: net.ipv4.ping_group_range says for whom', EPROTONOSUPPORT: 'This kernel was built without that protocol, or its module is not loaded', ENOPROTOOPT: 'MPTCP is switched off here: sysctl net.mptcp.enabled=1' },
   });
   if (own?.inet?.uid !== undefined || own?.inet?.gid !== undefined) p.call('fchown', [fd, own.inet.uid ?? 0, own.inet.gid ?? 0], { keep: false });
   if (isV6(entry) && entry.type !== SOCK.RAW) set(p, fd, SOL.IPV6, IPV6.V6ONLY, entry.v6only === true ? 1 : 0);
@@ -234,7 +236,7 @@ function finish({ file, entry, held, connection }: Socket, context: RestoreConte
   const fd = held.ref;
   addIpOptions(p, fd, entry);
   const own = ownFileOf(context.tree, file.id);
-  addOptions(p, fd, entry.opts, own?.sockopts.filter(locksFilter));
+  addOptions(p, fd, entry.opts, own?.sockopts.filter(locksFilter), { noLock: own?.inet?.mptcp === true });
   addMemberships(p, fd, own?.inet?.memberships ?? []);
   if (isTcp(entry)) addTcpOptions(p, fd, entry);
   const how = HOW[entry.shutdown ?? 0];

@@ -88,12 +88,27 @@ function addBytes(p: Program, fd: Arg, bytes: Uint8Array): void {
   }
 }
 
-function addWindow(p: Program, fd: Arg, { entry: { state }, stream: { entry } }: Connection): void {
-  const { snd_wl1, snd_wnd, max_window, rcv_wnd, rcv_wup } = entry;
-  if (snd_wl1 === undefined || snd_wnd === undefined || max_window === undefined || rcv_wnd === undefined || rcv_wup === undefined) return;
+function addWindow(p: Program, fd: Arg, one: Connection): void {
+  const windows = windowsOf(one);
+  if (windows !== undefined) set(p, fd, TCP.REPAIR_WINDOW, ...windows);
+}
+
+/** Whether a sequence number comes after another: they wrap around. */
+const after = (a: number, b: number): boolean => ((b - a) | 0) < 0;
+
+/**
+ * struct tcp_repair_window: snd_wl1, snd_wnd, max_window, rcv_wnd, rcv_wup; undefined where the dump could not tell. The kernel refuses (EINVAL) what
+ * a kernel's own connection can have all the same: a receiver without memory takes its whole window back (ICSK_ACK_NOMEM, since Linux 6.6), also below
+ * the packet that last changed the sender's. Where that one was is brought down: it only keeps older packets from changing the window.
+ */
+export function windowsOf(one: Connection): [number, number, number, number, number] | undefined {
+  const { entry: { state }, stream: { entry: { snd_wl1, snd_wnd, max_window, rcv_wnd, rcv_wup } } } = one;
+  if (snd_wl1 === undefined || snd_wnd === undefined || max_window === undefined || rcv_wnd === undefined || rcv_wup === undefined) return undefined;
+  const { afterReceive } = numbers(one);
   // the end of the stream is not received yet
   const less = Number(hasReceivedFin(state));
-  set(p, fd, TCP.REPAIR_WINDOW, snd_wl1, snd_wnd, max_window, rcv_wnd + less, rcv_wup - less);
+  const edge = (afterReceive + rcv_wnd + less) >>> 0;
+  return [after(snd_wl1, edge) ? edge : snd_wl1, snd_wnd, Math.max(max_window, snd_wnd), rcv_wnd + less, after(rcv_wup - less, afterReceive) ? afterReceive : (rcv_wup - less) >>> 0];
 }
 
 /** Both ends of the stream, in the order that leads to the state. */

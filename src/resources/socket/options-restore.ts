@@ -6,37 +6,47 @@ import type { Arg, Program } from '../../program/program.ts';
 
 /** The kernel doubles what it is given. */
 const LARGEST = 0x3fff_ffff;
+/** What sets a size, and the bit of SO_BUF_LOCK that says that it was set. */
+const SNDBUF = { force: SO.SNDBUFFORCE, plain: SO.SNDBUF, locked: 1 } as const, RCVBUF = { force: SO.RCVBUFFORCE, plain: SO.RCVBUF, locked: 2 } as const;
 
 /** Lets a socket take whatever was queued, without waiting. `addOptions` sets the sizes that it had. */
 export function addRoomForQueue(p: Program, fd: Arg): void {
-  setBuffers(p, fd, LARGEST, LARGEST);
+  setBuffer(p, fd, SNDBUF, LARGEST);
+  setBuffer(p, fd, RCVBUF, LARGEST);
 }
 
 /** With CAP_NET_ADMIN of any size; else as large as the system allows. */
-function setBuffers(p: Program, fd: Arg, send: number, receive: number): void {
-  for (const [force, plain, size] of [[SO.SNDBUFFORCE, SO.SNDBUF, send], [SO.RCVBUFFORCE, SO.RCVBUF, receive]] as const) {
-    const value = p.data(words(size));
-    const forced = p.call('setsockopt', [fd, SOL_SOCKET, force, value, 4], { expect: { orErrno: ERRNO.EPERM } });
-    const next = { at: 0 };
-    p.jump(forced, 0, 0, () => next.at);
-    p.call('setsockopt', [fd, SOL_SOCKET, plain, value, 4], { keep: false });
-    next.at = p.here;
-  }
+function setBuffer(p: Program, fd: Arg, { force, plain }: typeof SNDBUF | typeof RCVBUF, size: number): void {
+  const value = p.data(words(size));
+  const forced = p.call('setsockopt', [fd, SOL_SOCKET, force, value, 4], { expect: { orErrno: ERRNO.EPERM } });
+  const next = { at: 0 };
+  p.jump(forced, 0, 0, () => next.at);
+  p.call('setsockopt', [fd, SOL_SOCKET, plain, value, 4], { keep: false });
+  next.at = p.here;
 }
 
 /** The sizes of its queues, and who may change them. */
 export function addBuffers(p: Program, fd: Arg, { so_sndbuf, so_rcvbuf, so_buf_lock }: sk_opts_entry): void {
-  setBuffers(p, fd, so_sndbuf >>> 1, so_rcvbuf >>> 1);
+  setBuffer(p, fd, SNDBUF, so_sndbuf >>> 1);
+  setBuffer(p, fd, RCVBUF, so_rcvbuf >>> 1);
   if (so_buf_lock !== undefined) p.call('setsockopt', [fd, SOL_SOCKET, SO.BUF_LOCK, p.data(words(so_buf_lock)), 4], { keep: false, remedy: REMEDY });
 }
 
 const REMEDY = { EPERM: 'It needs CAP_NET_ADMIN: run the restore as root' };
 
-export function addOptions(p: Program, fd: Arg, opts: sk_opts_entry, own: readonly sf_sockopt_entry[] = []): void {
+/** Those sizes that the program had set, of a socket that does not know SO_BUF_LOCK. */
+function addBuffersSet(p: Program, fd: Arg, { so_sndbuf, so_rcvbuf, so_buf_lock = 0 }: sk_opts_entry): void {
+  if ((so_buf_lock & SNDBUF.locked) !== 0) setBuffer(p, fd, SNDBUF, so_sndbuf >>> 1);
+  if ((so_buf_lock & RCVBUF.locked) !== 0) setBuffer(p, fd, RCVBUF, so_rcvbuf >>> 1);
+}
+
+/** @param noLock it does not know SO_BUF_LOCK */
+export function addOptions(p: Program, fd: Arg, opts: sk_opts_entry, own: readonly sf_sockopt_entry[] = [], { noLock = false } = {}): void {
   const set = (name: number, value: number): void => {
     p.call('setsockopt', [fd, SOL_SOCKET, name, p.data(words(value)), 4], { keep: false, remedy: REMEDY });
   };
-  addBuffers(p, fd, opts);
+  if (noLock) addBuffersSet(p, fd, opts);
+  else addBuffers(p, fd, opts);
   if (opts.so_priority !== undefined) set(SO.PRIORITY, opts.so_priority);
   if (opts.so_rcvlowat !== undefined) set(SO.RCVLOWAT, opts.so_rcvlowat);
   if (opts.so_mark !== undefined) set(SO.MARK, opts.so_mark);

@@ -29,11 +29,13 @@ export const GENERAL_OPTIONS: readonly OptionTableRow[] = [
 /** Those of sockets that are not the internet's. (A locked filter comes last: it cannot be set any more.) */
 export const LOCAL_OPTIONS: readonly OptionTableRow[] = [...GENERAL_OPTIONS, { level: SOL_SOCKET, names: [SO.LOCK_FILTER] }];
 
+/** What a fresh socket has. `made` is negative when there was none to be had. */
+interface Usual { readonly made: ResultRef; readonly asked: readonly Asked[] }
 interface Asked { readonly level: number; readonly name: number; readonly question: Question }
 
 /** Asks about many sockets in one program; what a fresh one has is asked once for each kind. */
 export class OwnOptions {
-  readonly #usual = new Map<string, Asked[]>();
+  readonly #usual = new Map<string, Usual>();
 
   constructor(readonly program: Program, readonly table: readonly OptionTableRow[]) {}
 
@@ -43,9 +45,11 @@ export class OwnOptions {
     const asked = this.#ask(held, what, connected);
     return (ran) => asked.flatMap(({ level, name, question }) => {
       const value = answerOf(ran, question);
-      const fresh = usual.find((one) => one.level === level && one.name === name);
+      const fresh = usual.asked.find((one) => one.level === level && one.name === name);
       const same = fresh === undefined ? undefined : answerOf(ran, fresh.question);
-      return value === undefined || (same !== undefined && Buffer.compare(value, same) === 0) ? [] : [create(sf_sockopt_entry, { level, name, value: Uint8Array.from(value) })];
+      // what a fresh one does not know it cannot be told (an MPTCP connection to a TCP peer answers as TCP)
+      const unknown = fresh !== undefined && same === undefined && ran.result(usual.made) >= 0n;
+      return value === undefined || unknown || (same !== undefined && Buffer.compare(value, same) === 0) ? [] : [create(sf_sockopt_entry, { level, name, value: Uint8Array.from(value) })];
     });
   }
 
@@ -54,13 +58,13 @@ export class OwnOptions {
       .flatMap(({ level, names, size }) => names.map((name) => ({ level, name, question: askOption(this.program, held, level, name, size) })));
   }
 
-  #usualOf(what: WhatSocket): Asked[] {
+  #usualOf(what: WhatSocket): Usual {
     const key = `${what.family}/${what.type}/${what.protocol}`;
     let usual = this.#usual.get(key);
     if (usual === undefined) {
       // not everybody may make each kind: then everything is kept
       const fresh = this.program.call('socket', [what.family, what.type | SOCK.CLOEXEC, what.protocol], { expect: 'any' });
-      this.#usual.set(key, usual = this.#ask(fresh, what, false));
+      this.#usual.set(key, usual = { made: fresh, asked: this.#ask(fresh, what, false) });
       this.program.call('close', [fresh], { expect: 'any', keep: false });
     }
     return usual;

@@ -5,6 +5,8 @@
 import { posix } from 'node:path';
 import type { unix_sk_entry } from '../../image/schema/index.ts';
 import { bytesOf, textOf } from '../../image/text.ts';
+import type { FrozenTree } from '../../image/tree.ts';
+import { ownFileOf } from '../../image/tree-own.ts';
 import { ERRNO } from '../../kernel/errno.ts';
 import { AT, AT_FDCWD, O, S } from '../../kernel/files.ts';
 import { AF, SIOCUNIXFILE } from '../../kernel/sockets.ts';
@@ -32,9 +34,17 @@ const REMEDY = {
   EROFS: 'The file system is mounted read-only here: mount it writable',
 };
 
+/** A socket by the name it was bound to: where it is reached by another, the format's entry has that one. */
+export function asBound(tree: FrozenTree, entry: unix_sk_entry): unix_sk_entry {
+  const { bound, bound_dir } = ownFileOf(tree, entry.id) ?? {};
+  return bound === undefined ? entry : { ...entry, name: bound, name_dir: bound_dir, deleted: true };
+}
+
 /** Binds a socket that the helper makes, to the name it had. */
-export function addBind(context: RestoreContext, socket: ResultRef, entry: unix_sk_entry): void {
+export function addBind(context: RestoreContext, socket: ResultRef, given: unix_sk_entry): void {
   const p = context.local.program;
+  const entry = asBound(context.tree, given);
+  const names = entry === given ? [] : [pathOf(given), ...ownFileOf(context.tree, given.id)?.names ?? []];
   if (entry.name.length === 0) return;
   const { at, size } = address(p, entry.name);
   const bind = (): void => { p.call('bind', [socket, at, size], { keep: false, remedy: REMEDY }); };
@@ -43,15 +53,13 @@ export function addBind(context: RestoreContext, socket: ResultRef, entry: unix_
     return;
   }
   inDirectory(p, entry, () => {
-    if (entry.deleted === true) bindDeleted(p, entry, bind);
+    if (entry.deleted === true) bindDeleted(context, entry, bind, names);
     else {
       const path = p.cstring(bytesOf(pathOf(entry)));
       removeStale(p, path);
       bind();
-      const from = p.here;
+      removeAfterFailure(context, posix.join(entry.name_dir ?? '/', pathOf(entry)));
       addPermissions(p, path, entry);
-      const absolute = posix.join(entry.name_dir ?? '/', pathOf(entry));
-      context.local.undo(from, Infinity, (undo) => { undo.resource(`socket ${absolute}`).call('unlinkat', [AT_FDCWD, undo.cstring(bytesOf(absolute)), 0], { expect: 'any' }); });
     }
   });
 }
@@ -91,8 +99,9 @@ function addPermissions(p: Program, path: DataRef, { file_perms: perms }: unix_s
   p.call('fchmodat', [AT_FDCWD, path, perms.mode & 0o7777], { keep: false });
 }
 
-/** The name was taken away, or is another file's by now: that one is put aside for the moment. */
-function bindDeleted(p: Program, entry: unix_sk_entry, bind: () => void): void {
+/** The name was taken away, or is another file's by now: that one is put aside for the moment. Names by which it is reached are made as well. */
+function bindDeleted(context: RestoreContext, entry: unix_sk_entry, bind: () => void, names: readonly string[]): void {
+  const p = context.local.program;
   const name = pathOf(entry);
   const path = p.cstring(bytesOf(name));
   const aside = p.cstring(bytesOf(`${name}${ASIDE}`));
@@ -100,12 +109,27 @@ function bindDeleted(p: Program, entry: unix_sk_entry, bind: () => void): void {
   const moved = p.call('renameat', [AT_FDCWD, path, AT_FDCWD, aside], { expect: { orErrno: ERRNO.ENOENT } });
   bind();
   addPermissions(p, path, entry);
+  for (const other of names) addName(context, path, other);
   p.call('unlinkat', [AT_FDCWD, path, 0], { keep: false });
   const end = { at: 0 };
   p.jump(moved, Cond.LT, 0, () => end.at);
   p.call('renameat', [AT_FDCWD, aside, AT_FDCWD, path], { keep: false });
   end.at = p.here;
   removeDirectories(p, made);
+}
+
+/** One more name of a socket's file, absolute; a stale socket that has it goes. */
+function addName(context: RestoreContext, path: DataRef, name: string): void {
+  const p = context.local.program;
+  const to = p.cstring(bytesOf(name));
+  removeStale(p, to);
+  p.call('linkat', [AT_FDCWD, path, AT_FDCWD, to, 0], { keep: false, remedy: { EEXIST: `Another file has the name ${name}: move it away`, EXDEV: `${name} is on another mount by now than the name it is bound to: mount as it was` } });
+  removeAfterFailure(context, name);
+}
+
+/** Of the name that the step just added has made. */
+function removeAfterFailure({ local }: RestoreContext, path: string): void {
+  local.undo(local.program.here - 1, Infinity, (undo) => { undo.resource(`socket ${path}`).call('unlinkat', [AT_FDCWD, undo.cstring(bytesOf(path)), 0], { expect: 'any' }); });
 }
 
 /** Connects to a bound socket that the helper holds, wherever its name leads by now. */

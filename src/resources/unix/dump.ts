@@ -2,18 +2,19 @@
  * Unix sockets: who is connected to whom, names, what waits to be read (with descriptors in flight), who waits to be accepted, options.
  * A peer outside of the tree is refused, unless --ext-unix-sk or --external unix[INODE] says that it may be.
  */
-import { readFileSync, readlinkSync, statSync, type BigIntStats } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { posix } from 'node:path';
 import { create } from '../../image/wire.ts';
 import { fd_types, file_entry, file_perms_entry, fown_entry, scm_entry, sf_packet_entry, sf_peer_entry, sk_opts_entry, sk_packet_entry, unix_sk_entry } from '../../image/schema/index.ts';
 import { payload } from '../../image/payload.ts';
-import { textOf } from '../../image/text.ts';
+import { bytesOf, textOf } from '../../image/text.ts';
 import { ownFile } from '../../image/tree-own.ts';
 import { AF, SCM, SIOCUNIXFILE, SK_STATE, SO, SOCK, SOL_SOCKET } from '../../kernel/sockets.ts';
 import { parseStat } from '../../proc/stat.ts';
 import { readProcNumbers, readProcRecord } from '../../proc/read.ts';
 import { Program, type RanBlock, type ResultRef } from '../../program/program.ts';
 import type { DumpContext } from '../../dump/context.ts';
-import { readDescriptor } from '../../dump/descriptors.ts';
+import { readDescriptors } from '../../dump/descriptors.ts';
 import { isExternal as isNamedExternal, socketKey } from '../../dump/external.ts';
 import { describeDescriptor, type Descriptor, type FileKind, type OpenFile } from '../../dump/file-kinds.ts';
 import type { FrozenTask } from '../../dump/frozen.ts';
@@ -22,6 +23,7 @@ import { askOptions, type SocketOptions } from '../socket/options-dump.ts';
 import { LOCAL_OPTIONS, ownOptions } from '../socket/own-options.ts';
 import { peekQueues, type Queue } from './queue.ts';
 import { displayName, isListening, isPath, typeName, unixSockets as tableOf, type UnixSocket } from './table.ts';
+import type { FileStat } from '../../kernel/stat.ts';
 
 /** unix_sk_entry.uflags: not of the tree, only named so that somebody can connect to it. */
 export const USK_EXTERN = 1;
@@ -30,7 +32,14 @@ const DELETED = ' (deleted)';
 const SLASH = 0x2f;
 
 /** Where a socket is bound to. */
-interface Place { readonly stat: BigIntStats; readonly path: string; readonly deleted: boolean }
+interface Place {
+  readonly stat: FileStat;
+  /** Of its file as it is now, or was when its name was taken away. */
+  readonly path: string;
+  readonly deleted: boolean;
+  /** The file's names when the one it is bound to no longer leads to it: it was renamed, or linked to another name and then removed (supervisord). */
+  readonly names: readonly string[];
+}
 interface Peer { readonly pid: number; readonly uid: number; readonly gid: number }
 interface Answers { readonly options: SocketOptions; readonly filter: bigint[]; readonly peer: Peer | undefined }
 
@@ -114,7 +123,11 @@ function lookAtQueues(descriptors: readonly Descriptor[], context: DumpContext):
   const found: Descriptor[] = [];
   for (const [inode, queue] of peekQueues([...fresh.values()], context)) {
     queues.set(inode, queue);
-    for (const { rights } of queue.packets) for (const fd of rights) found.push({ ...readDescriptor(helperTask(context), fd), via: fresh.get(inode)!.descriptor });
+    const via = fresh.get(inode)!.descriptor;
+    for (const one of readDescriptors(helperTask(context), context.helper, queue.packets.flatMap(({ rights }) => rights))) {
+      one.via = via;
+      found.push(one);
+    }
   }
   return found;
 }
@@ -155,10 +168,32 @@ function askPlaces(own: readonly OpenFile[], context: DumpContext): void {
     const door = `/proc/${context.helper.pid}/fd/${fd}`;
     const link = textOf(readlinkSync(door, { encoding: 'buffer' }));
     const deleted = link.endsWith(DELETED);
-    places.set(socketOf(first, context)!.inode, { stat: statSync(door, { bigint: true }), path: deleted ? link.slice(0, -DELETED.length) : link, deleted });
+    const socket = socketOf(first, context)!;
+    const path = deleted ? link.slice(0, -DELETED.length) : link;
+    const stat = statSync(door, { bigint: true });
+    places.set(socket.inode, { stat, path, deleted, names: otherNames(socket, path, deleted, stat) });
   }
   const open = doors.map(({ fd }) => fd).filter((fd) => fd >= 0);
   if (open.length > 0) context.helper.closeFds(open);
+}
+
+/** Names by which a socket is reached now that the one it is bound to leads elsewhere; none when that still leads to it, or nothing does. */
+function otherNames(socket: UnixSocket, path: string, deleted: boolean, stat: FileStat): string[] {
+  const is = (name: string): boolean => {
+    const found = lstatSync(Buffer.from(bytesOf(name)), { bigint: true, throwIfNoEntry: false });
+    return found?.ino === stat.ino && found.dev === stat.dev;
+  };
+  if (!deleted) {
+    const directory = nameDirectory(socket, { path });
+    return directory !== undefined && !is(posix.join(directory, boundName(socket))) ? [path] : [];
+  }
+  if (stat.nlink === 0n) return [];
+  const directory = posix.dirname(path);
+  try {
+    return readdirSync(Buffer.from(bytesOf(directory)), { encoding: 'buffer' }).map((name) => posix.join(directory, textOf(name))).filter(is);
+  } catch {
+    return []; // the directory is gone too
+  }
 }
 
 /** Who is connected to whom, and whether all of them are of the tree. */
@@ -236,12 +271,18 @@ function askPeer(program: Program, held: ResultRef): (ran: RanBlock) => Peer | u
   };
 }
 
-/** The directory a relative name starts from; '' for an absolute one; undefined when the place does not end in the name. */
-function nameDirectory({ name }: UnixSocket, { path }: Place): string | undefined {
-  const text = textOf(Buffer.from(name).subarray(0, name.indexOf(0) < 0 ? name.length : name.indexOf(0)));
+const boundName = ({ name }: UnixSocket): string => textOf(Buffer.from(name).subarray(0, name.indexOf(0) < 0 ? name.length : name.indexOf(0)));
+
+/**
+ * The directory a relative name starts from; '' for an absolute one; undefined when it cannot be told. One whose file was renamed since is taken to
+ * start where the file is.
+ */
+function nameDirectory(socket: UnixSocket, { path }: Pick<Place, 'path'>): string | undefined {
+  const text = boundName(socket);
   if (text.startsWith('/')) return '';
   const plain = text.replace(/^(\.\/+)+/u, '');
-  return path.endsWith(`/${plain}`) ? path.slice(0, -plain.length - 1) || '/' : undefined;
+  if (path.endsWith(`/${plain}`)) return path.slice(0, -plain.length - 1) || '/';
+  return plain.split('/').includes('..') ? undefined : posix.dirname(path);
 }
 
 function unixEntry(file: OpenFile, context: DumpContext): unix_sk_entry {
@@ -258,15 +299,19 @@ function unixEntry(file: OpenFile, context: DumpContext): unix_sk_entry {
   if (options.own.length > 0) ownFile(context.tree, file.id).sockopts.push(...options.own);
   if (answers.peer !== undefined) ownFile(context.tree, file.id).peer = create(sf_peer_entry, answers.peer);
   if (socket.orphan && socket.type === SOCK.DGRAM) ownFile(context.tree, file.id).orphan = true;
+  // an accepted socket is bound to its listener's file, and reached by no name
+  const [reached, ...names] = isListening(socket) || socket.type === SOCK.DGRAM ? place?.names ?? [] : [];
+  // CRIU, which binds to the name in the entry, makes it reachable as well
+  if (reached !== undefined) Object.assign(ownFile(context.tree, file.id), { bound: socket.name, names, ...(directory === '' ? {} : { bound_dir: directory }) });
   if (socket.pending.length > 1) ownFile(context.tree, file.id).pending = [...socket.pending];
   return create(unix_sk_entry, {
     id: file.id, ino: socket.inode, type: socket.type, state: socket.state, flags: first.info.flags, uflags: 0, backlog: socket.sent, peer,
-    fown: create(fown_entry, file.owner), opts: { ...options.opts, so_filter: answers.filter }, name: socket.name,
+    fown: create(fown_entry, file.owner), opts: { ...options.opts, so_filter: answers.filter }, name: reached === undefined ? socket.name : Buffer.from([...bytesOf(reached), 0]),
     ns_id: context.tree.inventory.root_ids?.net_ns_id ?? 0,
     ...(socket.shutdown === 0 ? {} : { shutdown: socket.shutdown }),
     ...(place === undefined ? {} : { file_perms: create(file_perms_entry, { mode: Number(place.stat.mode), uid: Number(place.stat.uid), gid: Number(place.stat.gid) }) }),
-    ...(directory === '' ? {} : { name_dir: directory }),
-    ...(place?.deleted === true ? { deleted: true } : {}),
+    ...(directory === '' || reached !== undefined ? {} : { name_dir: directory }),
+    ...(reached === undefined && place !== undefined && (place.deleted || place.names.length > 0) ? { deleted: true } : {}),
   });
 }
 
