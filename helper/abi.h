@@ -90,9 +90,12 @@ enum { FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_PRIVATE = 128 };
 
 /* <linux/fcntl.h>, <linux/prctl.h>, <linux/poll.h> */
 enum {
-	AT_FDCWD = -100, O_RDONLY = 0, O_RDWR = 2, O_CLOEXEC = 0x80000, F_DUPFD_CLOEXEC = 1030,
+	AT_FDCWD = -100, AT_EMPTY_PATH = 0x1000, O_RDONLY = 0, O_RDWR = 2, O_CLOEXEC = 0x80000, O_PATH = 0x200000, F_DUPFD_CLOEXEC = 1030,
+	F_GETSIG = 11, F_GETOWN_EX = 16, F_GETOWNER_UIDS = 17,
 	PR_SET_PDEATHSIG = 1, POLLIN = 1, CLOSE_RANGE_CLOEXEC = 4,
 };
+struct linux_dirent64 { uint64_t ino; int64_t off; uint16_t reclen; uint8_t type; char name[]; }; /* getdents64(2) */
+struct f_owner_ex { int32_t type, pid; };
 struct pollfd { int32_t fd; int16_t events, revents; };
 
 /* <linux/time_types.h>, <linux/uio.h>, <linux/socket.h> */

@@ -28,7 +28,7 @@ enum sf_req {
 	SF_REQ_DETACH = 5,  /* struct sf_detach[] -> s32[]: 0 or -errno, for each */
 	SF_REQ_KILL = 6,    /* u32 pid[] -> s32[]: SIGKILL each, then wait until each is gone or a zombie */
 	SF_REQ_SCAN = 7,    /* struct sf_scan + struct sf_range[] (none: start..end) -> struct sf_region[]: what the page tables say */
-	SF_REQ_PAGES = 8,   /* struct sf_pages + struct sf_range[] [+fd] -> u64 bytes: task memory to a file */
+	SF_REQ_PAGES = 8,   /* struct sf_pages + struct sf_range[] (+ u64 place[] of each) [+fd] -> u64 bytes: task memory to a file */
 	SF_REQ_PEEK = 9,    /* struct sf_peek -> bytes of task memory (a short read ends at the first unreadable page) */
 	SF_REQ_POKE = 10,   /* struct sf_peek + bytes -> nothing: writes through /proc/PID/mem */
 	SF_REQ_LOCAL = 11,  /* block -> the block after it ran in the helper itself. Descriptors it opened stay open there */
@@ -47,6 +47,8 @@ enum sf_req {
 	SF_REQ_CPUID = 32,  /* u32 {leaf, subleaf}[] -> u32 {eax, ebx, ecx, edx}[]: what the processor says of itself */
 	SF_REQ_SEIZE_FROZEN = 33, /* struct sf_thaw + u32 tid[] + fd -> as SEIZE, of threads that a freezer holds: when all are asked, and before
 			       they are waited for, the text is written to the descriptor */
+	SF_REQ_DESCRIPTORS = 34, /* u32 pid, u32 fd[] (none: all of its table) -> struct sf_descriptor + link + lines, for each */
+	SF_REQ_SAME = 35,   /* struct sf_object[] -> u32[]: for each the place of the first that is the same kernel object */
 };
 
 struct sf_request {
@@ -138,9 +140,10 @@ struct sf_detach {
 #define SF_SCAN_OLD_KERNEL 1u
 #define SF_SCAN_PROTECT 2u /* write-protect what is found, in the same walk: only ranges of an asynchronous userfaultfd (else EPERM) */
 #define SF_SCAN_SKIP 4u    /* with SF_SCAN_PROTECT: other ranges are passed over */
+#define SF_SCAN_QUIET 8u   /* with SF_SCAN_PROTECT: nothing is told of what was found */
 struct sf_scan {
 	uint32_t pid;
-	uint32_t flags;         /* SF_SCAN_OLD_KERNEL: as on a kernel without the PAGEMAP_SCAN ioctl (tests); SF_SCAN_PROTECT; SF_SCAN_SKIP */
+	uint32_t flags;         /* SF_SCAN_OLD_KERNEL: as on a kernel without the PAGEMAP_SCAN ioctl (tests); SF_SCAN_PROTECT; SF_SCAN_SKIP; SF_SCAN_QUIET */
 	uint64_t start, end;
 	uint64_t max_regions;   /* 0: no limit but the payload. When as many came, go on at the last one's end */
 	uint64_t any_of;        /* PAGE_IS_* of <linux/fs.h>: pages with at least one of these ... */
@@ -153,11 +156,13 @@ struct sf_region { uint64_t start, end, categories; };
 
 struct sf_range { uint64_t address; uint64_t size; };
 
-#define SF_PAGES_MAY_VANISH 0x80000000u /* in workers: pages that cannot be read (any more) are zeros in the file */
+/* In workers: */
+#define SF_PAGES_MAY_VANISH 0x80000000u /* pages that cannot be read (any more) are zeros in the file */
+#define SF_PAGES_PLACED 0x40000000u     /* each range goes to a place of its own in the file */
 struct sf_pages {
 	uint32_t pid;
 	int32_t fd;         /* held descriptor to write to */
-	uint64_t offset;    /* where in the file the first byte goes; the ranges follow each other there without gaps */
+	uint64_t offset;    /* where in the file the first byte goes; the ranges follow each other there without gaps, unless they are placed */
 	uint32_t nranges;
 	uint32_t workers;   /* 0: as many as help */
 };
@@ -170,6 +175,36 @@ struct sf_file_pages {
 };
 
 struct sf_peek { uint32_t pid; uint32_t size; uint64_t address; };
+
+/*
+ * What the kernel tells of one descriptor: what every line of /proc/PID/fdinfo/FD has, the owner of its signals and fstat, then the
+ * bytes of the link in /proc/PID/fd and the other lines of fdinfo, each ended by a newline. Multiples of 8 bytes.
+ */
+#define SF_MAX_LINK 4096u         /* PATH_MAX: what readlink(2) of /proc gives at most */
+#define SF_MAX_LINES (16u << 20)  /* of one descriptor: 100,000 watches of an inotify */
+struct sf_descriptor {
+	uint32_t size;      /* of all of it */
+	uint32_t fd;
+	uint32_t flags;     /* O_*, O_CLOEXEC of the descriptor included */
+	int32_t mnt_id;     /* -1: the kernel does not tell */
+	uint64_t pos;
+	uint64_t ino;       /* of fdinfo; 0: the kernel does not tell */
+	int32_t signal;     /* F_GETSIG; 0 too for O_PATH */
+	int32_t owner_type, owner_pid; /* F_GETOWN_EX */
+	uint32_t owner_uid, owner_euid; /* F_GETOWNER_UIDS, when there is an owner */
+	uint32_t link_size;
+	uint32_t lines_size;
+	uint32_t key;       /* the same for descriptors that can be the same open file */
+	uint8_t stat[144];  /* struct stat of the kernel (<asm/stat.h>) */
+};
+
+/* A kernel object, by whose it is. Only those with the same type and key are compared (kcmp). */
+struct sf_object {
+	uint32_t type;      /* KCMP_* of <linux/kcmp.h> */
+	uint32_t key;
+	uint32_t pid;
+	uint32_t index;     /* KCMP_FILE: the descriptor; else 0 */
+};
 
 struct sf_arena { uint64_t executor_size; uint64_t address; };
 

@@ -22,7 +22,7 @@ enum {
 	NR_get_robust_list = 274, NR_rt_tgsigqueueinfo = 297, NR_process_vm_readv = 310, NR_process_vm_writev = 311,
 	NR_memfd_create = 319, NR_copy_file_range = 326, NR_pidfd_open = 434, NR_clone3 = 435, NR_write = 1, NR_sched_getaffinity = 204,
 	NR_fallocate = 285, NR_dup3 = 292, NR_pipe2 = 293, NR_setsid = 112, NR_chdir = 80, NR_execve = 59, NR_pidfd_getfd = 438, NR_close_range = 436,
-	NR_sched_setscheduler = 144, NR_set_robust_list = 273,
+	NR_sched_setscheduler = 144, NR_set_robust_list = 273, NR_getdents64 = 217, NR_newfstatat = 262, NR_readlinkat = 267, NR_kcmp = 312,
 };
 
 SYS int64_t raw6(int64_t nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f)
@@ -51,12 +51,16 @@ SYS int64_t sys_memfd_create(const char *name, unsigned flags) { return raw2(NR_
 
 /* files */
 SYS int64_t sys_open(const char *path, int flags) { return raw4(NR_openat, AT_FDCWD, path, flags, 0); }
+SYS int64_t sys_openat(int dir, const char *name, int flags) { return raw4(NR_openat, dir, name, flags, 0); }
 SYS int64_t sys_close(int fd) { return raw1(NR_close, fd); }
 SYS int64_t sys_read(int fd, void *to, size_t n) { return raw3(NR_read, fd, to, n); }
 SYS int64_t sys_pread(int fd, void *to, size_t n, uint64_t off) { return raw4(NR_pread64, fd, to, n, off); }
 SYS int64_t sys_pwrite(int fd, const void *from, size_t n, uint64_t off) { return raw4(NR_pwrite64, fd, from, n, off); }
 SYS int64_t sys_write(int fd, const void *from, size_t n) { return raw3(NR_write, fd, from, n); }
 SYS int64_t sys_pipe2(int *ends, int flags) { return raw2(NR_pipe2, ends, flags); }
+SYS int64_t sys_getdents(int fd, void *to, size_t n) { return raw3(NR_getdents64, fd, to, n); }
+SYS int64_t sys_fstat(int fd, void *to) { return raw4(NR_newfstatat, fd, "", to, AT_EMPTY_PATH); }
+SYS int64_t sys_readlinkat(int dir, const char *name, void *to, size_t n) { return raw4(NR_readlinkat, dir, name, to, n); }
 SYS int64_t sys_ftruncate(int fd, uint64_t size) { return raw2(NR_ftruncate, fd, size); }
 SYS int64_t sys_fcntl(int fd, int cmd, uint64_t arg) { return raw3(NR_fcntl, fd, cmd, arg); }
 SYS int64_t sys_ioctl(int fd, unsigned cmd, void *arg) { return raw3(NR_ioctl, fd, cmd, arg); }
@@ -75,6 +79,8 @@ SYS int64_t sys_tkill(int tid, int sig) { return raw2(NR_tkill, tid, sig); }
 SYS int64_t sys_set_robust_list(void *head, size_t size) { return raw2(NR_set_robust_list, head, size); }
 SYS int64_t sys_get_robust_list(int tid, uint64_t *head, uint64_t *len) { return raw3(NR_get_robust_list, tid, head, len); }
 SYS int64_t sys_pidfd_open(int pid) { return raw2(NR_pidfd_open, pid, 0); }
+SYS int64_t sys_pidfd_getfd(int pidfd, int fd) { return raw3(NR_pidfd_getfd, pidfd, fd, 0); }
+SYS int64_t sys_kcmp(int a, int b, int type, uint64_t ia, uint64_t ib) { return raw5(NR_kcmp, a, b, type, ia, ib); }
 SYS int64_t sys_clone3(struct clone_args *args) { return raw2(NR_clone3, args, sizeof *args); }
 
 /* itself */

@@ -6,7 +6,7 @@ type Rule = 'keep' | 'device' | 'path' | 'name' | 'command' | 'options' | 'socke
 
 const RULES: Readonly<Record<string, Rule>> = {
   // text that says what something is, not whose
-  'net_device_entry.name': 'device', 'inet_sk_entry.ifname': 'device', 'sk_opts_entry.so_bound_dev': 'device', 'tunfile_entry.netdev': 'device', 'sf_inet_entry.device': 'device', 'sf_membership_entry.device': 'device', 'cg_member_entry.name': 'keep',
+  'net_device_entry.name': 'device', 'inet_sk_entry.ifname': 'device', 'sk_opts_entry.so_bound_dev': 'device', 'tunfile_entry.netdev': 'device', 'sf_inet_entry.device': 'device', 'sf_membership_entry.device': 'device', 'sf_packet_sock_entry.device': 'device', 'sf_packet_member_entry.device': 'device', 'cg_member_entry.name': 'keep',
   'cg_controller_entry.cnames': 'keep', 'cgroup_prop_entry.name': 'keep', 'mnt_entry.fsname': 'keep', 'plugins_entry.plugins': 'keep', 'stillframe_entry.writer': 'keep', 'stillframe_entry.needs': 'keep',
   'task_core_entry.comm': 'command', 'thread_core_entry.comm': 'command',
   'reg_file_entry.name': 'path', 'fh_entry.path': 'path', 'irmap_cache_entry.path': 'path', 'mnt_entry.root': 'path', 'mnt_entry.mountpoint': 'path', 'mnt_entry.source': 'path', 'mnt_entry.ext_key': 'path',

@@ -127,4 +127,23 @@ export class ContainerCore {
     });
     return file;
   }
+
+  /**
+   * A whole image file of records without payloads, from messages that lie as they will in it.
+   * @param room header and size fields belong into it: `start` bytes, then 4 bytes before each message
+   * @param start where the first record begins; at least the header's size
+   * @returns a view into `room`
+   * @throws CoreError RECORD_TOO_LARGE
+   */
+  frameInPlace(kind: HeaderKind, magic: number, room: Uint8Array, start: number, sizes: readonly number[]): Uint8Array {
+    const header = this.header(kind, magic);
+    const fields = this.recordHeaders(sizes);
+    room.set(header, start - header.length);
+    let at = start;
+    for (let i = 0; i < sizes.length; i++) {
+      for (let byte = 0; byte < 4; byte++) room[at + byte] = fields[4 * i + byte]!;
+      at += 4 + sizes[i]!;
+    }
+    return room.subarray(start - header.length);
+  }
 }

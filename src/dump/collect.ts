@@ -2,7 +2,7 @@
  * What is read of a frozen tree, in the frozen window: first everything that can refuse it (nothing is changed by that), then what the
  * threads themselves are asked. Turning it into images is ./compose.ts.
  */
-import { lstatSync, statSync, type BigIntStats } from 'node:fs';
+import { lstatSync, statSync } from 'node:fs';
 import { keepToBaseline } from '../engine.ts';
 import { findLanding, pickDoneSignal } from '../helper/landing.ts';
 import type { Helper, RunOptions } from '../helper/client.ts';
@@ -20,6 +20,7 @@ import { parseTimers, type ProcTimer } from '../proc/timers.ts';
 import { Program, type RanBlock } from '../program/program.ts';
 import { settleRing } from '../resources/aio/dump.ts';
 import { executableId, fsEntry } from '../resources/filesystem/dump.ts';
+import { settleSocketMemory } from '../resources/packet/memory-dump.ts';
 import { describeMapping, describeMappings, refuseMapping, type DumpedMapping, type MappedFile } from '../resources/memory/dump.ts';
 import { leaveOutProbes } from '../resources/memory/uprobes.ts';
 import { processSettings, type ProcessSettings } from '../resources/process/dump.ts';
@@ -37,6 +38,7 @@ import { collectFiles, readDescriptors, type OpenFiles } from './descriptors.ts'
 import type { Descriptor } from './file-kinds.ts';
 import { describeTask, type FrozenTask } from './frozen.ts';
 import { checkNamespaces, objectIds, type OwnNamespaces } from './ids.ts';
+import type { FileStat } from '../kernel/stat.ts';
 
 /** Everything known of a living task. */
 export interface CollectedTask {
@@ -60,7 +62,7 @@ export interface Collected {
 }
 
 /** Of a tree: threads, of a task: mappings, for which much is to be done. */
-const MANY_THREADS = 40, MANY_MAPPINGS = 500;
+const MANY_THREADS = 40, MANY_MAPPINGS = 500, MANY_DESCRIPTORS = 1000;
 
 /** How long a task's program may take: it only asks. */
 const RUN_TIMEOUT_MS = 10_000;
@@ -71,7 +73,7 @@ const RUN_TIMEOUT_MS = 10_000;
  * @param descriptorsOf reads the descriptors of a task
  */
 export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids: readonly number[]) => readonly ThreadState[],
-  descriptorsOf: (task: FrozenTask) => Descriptor[] = readDescriptors): Collected {
+  descriptorsOf: (task: FrozenTask) => Descriptor[] = (task) => readDescriptors(task, context.helper)): Collected {
   const living = context.tasks.filter(({ zombie }) => !zombie);
   if (living.reduce((sum, { tids }) => sum + tids.length, 0) > MANY_THREADS) keepToBaseline();
   const states = new Map(stateOf(living.flatMap(({ tids }) => tids)).map((state) => [state.tid, state]));
@@ -91,16 +93,19 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   for (const task of living) {
     const filesId = ids.get(task.pid)!.files_id;
     if (!tables.has(filesId)) tables.set(filesId, descriptorsOf(task));
+    if (tables.get(filesId)!.length > MANY_DESCRIPTORS) keepToBaseline();
   }
   const named = new NamedFiles(context);
   for (const { mappings } of living) for (const mapping of mappings) if (isSysv(mapping)) context.reservedShmids.add(Number(mapping.inode));
   const collected = living.map((task) => collectTask(task, ids.get(task.pid)!, named, context));
   collectSegments(collected, own.ids.ipc_ns_id ?? 0, context);
   refuseUndo(living, context);
-  return { living: collected, files: collectFiles(tables, context), named };
+  const files = collectFiles(tables, context);
+  settleSocketMemory(collected, files.files, context);
+  return { living: collected, files, named };
 }
 
-function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { log, helper, precopy }: DumpContext): void {
+function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { log, helper, known }: DumpContext): void {
   log.debug(`Reading task (pid: ${task.pid} comm: ${task.stat.comm})`);
   task.threads = task.tids.map((tid) => {
     const dir = `/proc/${task.pid}/task/${tid}`;
@@ -109,9 +114,13 @@ function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { 
     nameOriginalCall(state, (address, size) => helper.peek(task.pid, address, size));
     return { tid, state, stat: parseStat(readProcRecord(`${dir}/stat`)), status: parseStatus(readProcRecord(`${dir}/status`)) };
   });
-  task.mappings = precopy?.mappings({ pid: task.pid, start: task.stat.startTime }) ?? parseSmaps(readProcText(`/proc/${task.pid}/smaps`));
+  task.mappings = mappingsOf(task, known);
   if (task.mappings.length > MANY_MAPPINGS) keepToBaseline();
 }
+
+/** Of a frozen task: as known from before, if nothing has changed. */
+export const mappingsOf = ({ pid, stat }: Pick<FrozenTask, 'pid' | 'stat'>, known: DumpContext['known']): Mapping[] =>
+  known?.mappings({ pid, start: stat.startTime }) ?? parseSmaps(readProcText(`/proc/${pid}/smaps`));
 
 function checkTask(task: FrozenTask, { refusals, tracker }: DumpContext): void {
   for (const { tid, state, status } of task.threads) {
@@ -154,7 +163,7 @@ function mappedFiles(task: FrozenTask, named: NamedFiles, context: DumpContext):
     const key = `${mapping.device} ${mapping.inode}`;
     let file = known.get(key);
     if (file === undefined) {
-      const stat: BigIntStats = statSync(door, { bigint: true });
+      const stat: FileStat = statSync(door, { bigint: true });
       const link = readProcLink(door);
       const memfd = stat.dev === context.shmemDevice || context.hugeDevices.has(stat.dev);
       if (!mappable(stat)) context.refusals.add(`${describeTask(task)}, ${describeMapping(mapping)}`, 'memory of a device cannot be dumped');
@@ -166,15 +175,15 @@ function mappedFiles(task: FrozenTask, named: NamedFiles, context: DumpContext):
 }
 
 /** The memory file behind a mapping, if it is one. */
-export function memoryFileBehind(task: FrozenTask, mapping: Mapping, context: DumpContext): { link: string; stat: BigIntStats; door: string } | undefined {
+export function memoryFileBehind(task: FrozenTask, mapping: Mapping, context: DumpContext): { link: string; stat: FileStat; door: string } | undefined {
   const door = `/proc/${task.pid}/map_files/${mapping.range}`;
-  const stat: BigIntStats = statSync(door, { bigint: true });
+  const stat: FileStat = statSync(door, { bigint: true });
   const memfd = stat.dev === context.shmemDevice || context.hugeDevices.has(stat.dev);
   return memfd ? { link: readProcLink(door), stat, door } : undefined;
 }
 
 /** Regular files, and /dev/zero, whose mapping is plain memory. */
-function mappable(stat: BigIntStats): boolean {
+function mappable(stat: FileStat): boolean {
   const type = Number(stat.mode) & S.IFMT;
   return type === S.IFREG || (type === S.IFCHR && major(stat.rdev) === DEVICE.MEM && minor(stat.rdev) === DEV_ZERO);
 }

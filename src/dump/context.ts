@@ -6,7 +6,7 @@ import type { Log } from '../log.ts';
 import type { Tracker } from '../memory-tracking/tracker.ts';
 import type { FrozenTask } from './frozen.ts';
 import type { DumpOptions } from './options.ts';
-import type { Precopy } from './precopy.ts';
+import type { KnownTasks } from './known-mappings.ts';
 import type { CgroupSets } from '../resources/cgroup/dump.ts';
 import { SeccompFilters } from '../resources/seccomp/dump.ts';
 import { runCommand } from '../network-lock/run.ts';
@@ -22,8 +22,8 @@ export class DumpContext {
   tasks: readonly FrozenTask[] = [];
   /** Who tracks memory that is registered with a userfaultfd. */
   tracker: Pick<Tracker, 'isOurs'> | undefined;
-  /** Who has copied memory already, while the tree ran. */
-  precopy: Pick<Precopy, 'mappings'> | undefined;
+  /** Who knows the mappings of tasks from when the tree ran. */
+  known: Pick<KnownTasks, 'mappings'> | undefined;
   /** Where the tree is in control groups; undefined where nobody asks (a pre-dump). */
   cgroups: CgroupSets | undefined;
   /** Undefined where nobody asks. */
@@ -51,10 +51,10 @@ export class DumpContext {
   /** A new N of `pages-N.img`. */
   newPagesId(): number { return ++this.#pagesIds; }
 
-  /** The magic of the file system a file is on (<linux/magic.h>). @param path any way to the file, /proc/PID/fd/N for one */
-  fileSystem(device: bigint, path: string): number {
+  /** The magic of the file system a file is on (<linux/magic.h>). @param file any way to it: `door`, /proc/PID/fd/N for one */
+  fileSystem(device: bigint, file: { readonly door: string }): number {
     let type = this.#types.get(device);
-    if (type === undefined) this.#types.set(device, type = Number(statfsSync(path).type));
+    if (type === undefined) this.#types.set(device, type = Number(statfsSync(file.door).type));
     return type;
   }
 }

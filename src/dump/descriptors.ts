@@ -2,17 +2,16 @@
  * Open files of a tree: reads every descriptor table once, finds out which descriptors are the same open file, refuses what no kind can
  * dump, asks the helper about the rest. All of it in the frozen window; the images come later.
  */
-import { statSync } from 'node:fs';
-import { create } from '../image/wire.ts';
-import { fdinfo_entry, file_entry } from '../image/schema/index.ts';
-import { F, O } from '../kernel/files.ts';
-import { parseFdInfo } from '../proc/fdinfo.ts';
-import { readProcLink, readProcNumbers, readProcRecord } from '../proc/read.ts';
+import type { fdinfo_entry } from '../image/schema/index.ts';
+import type { Helper } from '../helper/client.ts';
+import type { HeldDescriptor } from '../helper/protocol.ts';
+import type { FileStat } from '../kernel/stat.ts';
 import { Program, type RanBlock } from '../program/program.ts';
 import type { DumpContext } from './context.ts';
-import { describeDescriptor, FILE_KINDS, nameUnsupported, type Descriptor, type FileOwner, type OpenFile } from './file-kinds.ts';
+import { describeDescriptor, FILE_KINDS, nameUnsupported, type Descriptor, type FileKind, type FileOwner, type OpenFile } from './file-kinds.ts';
 import type { FrozenTask } from './frozen.ts';
 import { learnSockets } from '../resources/socket/facts.ts';
+import { NO_OWNER } from '../resources/regular/dump.ts';
 import { collectLocks } from '../resources/locks/dump.ts';
 import { KCMP, sameObjects } from './kcmp.ts';
 
@@ -26,14 +25,33 @@ export interface OpenFiles {
   readonly tables: ReadonlyMap<number, readonly Descriptor[]>;
 }
 
-/** Every descriptor of a task. */
-export function readDescriptors(task: FrozenTask): Descriptor[] {
-  return readProcNumbers(`/proc/${task.pid}/fd`).map((fd) => readDescriptor(task, fd));
+/** Descriptors of a task, ascending. @param fds undefined: all */
+export function readDescriptors(task: FrozenTask, helper: Pick<Helper, 'descriptors'>, fds?: readonly number[]): Descriptor[] {
+  return helper.descriptors(task.pid, fds).map((held) => new TaskDescriptor(task, held));
 }
 
-export function readDescriptor(task: FrozenTask, fd: number): Descriptor {
-  const door = `/proc/${task.pid}/fd/${fd}`;
-  return { task, fd, info: parseFdInfo(readProcRecord(`/proc/${task.pid}/fdinfo/${fd}`)), link: readProcLink(door), stat: statSync(door, { bigint: true }) };
+/** One as the helper told it, read where it lies: there may be tens of thousands, of which little is asked. */
+class TaskDescriptor implements Descriptor {
+  via: Descriptor | undefined;
+  file: OpenFile | undefined;
+  kind: FileKind | undefined;
+
+  constructor(readonly task: FrozenTask, readonly info: HeldDescriptor) {}
+
+  get fd(): number { return this.info.fd; }
+  get link(): string { return this.info.link; }
+  get stat(): FileStat { return this.info.stat; }
+  get key(): number { return this.info.key; }
+  get owner(): FileOwner {
+    const { signal, owner } = this.info;
+    if (owner !== undefined) return { uid: owner.uid, euid: owner.euid, signum: signal, pid_type: owner.type, pid: owner.pid };
+    return signal === 0 ? NO_OWNER : { ...NO_OWNER, signum: signal };
+  }
+}
+
+/** The kind that claims a descriptor; asked more than once for each. */
+function kindOf(descriptor: Descriptor, context: DumpContext): FileKind | undefined {
+  return descriptor.kind ??= FILE_KINDS.find((one) => one.claims(descriptor, context));
 }
 
 /** Adds what is in flight, which may carry descriptors itself. */
@@ -43,7 +61,7 @@ function withCarried(descriptors: readonly Descriptor[], context: DumpContext): 
     const from = fresh;
     learnSockets(from, context);
     for (const kind of FILE_KINDS) kind.meet?.(from, context);
-    fresh = FILE_KINDS.flatMap((kind) => kind.carried?.(from.filter((one) => FILE_KINDS.find((k) => k.claims(one, context)) === kind), context) ?? []);
+    fresh = FILE_KINDS.flatMap((kind) => kind.carried?.(from.filter((one) => kindOf(one, context) === kind), context) ?? []);
     all.push(...fresh);
   }
   return all;
@@ -54,35 +72,26 @@ export function collectFiles(tables: ReadonlyMap<number, readonly Descriptor[]>,
   const files: OpenFile[] = [];
   for (const descriptors of sameFiles(withCarried([...tables.values()].flat(), context), context)) {
     const first = descriptors[0]!;
-    const kind = FILE_KINDS.find((k) => k.claims(first, context));
+    const kind = kindOf(first, context);
     const refusal = kind === undefined ? nameUnsupported(first, context) : kind.refuse(first, context);
     if (refusal !== undefined) context.refusals.add(describeDescriptor(first), refusal.why, refusal.remedy);
-    else if (kind !== undefined) files.push({ id: context.newFileId(), kind, descriptors, owner: { uid: 0, euid: 0, signum: 0, pid_type: 0, pid: 0 } });
+    else if (kind !== undefined) files.push({ id: context.newFileId(), kind, descriptors, owner: first.owner });
   }
   for (const kind of new Set(files.map((file) => file.kind))) kind.collect?.(files.filter((file) => file.kind === kind), files, context);
   collectLocks(files, context);
   return { files, tables };
 }
 
-/** Descriptors in groups of one open file each. Only those that look the same are compared. */
+/** Descriptors in groups of one open file each. */
 function sameFiles(descriptors: readonly Descriptor[], { helper }: DumpContext): Descriptor[][] {
-  const alike = new Map<string, { pid: number; index: number; descriptor: Descriptor }[]>();
-  for (const descriptor of descriptors) {
-    const { info, stat, task, fd } = descriptor;
-    const key = `${stat.dev}:${stat.ino}:${info.flags}:${info.pos}`;
-    const list = alike.get(key);
-    const item = { pid: task.pid, index: fd, descriptor };
-    if (list === undefined) alike.set(key, [item]);
-    else list.push(item);
-  }
-  const groups = sameObjects(helper, [...alike.values()].map((items) => ({ type: KCMP.FILE, items })));
-  const place = new Map(descriptors.map((descriptor, i) => [descriptor, i]));
-  return groups.map((group) => group.map(({ descriptor }) => descriptor)).sort(([a], [b]) => place.get(a!)! - place.get(b!)!);
+  return sameObjects(helper, descriptors, { type: () => KCMP.FILE, key: ({ key }) => key, pid: ({ task }) => task.pid, index: ({ fd }) => fd });
 }
 
-/** Asks the helper about every open file: who gets its signals, and what its kind wants to know. */
+/** Asks about every open file what its kind wants to know. */
 export function askFiles({ files }: OpenFiles, context: DumpContext): void {
-  for (let at = 0; at < files.length; at += BATCH) askBatch(files.slice(at, at + BATCH), context);
+  for (const file of files) file.kind.keep?.(file, context);
+  const asked = files.filter(({ kind }) => kind.ask !== undefined);
+  for (let at = 0; at < asked.length; at += BATCH) askBatch(asked.slice(at, at + BATCH), context);
 }
 
 function askBatch(files: readonly OpenFile[], context: DumpContext): void {
@@ -90,34 +99,17 @@ function askBatch(files: readonly OpenFile[], context: DumpContext): void {
   const answers: ((ran: RanBlock) => void)[] = [];
   const targets = new Map<number, ReturnType<Program['call']>>();
   for (const file of files) {
-    const { task, fd, info } = file.descriptors[0]!;
+    const { task, fd } = file.descriptors[0]!;
     program.resource(describeDescriptor(file.descriptors[0]!));
     let target = targets.get(task.pid);
     if (target === undefined) targets.set(task.pid, target = program.call('pidfd_open', [task.pid, 0]));
     const held = program.call('pidfd_getfd', [target, fd, 0]);
-    if ((info.flags & O.PATH) === 0) answers.push(askOwner(program, held, file));
-    const answer = file.kind.ask?.(program, held, file, context);
-    if (answer !== undefined) answers.push(answer);
+    answers.push(file.kind.ask!(program, held, file, context));
     program.call('close', [held], { keep: false });
   }
   for (const target of targets.values()) program.call('close', [target], { keep: false });
   const ran = context.helper.local(program).check('dump');
   for (const answer of answers) answer(ran);
-}
-
-function askOwner(program: Program, held: ReturnType<Program['call']>, file: OpenFile): (ran: RanBlock) => void {
-  const owner = program.reserve(8);
-  const users = program.reserve(8);
-  const signal = program.call('fcntl', [held, F.GETSIG]);
-  program.call('fcntl', [held, F.GETOWN_EX, owner], { keep: false });
-  program.call('fcntl', [held, F.GETOWNER_UIDS, users], { expect: 'any', keep: false });
-  return (ran) => {
-    const [type, pid] = [ran.data(owner).readInt32LE(0), ran.data(owner).readInt32LE(4)];
-    const [uid, euid] = [ran.data(users).readUInt32LE(0), ran.data(users).readUInt32LE(4)];
-    const signum = Number(ran.result(signal));
-    const owned: FileOwner = pid === 0 ? { uid: 0, euid: 0, signum, pid_type: 0, pid: 0 } : { uid, euid, signum, pid_type: type, pid };
-    file.owner = owned;
-  };
 }
 
 /** Holds what would not wait for the images to be written: see `FileKind.hold`. */
@@ -127,16 +119,16 @@ export function holdFiles({ files }: OpenFiles, context: DumpContext): void {
 
 /** Fills the set with descriptor tables and entries of open files. The tree may run again already. */
 export function writeFiles({ files, tables }: OpenFiles, context: DumpContext): void {
-  const of = new Map<Descriptor, OpenFile>();
   for (const file of files) {
-    for (const descriptor of file.descriptors) of.set(descriptor, file);
-    const { id, kind } = file;
-    context.tree.files.set(id, create(file_entry, { type: kind.type, id, ...kind.entry(file, context) }));
+    for (const descriptor of file.descriptors) descriptor.file = file;
+    const { id, kind: { type } } = file;
+    // plain objects where there may be tens of thousands, not create(): file_entry and fdinfo_entry have no lists
+    context.tree.files.set(id, { type, id, ...file.kind.entry(file, context) });
   }
   for (const [filesId, descriptors] of tables) {
-    context.tree.fdinfo.set(filesId, descriptors.map((descriptor) => {
-      const { id, kind } = of.get(descriptor)!;
-      return create(fdinfo_entry, { id, flags: descriptor.info.closeOnExec ? FD_CLOEXEC : 0, type: kind.type, fd: descriptor.fd });
+    context.tree.fdinfo.set(filesId, descriptors.map((descriptor): fdinfo_entry => {
+      const { id, kind: { type } } = descriptor.file!;
+      return { id, flags: descriptor.info.closeOnExec ? FD_CLOEXEC : 0, type, fd: descriptor.fd };
     }));
   }
 }

@@ -29,7 +29,8 @@ import type { DumpOptions, DumpOutcome } from './options.ts';
 import { MemoryChain } from '../memory-tracking/chain.ts';
 import { PageIs } from '../helper/protocol.ts';
 import { O } from '../kernel/files.ts';
-import { Precopy } from './precopy.ts';
+import { KnownTasks } from './known-mappings.ts';
+import { Precopy, treeOf } from './precopy.ts';
 import { choosePages, copyMemoryFiles, copyPages, noPages, type PageCounts } from './pages.ts';
 import { CgroupSets } from '../resources/cgroup/dump.ts';
 import { readCgroupOptions } from '../resources/cgroup/options.ts';
@@ -117,6 +118,8 @@ class Dump {
     rehearse(options, helper, own, host);
     try {
       this.#copyAhead(context, freezer);
+      // of a tree whose memory is tracked smaps would be what takes longest while it stands
+      if (chain.options.track || options.parent !== undefined) context.known = new KnownTasks(treeOf(options.pid));
       log.hold();
       this.#frozenAt = performance.now();
       context.tasks = seizeBy(freezer, context);
@@ -175,7 +178,7 @@ class Dump {
     }
     this.#precopy = new Precopy(this.helper, this.images, this.log, { ...precopy, timeoutMs: this.options.timeoutSeconds * 1000, progress: this.options.progress }, () => context.newPagesId());
     const ahead = this.#precopy, chained = context.tracker;
-    context.precopy = ahead;
+    context.known = ahead;
     context.tracker = { isOurs: (task) => ahead.isOurs(task) || chained?.isOurs(task) === true };
     this.#precopy.run(this.options.pid);
   }

@@ -12,6 +12,13 @@ export function isExternal(key: string, { options: { given } }: DumpContext): bo
 /** `file[2a:1b3]`: mount id and inode, hexadecimal. */
 export const fileKey = ({ info, stat }: Descriptor): string => `file[${(info.mountId >>> 0).toString(16)}:${stat.ino.toString(16)}]`;
 
+/** Its key, when it is named as external. */
+export function externalFileKey(descriptor: Descriptor, context: DumpContext): string | undefined {
+  if (!context.options.given.has('external')) return undefined;
+  const key = fileKey(descriptor);
+  return isExternal(key, context) ? key : undefined;
+}
+
 /** `tty[8803:18]`: the terminal's device number, and that of the file system it is on, hexadecimal. */
 export const terminalKey = ({ stat }: Descriptor): string => `tty[${stat.rdev.toString(16)}:${stat.dev.toString(16)}]`;
 

@@ -2,7 +2,6 @@
  * The kinds of open file that can be dumped, one a line. Adding one: its folder under src/resources/ and a line here. The first kind that
  * claims a descriptor has it.
  */
-import type { BigIntStats } from 'node:fs';
 import type { file_entry } from '../image/schema/index.ts';
 import type { Program, RanBlock, ResultRef } from '../program/program.ts';
 import type { FdInfo } from '../proc/fdinfo.ts';
@@ -14,6 +13,7 @@ import { inetSockets } from '../resources/inet/dump.ts';
 import { inotifies } from '../resources/inotify/dump.ts';
 import { namespaceFiles } from '../resources/namespace-file/dump.ts';
 import { messageQueues } from '../resources/mqueue/dump.ts';
+import { packetSockets } from '../resources/packet/dump.ts';
 import { pidfds } from '../resources/pidfd/dump.ts';
 import { netlinkSockets } from '../resources/netlink/dump.ts';
 import { memoryFiles } from '../resources/shared-memory/dump.ts';
@@ -22,12 +22,14 @@ import { regularFiles } from '../resources/regular/dump.ts';
 import { signalfds } from '../resources/signalfd/dump.ts';
 import { timerfds } from '../resources/timerfd/dump.ts';
 import { terminals } from '../resources/tty/dump.ts';
+import { tunFiles } from '../resources/tun/dump.ts';
 import { unixSockets } from '../resources/unix/dump.ts';
 import type { DumpContext } from './context.ts';
 import { nameByLink, type Unsupported } from './unsupported.ts';
 import { socketFacts } from '../resources/socket/facts.ts';
 import { nameSocket } from '../resources/socket/names.ts';
 import type { FrozenTask } from './frozen.ts';
+import type { FileStat } from '../kernel/stat.ts';
 
 /** One descriptor of one task. */
 export interface Descriptor {
@@ -36,9 +38,15 @@ export interface Descriptor {
   readonly info: FdInfo;
   /** What /proc/PID/fd/N points to. */
   readonly link: string;
-  readonly stat: BigIntStats;
+  readonly stat: FileStat;
+  /** The same for descriptors that can be the same open file. */
+  readonly key: number;
+  readonly owner: FileOwner;
   /** It is not open in the tree but in flight: queued in this socket. `task` is then the helper, which got a copy. */
-  readonly via?: Descriptor;
+  via?: Descriptor | undefined;
+  /** The kind that claims it, and the open file it is of: once they are known. */
+  kind?: FileKind | undefined;
+  file?: OpenFile | undefined;
 }
 
 /** An open file description, with every descriptor of the tree that is it. */
@@ -47,12 +55,11 @@ export interface OpenFile {
   readonly id: number;
   readonly kind: FileKind;
   readonly descriptors: Descriptor[];
-  /** The owner of signal-driven I/O. */
-  owner: FileOwner;
+  readonly owner: FileOwner;
 }
 
-/** fown_entry */
-export interface FileOwner { uid: number; euid: number; signum: number; pid_type: number; pid: number }
+/** The owner of signal-driven I/O: fown_entry */
+export interface FileOwner { readonly uid: number; readonly euid: number; readonly signum: number; readonly pid_type: number; readonly pid: number }
 
 export interface FileKind {
   /** `file_entry.type`. */
@@ -66,6 +73,8 @@ export interface FileKind {
   carried?(own: readonly Descriptor[], context: DumpContext): readonly Descriptor[];
   /** Looks at all its open files, once every open file of the tree is known; may refuse. In the frozen window, nothing is changed yet. */
   collect?(own: readonly OpenFile[], all: readonly OpenFile[], context: DumpContext): void;
+  /** Reads into the set what of it a restore will need and nobody keeps; in the frozen window, nothing is changed. */
+  keep?(file: OpenFile, context: DumpContext): void;
   /**
    * Adds steps of the helper about an open file it holds as `held`, while the tree is frozen; what is returned reads the answers.
    * Nothing may be consumed or changed: the program may run on.
@@ -78,7 +87,7 @@ export interface FileKind {
 }
 
 export const FILE_KINDS: readonly FileKind[] = [
-  memoryFiles, messageQueues, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets, netlinkSockets,
+  memoryFiles, messageQueues, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets, netlinkSockets, packetSockets, tunFiles,
 ];
 
 export function describeDescriptor({ task, fd, link, via }: Descriptor): string {

@@ -75,11 +75,10 @@ const SHARED = [['vm_id', KCMP.VM], ['files_id', KCMP.FILES], ['fs_id', KCMP.FS]
 export function objectIds(tasks: readonly FrozenTask[], own: OwnNamespaces, context: DumpContext): Map<number, task_kobj_ids_entry> {
   const namespaces = treeIds(tasks, own, context);
   const ids = new Map(tasks.map(({ pid }) => [pid, create(task_kobj_ids_entry, { ...namespaces })]));
-  const buckets = SHARED.map(([field, type]) => ({ type, items: tasks.map(({ pid }) => ({ pid, index: 0, field })) }));
-  const groups = tasks.length < 2 ? buckets.flatMap(({ items }) => items.map((item) => [item])) : sameObjects(context.helper, buckets);
-  const place = new Map(tasks.map(({ pid }, i) => [pid, i]));
+  const objects = SHARED.flatMap(([field, type]) => tasks.map(({ pid }) => ({ type, pid, field })));
+  const groups = tasks.length < 2 ? objects.map((object) => [object])
+    : sameObjects(context.helper, objects, { type: ({ type }) => type, key: () => 0, pid: ({ pid }) => pid, index: () => 0 });
   const next = { vm_id: 2, files_id: 2, fs_id: 2, sighand_id: 2 };
-  groups.sort(([a], [b]) => place.get(a!.pid)! - place.get(b!.pid)!);
   for (const group of groups) {
     const { field } = group[0]!;
     const id = next[field]++;

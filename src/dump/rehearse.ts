@@ -4,7 +4,6 @@
  * not matter.
  */
 import type { Helper } from '../helper/client.ts';
-import { parseFdInfo } from '../proc/fdinfo.ts';
 import { parseLimits } from '../proc/limits.ts';
 import { readProcRecord, readProcText } from '../proc/read.ts';
 import { parseSmaps } from '../proc/smaps.ts';
@@ -31,14 +30,12 @@ const TIMES = 3;
 function warmParsers(pid: number): void {
   const smaps = readProcText(`/proc/${pid}/smaps`).repeat(20);
   const [stat, status, limits] = ['stat', 'status', 'limits'].map((name) => readProcRecord(`/proc/${pid}/${name}`));
-  const fdinfo = readProcRecord(`/proc/${pid}/fdinfo/0`);
   for (const mapping of parseSmaps(smaps)) refuseMapping(mapping);
   describeMappings(parseSmaps(smaps), () => ({ id: 1, memfd: false, access: 0 }));
   for (let i = 0; i < 20; i++) {
     parseStat(stat!);
     parseStatus(status!);
     parseLimits(limits!);
-    parseFdInfo(fdinfo);
   }
 }
 
@@ -60,7 +57,7 @@ export function rehearse(options: DumpOptions, helper: Helper, own: OwnNamespace
 function once(options: DumpOptions, helper: Helper, own: OwnNamespaces, host: HostFacts): void {
   const context = new DumpContext(options, SILENT, helper, newTree(own), host.shmemDevice, host.hugeDevices);
   context.tasks = seizeTree({ seize: (tids) => tids.map((tid) => ({ tid, status: 0, waitStatus: 0, stopSignal: 0, zombie: false, seccompSuspended: true })) }, helper.pid, 0);
-  const collected = collect(context, own, (tids) => tids.map(noState), (task) => readDescriptors(task).filter(({ link }) => !link.startsWith('socket:')));
+  const collected = collect(context, own, (tids) => tids.map(noState), (task) => readDescriptors(task, helper).filter(({ link }) => !link.startsWith('socket:')));
   askThreads(collected, context, (tids, program) => tids.map(() => helper.local(program)));
   askFiles(collected.files, context);
   askHelper(collected, context, host.affinity.length);

@@ -38,6 +38,8 @@ export interface ScanOptions {
    * `tracked`: what is not is passed over.
    */
   readonly protect?: boolean | 'tracked';
+  /** With `protect`: nothing is told of what was found. */
+  readonly quiet?: boolean;
   /** Which bits to tell apart in the answer. */
   readonly report: bigint;
   /** At most so many regions (0: no limit). When as many came, go on from the last one's end. */
@@ -71,6 +73,7 @@ const DOING: Record<p.ReqName, string> = {
   PUT_FD: 'hand a descriptor to the helper', GET_FD: 'fetch a descriptor from the helper', CLOSE: 'close descriptors in the helper',
   ARENA: 'map the arena', SPAWN: 'start the first task', AWAIT: 'wait for the restored tasks', TAKEOVER: 'take restored threads over',
   FILE_PAGES: 'copy file ranges', FAULT: 'plan a fault', KEEP: 'leave a keeper behind', GUARD: 'set a guard',
+  DESCRIPTORS: 'read descriptors', SAME: 'compare kernel objects',
 };
 
 const REMEDIES: Record<string, string> = {
@@ -201,9 +204,9 @@ export class Helper {
   }
 
   /** What the page tables say about ranges of a task; regions come in the order of the ranges and never span two. */
-  scan(pid: number, ranges: readonly p.Range[], { anyOf, noneOf = 0n, allOf = 0n, report, maxRegions = 0, oldKernel = false, protect = false }: ScanOptions): p.Region[] {
+  scan(pid: number, ranges: readonly p.Range[], { anyOf, noneOf = 0n, allOf = 0n, report, maxRegions = 0, oldKernel = false, protect = false, quiet = false }: ScanOptions): p.Region[] {
     if (ranges.length === 0) return [];
-    const head = Buffer.concat([p.encodeWords([pid, (oldKernel ? 1 : 0) | (protect === 'tracked' ? 6 : protect ? 2 : 0)]), p.encodeQuads([0n, 0n, BigInt(maxRegions), anyOf, noneOf, report, allOf])]);
+    const head = Buffer.concat([p.encodeWords([pid, (oldKernel ? 1 : 0) | (protect === 'tracked' ? 6 : protect ? 2 : 0) | (quiet ? 8 : 0)]), p.encodeQuads([0n, 0n, BigInt(maxRegions), anyOf, noneOf, report, allOf])]);
     return p.decodeRegions(this.#ask('SCAN', head, p.encodeRanges(ranges)).payload);
   }
 
@@ -211,11 +214,14 @@ export class Helper {
    * Copies ranges of a task's memory, laid end to end, to a file at `offset`. `to`: our descriptor, or `{ held }` a number in
    * the helper. Returns the bytes copied. A full disk is ENOSPC; the file then has what was written before.
    * @param mayVanish the task runs: what cannot be read any more is zeros in the file
+   * @param places where in the file each range goes, in place of `offset`
    */
-  pages(pid: number, to: number | { readonly held: number }, offset: bigint, ranges: readonly p.Range[], { workers = 0, mayVanish = false }: { workers?: number; mayVanish?: boolean } = {}): bigint {
+  pages(pid: number, to: number | { readonly held: number }, offset: bigint, ranges: readonly p.Range[], { workers = 0, mayVanish = false, places }: { workers?: number; mayVanish?: boolean; places?: readonly bigint[] } = {}): bigint {
     const held = typeof to === 'number' ? -1 : to.held;
-    const head = Buffer.concat([p.encodeWords([pid, held]), p.encodeQuads([offset]), p.encodeWords([ranges.length, (workers | (mayVanish ? PAGES_MAY_VANISH : 0)) >>> 0])]);
-    return this.#exchange('PAGES', [head, p.encodeRanges(ranges)], typeof to === 'number' ? to : undefined).payload.readBigUInt64LE(0);
+    if (places !== undefined && places.length !== ranges.length) throw new RangeError(`${places.length} places for ${ranges.length} ranges`);
+    const flags = (workers | (mayVanish ? PAGES_MAY_VANISH : 0) | (places === undefined ? 0 : PAGES_PLACED)) >>> 0;
+    const head = Buffer.concat([p.encodeWords([pid, held]), p.encodeQuads([offset]), p.encodeWords([ranges.length, flags])]);
+    return this.#exchange('PAGES', [head, p.encodeRanges(ranges), p.encodeQuads(places ?? [])], typeof to === 'number' ? to : undefined).payload.readBigUInt64LE(0);
   }
 
   /** Copies ranges (addresses are offsets in `from`) of a held descriptor, laid end to end, to another at `offset`. To the same: each range is moved as a whole, one after the other. */
@@ -231,6 +237,25 @@ export class Helper {
 
   poke(pid: number, address: bigint, bytes: Uint8Array): void {
     this.#ask('POKE', p.encodeWords([pid, bytes.length]), p.encodeQuads([address]), bytes);
+  }
+
+  /**
+   * What the kernel tells of descriptors of a task, which must be seized or be ours.
+   * @param fds in this order; undefined: all of its table, by ascending number
+   */
+  descriptors(pid: number, fds?: readonly number[]): p.HeldDescriptor[] {
+    return fds?.length === 0 ? [] : p.decodeDescriptors(this.#ask('DESCRIPTORS', p.encodeWords([pid, ...fds ?? []])).payload);
+  }
+
+  /**
+   * For each kernel object the place of the first that is the very same (kcmp(2)). Only those with the same type and key are compared: at
+   * most n log n times.
+   * @param objects OBJECT_WORDS words each
+   */
+  same(objects: Uint32Array): Uint32Array {
+    if (objects.length === 0) return objects;
+    const { payload } = this.#ask('SAME', new Uint8Array(objects.buffer, objects.byteOffset, objects.byteLength));
+    return new Uint32Array(payload.buffer, payload.byteOffset, payload.length / 4);
   }
 
   /** Gives the helper a copy of our descriptor; returns its number there. */
@@ -320,7 +345,7 @@ export class Helper {
 
 /** First word of a keeper's command line. */
 export const KEEPER_NAME = 'stillframe-keeper';
-const PAGES_MAY_VANISH = 0x8000_0000;
+const PAGES_MAY_VANISH = 0x8000_0000, PAGES_PLACED = 0x4000_0000;
 
 /** Parent of a process; undefined when it is gone. */
 function parentOf(pid: number): number | undefined {

@@ -1,7 +1,11 @@
 /**
  * The wire's layouts: twin of `helper/protocol.h`. All offsets and sizes of its structs are in this file only.
  */
+import { textOf } from '../image/text.ts';
+import { O_CLOEXEC, type FdInfo } from '../proc/fdinfo.ts';
+import { KernelStat, STAT_SIZE } from '../kernel/stat.ts';
 import { acceptance, type Expect } from '../program/program.ts';
+
 export const PROTOCOL_VERSION = 1;
 export const REQUEST_MAGIC = 0x51526653;
 export const REPLY_MAGIC = 0x50526653;
@@ -16,6 +20,7 @@ export const REGS_SIZE = 27 * 8;
 export const Req = {
   HELLO: 1, SEIZE: 2, STATE: 3, RUN: 4, DETACH: 5, KILL: 6, SCAN: 7, PAGES: 8, PEEK: 9, POKE: 10, LOCAL: 11, PUT_FD: 12,
   GET_FD: 13, CLOSE: 14, ARENA: 15, SPAWN: 16, AWAIT: 17, TAKEOVER: 18, FILE_PAGES: 19, FAULT: 20, KEEP: 30, GUARD: 31, CPUID: 32, SEIZE_FROZEN: 33,
+  DESCRIPTORS: 34, SAME: 35,
 } as const;
 export type ReqName = keyof typeof Req;
 
@@ -127,6 +132,49 @@ export interface Takeover {
   readonly regs: Uint8Array;
 }
 
+const DESCRIPTOR = 64 + STAT_SIZE;
+const NO_LINES: readonly string[] = [];
+
+/** What the kernel tells of a descriptor of a task: `struct sf_descriptor` where it lies in the reply, and what follows it. There may be tens of thousands. */
+export class HeldDescriptor implements FdInfo {
+  /** Where the link in /proc/PID/fd leads to; every byte is kept (../image/text.ts). */
+  readonly link: string;
+
+  constructor(bytes: Buffer, readonly view: DataView, readonly at: number) {
+    const from = at + DESCRIPTOR;
+    this.link = textIn(bytes, from, from + view.getUint32(at + 52, true));
+  }
+
+  get fd(): number { return this.view.getUint32(this.at + 4, true); }
+  get flags(): number { return (this.view.getUint32(this.at + 8, true) & ~O_CLOEXEC) >>> 0; }
+  get closeOnExec(): boolean { return (this.view.getUint32(this.at + 8, true) & O_CLOEXEC) !== 0; }
+  /** -1: the kernel does not tell. */
+  get mountId(): number { return this.view.getInt32(this.at + 12, true); }
+  get pos(): bigint { return this.view.getBigUint64(this.at + 16, true); }
+  /** As fdinfo has it; 0n: the kernel does not tell. */
+  get inode(): bigint { return this.view.getBigUint64(this.at + 24, true); }
+  get more(): readonly string[] {
+    const size = this.view.getUint32(this.at + 56, true);
+    if (size === 0) return NO_LINES;
+    const from = this.view.byteOffset + this.at + DESCRIPTOR + this.view.getUint32(this.at + 52, true);
+    return Buffer.from(this.view.buffer, from, size - 1).toString('latin1').split('\n');
+  }
+  /** F_GETSIG */
+  get signal(): number { return this.view.getInt32(this.at + 32, true); }
+  /** F_GETOWN_EX and F_GETOWNER_UIDS; undefined: its signals go to nobody. */
+  get owner(): { type: number; pid: number; uid: number; euid: number } | undefined {
+    const { view, at } = this;
+    const pid = view.getInt32(at + 40, true);
+    return pid === 0 ? undefined : { type: view.getInt32(at + 36, true), pid, uid: view.getUint32(at + 44, true), euid: view.getUint32(at + 48, true) };
+  }
+  /** The same for descriptors that can be the same open file. */
+  get key(): number { return this.view.getUint32(this.at + 60, true); }
+  get stat(): KernelStat { return new KernelStat(this.view, this.at + 64); }
+}
+
+/** Words of `struct sf_object`: type (KCMP_*), key (objects with different ones are not compared), pid, index (KCMP_FILE: the descriptor; else 0). */
+export const OBJECT_WORDS = 4;
+
 export interface Taken {
   readonly tid: number;
   /** 0 or -errno; -ECANCELED: not tried because an earlier one failed. */
@@ -203,8 +251,15 @@ export function decodeStates(b: Buffer): ThreadState[] {
   return states;
 }
 
-export const decodeRegions = (b: Buffer): Region[] =>
-  each(b, 24, (at) => ({ start: b.readBigUInt64LE(at), end: b.readBigUInt64LE(at + 8), categories: b.readBigUInt64LE(at + 16) }));
+/** 64-bit words of a payload, wherever it lies in its buffer. */
+const quadsOf = (b: Buffer): BigUint64Array => new BigUint64Array(b.byteOffset % 8 === 0 ? b.buffer : Uint8Array.from(b).buffer, b.byteOffset % 8 === 0 ? b.byteOffset : 0, b.length >> 3);
+
+/** There may be hundreds of thousands. */
+export function decodeRegions(b: Buffer): Region[] {
+  const quads = quadsOf(b), regions: Region[] = [];
+  for (let i = 0; i + 2 < quads.length; i += 3) regions.push({ start: quads[i]!, end: quads[i + 1]!, categories: quads[i + 2]! });
+  return regions;
+}
 
 export const decodeTaken = (b: Buffer): Taken[] =>
   each(b, 24, (at) => ({ tid: b.readUInt32LE(at), status: b.readInt32LE(at + 4), where: b.readUInt32LE(at + 8), call: b.readUInt32LE(at + 12), result: b.readBigInt64LE(at + 16) }));
@@ -221,19 +276,31 @@ export function encodeWords(words: readonly number[]): Buffer {
 }
 
 export function encodeQuads(quads: readonly bigint[]): Buffer {
-  const b = Buffer.alloc(quads.length * 8);
-  quads.forEach((quad, i) => b.writeBigUInt64LE(BigInt.asUintN(64, quad), i * 8));
-  return b;
+  return Buffer.from(BigUint64Array.from(quads).buffer);
 }
 
 export function encodeRanges(ranges: readonly Range[]): Buffer {
-  const b = Buffer.alloc(ranges.length * 16);
-  ranges.forEach(({ address, size }, i) => {
-    b.writeBigUInt64LE(address, i * 16);
-    b.writeBigUInt64LE(size, i * 16 + 8);
-  });
-  return b;
+  const quads = new BigUint64Array(ranges.length * 2);
+  for (let i = 0; i < ranges.length; i++) {
+    quads[2 * i] = ranges[i]!.address;
+    quads[2 * i + 1] = ranges[i]!.size;
+  }
+  return Buffer.from(quads.buffer);
 }
+
+export function decodeDescriptors(b: Buffer): HeldDescriptor[] {
+  const found: HeldDescriptor[] = [];
+  const view = new DataView(b.buffer, b.byteOffset, b.length);
+  for (let at = 0; at < b.length; at += view.getUint32(at, true)) found.push(new HeldDescriptor(b, view, at));
+  return found;
+}
+
+/** Nearly all paths are ASCII: those cost two calls. */
+function textIn(b: Buffer, start: number, end: number): string {
+  const text = b.toString('latin1', start, end);
+  return BEYOND_ASCII.test(text) ? textOf(b.subarray(start, end)) : text;
+}
+const BEYOND_ASCII = /[\x80-\xff]/u;
 
 const TAKEOVER = 24 + REGS_SIZE;
 const REMOTE_CALL = 72;

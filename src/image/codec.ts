@@ -9,6 +9,7 @@ import { kindOfFile, kindOfMagic, type Kind, type PayloadRule } from './kinds.ts
 import type { Payload } from './payload.ts';
 import type { Desc } from './schema/define.ts';
 import { decodeMessage, encodeMessage, WireError } from './wire.ts';
+import { HEAD, MessageWriter } from './wire-write.ts';
 
 /** Where an image's bytes come from. Everything is synchronous: what must be fetched is fetched before. */
 export interface ByteSource {
@@ -122,14 +123,15 @@ function readPlain(source: ByteSource, kind: Kind): Entry[] {
   }
   const entries = spans.map((span, index) => {
     const desc = (index === 0 ? kind.first : undefined) ?? kind.message!;
-    return { desc, message: decodeAt(source, desc, file.subarray(span.offset, span.offset + span.size), index, span.offset) };
+    return { desc, message: decodeAt(source, desc, file, index, span.offset, span.offset, span.offset + span.size) };
   });
   return checkCount(source, kind, entries);
 }
 
-function decodeAt(source: ByteSource, desc: Desc<object>, bytes: Uint8Array, index: number, offset: number): object {
+/** @param offset of the message in the file; `start` and `end` are in `bytes` */
+function decodeAt(source: ByteSource, desc: Desc<object>, bytes: Uint8Array, index: number, offset: number, start?: number, end?: number): object {
   try {
-    return decodeMessage(desc, bytes);
+    return decodeMessage(desc, bytes, start, end);
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
     throw bad(source, index, `${desc.name}: ${error.message}`, offset, error);
@@ -197,6 +199,7 @@ export interface NewEntry {
  */
 export function encodeImage(name: string, kind: Kind, entries: readonly NewEntry[], header: HeaderKind = kind.framing as HeaderKind): Uint8Array {
   const { container } = theCore();
+  if (kind.payload === undefined) return encodePlain(name, kind, entries, header);
   const messages: Uint8Array[] = [];
   const payloads: (Uint8Array | undefined)[] = [];
   entries.forEach((entry, index) => {
@@ -207,13 +210,32 @@ export function encodeImage(name: string, kind: Kind, entries: readonly NewEntry
   return container.frame(header, kind.magic, messages, payloads);
 }
 
+/** All records of a file without payloads, of which there may be tens of thousands: one buffer. */
+function encodePlain(name: string, kind: Kind, entries: readonly NewEntry[], header: HeaderKind): Uint8Array {
+  const writer = new MessageWriter();
+  let desc = kind.first ?? kind.message!;
+  try {
+    for (const { message } of entries) {
+      writer.add(desc, message);
+      desc = kind.message!;
+    }
+  } catch (error) {
+    throw refused(error, name, desc, writer.sizes.length);
+  }
+  return theCore().container.frameInPlace(header, kind.magic, writer.finish(), HEAD, writer.sizes);
+}
+
 function encodeAt(name: string, desc: Desc<object>, message: object, index: number): Uint8Array {
   try {
     return encodeMessage(desc, message);
   } catch (error) {
-    if (!(error instanceof WireError)) throw error;
-    throw new StillframeError({ doing: 'write image', where: `${name}, record ${index}`, why: `${desc.name}: ${error.message}`, cause: error });
+    throw refused(error, name, desc, index);
   }
+}
+
+function refused(error: unknown, name: string, desc: Desc<object>, index: number): unknown {
+  if (!(error instanceof WireError)) return error;
+  return new StillframeError({ doing: 'write image', where: `${name}, record ${index}`, why: `${desc.name}: ${error.message}`, cause: error });
 }
 
 function writePayload(name: string, rule: PayloadRule | undefined, entry: NewEntry, index: number): Uint8Array | undefined {

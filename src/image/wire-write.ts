@@ -26,6 +26,33 @@ export function writeMessage(desc: Desc<object>, message: object): Uint8Array {
   return bytes;
 }
 
+/** Bytes left free before each message of a MessageWriter, and before the first of all. */
+const GAP = 4;
+export const HEAD = 8;
+
+/** Messages one after the other, each behind a gap for its length. */
+export class MessageWriter {
+  readonly sizes: number[] = [];
+
+  constructor() { at = HEAD; }
+
+  /** Nothing else may be written before `finish`. @throws WireError; the writer is of no use then */
+  add(desc: Desc<object>, message: object): void {
+    room(GAP);
+    at += GAP;
+    const start = at;
+    writeFields(planOf(desc), message as Values);
+    this.sizes.push(at - start);
+  }
+
+  /** All of it, a copy. */
+  finish(): Uint8Array {
+    const bytes = buffer.slice(0, at);
+    if (buffer.length > KEEP) buffer = new Uint8Array(4096);
+    return bytes;
+  }
+}
+
 function room(size: number): void {
   if (at + size <= buffer.length) return;
   const larger = new Uint8Array(Math.max(buffer.length * 2, at + size));
@@ -34,10 +61,16 @@ function room(size: number): void {
 }
 
 function writeFields(plan: Plan, message: Values): void {
-  for (const field of plan.fields) {
+  const { fields } = plan;
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i]!;
     const value = message[field.name];
     if (value === undefined) {
       if (field.required) throw new WireError(field.name, `${plan.name} cannot be written without it`);
+    } else if (field.small && typeof value === 'number' && (value & 0x7f) === value) {
+      if (at + 2 > buffer.length) room(2);
+      buffer[at++] = field.tag;
+      buffer[at++] = value;
     } else if (!field.repeated) {
       writeField(field, value, undefined);
     } else if (!Array.isArray(value)) {
@@ -45,7 +78,7 @@ function writeFields(plan: Plan, message: Values): void {
     } else if (field.type === 'uint32' || field.type === 'uint64') {
       writeNumbers(field, value);
     } else {
-      for (let i = 0; i < value.length; i++) writeField(field, value[i] as unknown, i);
+      for (let k = 0; k < value.length; k++) writeField(field, value[k] as unknown, k);
     }
   }
   if (Object.getOwnPropertySymbols(message).length > 0) {

@@ -15,6 +15,7 @@ import { inotifies } from '../resources/inotify/restore.ts';
 import { namespaceFiles } from '../resources/namespace-file/restore.ts';
 import { netlinkSockets } from '../resources/netlink/restore.ts';
 import { messageQueues } from '../resources/mqueue/restore.ts';
+import { packetSockets } from '../resources/packet/restore.ts';
 import { pidfds } from '../resources/pidfd/restore.ts';
 import { regularFiles } from '../resources/regular/restore.ts';
 import { pipes } from '../resources/pipe/restore.ts';
@@ -22,6 +23,7 @@ import { memoryFiles } from '../resources/shared-memory/restore.ts';
 import { signalfds } from '../resources/signalfd/restore.ts';
 import { timerfds } from '../resources/timerfd/restore.ts';
 import { terminals } from '../resources/tty/restore.ts';
+import { tunFiles } from '../resources/tun/restore.ts';
 import { unixSockets } from '../resources/unix/restore.ts';
 
 /** When a task can open what only a task can: once all processes of the tree exist, or all their threads. */
@@ -48,12 +50,16 @@ export interface FileKind {
   opensIn?(file: file_entry, context: RestoreContext): Stage | undefined;
   /** Adds the steps by which that task opens it. The result is the lowest free number, and the only one they leave open. */
   openIn?(p: Program, file: file_entry, context: RestoreContext, task: Task): ResultRef;
+  /** Whether a task can open it as well as the helper, with the same result. Then `open` is not asked when only one table has it. */
+  opensAlone?(file: file_entry, context: RestoreContext): boolean;
+  /** Adds the steps by which that task does: at its lowest free number, which is `number`, close-on-exec or not. */
+  openAlone?(p: Program, file: file_entry, number: number, closeOnExec: boolean): void;
   /** Adds what the task that has it first (as `fd`) does when all descriptors, processes and threads are there. */
   finish?(p: Program, file: file_entry, fd: number, context: RestoreContext, task: Task): void;
 }
 
 export const FILE_KINDS: readonly FileKind[] = [
-  regularFiles, messageQueues, pipes, memoryFiles, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets, netlinkSockets,
+  regularFiles, messageQueues, pipes, memoryFiles, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets, netlinkSockets, packetSockets, tunFiles,
 ];
 
 const TYPE_NAMES = new Map<number, string>(Object.entries(fd_types).map(([name, type]) => [type, name]));

@@ -1,69 +1,108 @@
-/** Grouping by kcmp: against objects whose order is known, in any order of asking; the number of comparisons stays small. */
+/** Descriptors of a live process as the helper reads and groups them: what /proc says, and which of them are one open file. */
+import { closeSync, openSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { sameObjects, type Candidate } from '../../src/dump/kcmp.ts';
-import type { Program, RanBlock } from '../../src/program/program.ts';
+import { readDescriptors } from '../../src/dump/descriptors.ts';
+import type { Descriptor } from '../../src/dump/file-kinds.ts';
+import type { FrozenTask } from '../../src/dump/frozen.ts';
+import { KCMP, sameObjects } from '../../src/dump/kcmp.ts';
+import { Helper } from '../../src/helper/client.ts';
+import { parseFdInfo } from '../../src/proc/fdinfo.ts';
 
-interface Item extends Candidate { readonly object: number }
+const task = { pid: process.pid } as FrozenTask;
 
-/** A helper whose kernel objects are numbers; counts what it is asked. */
-function fakeHelper(objects: ReadonlyMap<number, number>): { local: (program: Program) => RanBlock; asked: number; requests: number } {
-  return {
-    asked: 0, requests: 0,
-    local(program: Program): RanBlock {
-      this.requests++;
-      this.asked += program.steps.length;
-      const results = program.steps.map(({ args }) => {
-        const [a, b] = [objects.get(args[3] as number)!, objects.get(args[4] as number)!];
-        return BigInt(a === b ? 0 : a < b ? 1 : 2);
-      });
-      return { check() { return this; }, result: ({ index }: { index: number }) => results[index]! } as unknown as RanBlock;
-    },
-  };
+function withHelper(body: (helper: Helper) => void, faults = false): void {
+  const helper = Helper.start({ faults });
+  try {
+    body(helper);
+  } finally {
+    helper.close();
+  }
 }
 
-function items(objects: readonly number[]): { items: Item[]; helper: ReturnType<typeof fakeHelper> } {
-  const all = objects.map((object, index) => ({ pid: 1, index, object }));
-  return { items: all, helper: fakeHelper(new Map(all.map(({ index, object }) => [index, object]))) };
+/** A new open file each, and copies of some: /proc/self/fd/N opens anew, so copies are made by the helper. */
+function openMany(count: number): number[] {
+  return Array.from({ length: count }, () => openSync('/dev/null', 'r'));
 }
 
-function isRight(objects: readonly number[], groups: readonly Item[][]): void {
-  assert.is(groups.flat().length, objects.length, 'everybody is in a group');
-  assert.is(groups.length, new Set(objects).size, 'a group an object');
-  for (const group of groups) assert.is(new Set(group.map(({ object }) => object)).size, 1, 'a group is one object');
+const reading = suite('descriptors');
+reading('are read as /proc has them', () => withHelper((helper) => {
+  const fds = [openSync('/dev/null', 'r'), openSync(process.execPath, 'r')];
+  try {
+    const all = readDescriptors(task, helper);
+    assert.equal(all.map(({ fd }) => fd), [...all.map(({ fd }) => fd)].sort((a, b) => a - b), 'ascending');
+    for (const fd of fds) assert.ok(all.some((one) => one.fd === fd), `${fd} is among them`);
+    for (const { fd, info, link, stat } of all) {
+      const door = `/proc/self/fd/${fd}`;
+      assert.is(link, readlinkSync(door), `link of ${fd}`);
+      const known = statSync(door, { bigint: true });
+      // others may write to what is not the test's own
+      const own = fds.includes(fd);
+      for (const field of ['dev', 'ino', 'mode', 'nlink', 'uid', 'gid', 'rdev', ...(own ? ['size', 'blocks', 'mtimeNs', 'atimeNs'] as const : [])] as const) assert.is(stat[field], known[field], `${field} of ${fd}`);
+      const told = parseFdInfo(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'));
+      for (const field of ['flags', 'closeOnExec', 'mountId', 'inode', ...(own ? ['pos'] as const : [])] as const) assert.is(info[field], told[field], `${field} of ${fd}`);
+      const names = (lines: readonly string[]): string[] => lines.map((line) => line.slice(0, line.indexOf(':')));
+      if (!link.includes('eventpoll')) assert.equal(names(info.more), names(told.more), `further lines of ${fd}`);
+    }
+  } finally {
+    for (const fd of fds) closeSync(fd);
+  }
+}));
+reading('some of them, in the order asked for', () => withHelper((helper) => {
+  assert.equal(readDescriptors(task, helper, [2, 0, 1]).map(({ fd }) => fd), [2, 0, 1]);
+  assert.equal(readDescriptors(task, helper, []), []);
+}));
+reading('one that is not open is named', () => withHelper((helper) => {
+  assert.throws(() => readDescriptors(task, helper, [987_654]), /987654.*ENOENT/su);
+}));
+reading.run();
+
+const grouping = suite('sameObjects');
+
+/** The test's own open files and copies of them in the helper: `copies` lists which are copied. */
+function grouped(count: number, copies: readonly number[], check: (groups: Descriptor[][], helper: Helper) => void, faults = false): void {
+  const fds = openMany(count);
+  try {
+    withHelper((helper) => {
+      const held = copies.map((i) => helper.putFd(fds[i]!));
+      const items = [...readDescriptors(task, helper, fds), ...readDescriptors({ pid: helper.pid } as FrozenTask, helper, held)];
+      check(sameObjects(helper, items, { type: () => KCMP.FILE, key: ({ key }) => key, pid: (one) => one.task.pid, index: ({ fd }) => fd }), helper);
+    }, faults);
+  } finally {
+    for (const fd of fds) closeSync(fd);
+  }
 }
 
-const random = (n: number, kinds: number): number[] => Array.from({ length: n }, (_, i) => (i * 7919 + (i * i) % 101) % kinds);
-
-const same = suite('sameObjects');
-const ROWS: readonly (readonly [string, readonly number[]])[] = [
-  ['nobody', []], ['one', [5]], ['two equal', [5, 5]], ['two different', [5, 4]], ['all equal', Array<number>(500).fill(1)],
-  ['all different, ascending', Array.from({ length: 500 }, (_, i) => i)], ['all different, descending', Array.from({ length: 500 }, (_, i) => -i)],
-  ['a few kinds', random(500, 7)], ['many kinds', random(500, 250)],
+const ROWS: readonly (readonly [string, number, readonly number[]])[] = [
+  ['nobody', 0, []], ['one', 1, []], ['two equal', 1, [0]], ['two different', 2, []], ['one that many have', 1, Array<number>(300).fill(0)],
+  ['all different', 300, []], ['each twice', 150, Array.from({ length: 150 }, (_, i) => 149 - i)], ['some many times', 40, Array.from({ length: 200 }, (_, i) => (i * i) % 13)],
 ];
-for (const [name, objects] of ROWS) {
-  same(name, () => {
-    const { items: all, helper } = items(objects);
-    isRight(objects, sameObjects(helper, [{ type: 0, items: all }]));
-  });
+for (const [name, count, copies] of ROWS) {
+  grouping(name, () => grouped(count, copies, (groups) => {
+    assert.is(groups.length, count, 'a group an open file');
+    assert.is(groups.flat().length, count + copies.length, 'everybody is in a group');
+    groups.forEach((group, i) => assert.is(group.length, 1 + copies.filter((copied) => copied === i).length, `group ${i}, which is in the place of its first`));
+  }));
 }
-same('members of different buckets are never compared', () => {
-  const { items: all, helper } = items([1, 1, 1, 1]);
-  assert.is(sameObjects(helper, [{ type: 0, items: all.slice(0, 2) }, { type: 1, items: all.slice(2) }]).length, 2);
-  assert.is(helper.asked, 2);
+grouping('thousands that look the same take no quadratic time', () => {
+  const count = 2000;
+  withHelper((helper) => {
+    helper.fault({ request: 'SAME', nth: 0xffff_ffff, errno: 5 });
+    const fds = openMany(count);
+    try {
+      sameObjects(helper, fds, { type: () => KCMP.FILE, key: () => 0, pid: () => process.pid, index: (fd) => fd });
+    } finally {
+      for (const fd of fds) closeSync(fd);
+    }
+    const points = helper.fault({ request: 'SAME', nth: 0, errno: 5 });
+    assert.ok(points < count * Math.log2(count) + 2, `${points} comparisons`);
+    assert.ok(points > count, 'they were compared');
+  }, true);
 });
-same('ten thousand shared by two tasks: one comparison each, one request', () => {
-  const objects = Array.from({ length: 20_000 }, (_, i) => i % 10_000);
-  const { items: all, helper } = items(objects);
-  const buckets = Array.from({ length: 10_000 }, (_, i) => ({ type: 0, items: [all[i]!, all[i + 10_000]!] }));
-  isRight(objects, sameObjects(helper, buckets));
-  assert.is(helper.asked, 10_000);
-  assert.is(helper.requests, 1);
-});
-same('ten thousand that look the same take no quadratic time', () => {
-  const objects = random(10_000, 9973);
-  const { items: all, helper } = items(objects);
-  isRight(objects, sameObjects(helper, [{ type: 0, items: all }]));
-  assert.ok(helper.asked < 10_000 * 60, `${helper.asked} comparisons`);
-});
-same.run();
+grouping('those with different keys are never compared', () => withHelper((helper) => {
+  helper.fault({ request: 'SAME', nth: 0xffff_ffff, errno: 5 });
+  const groups = sameObjects(helper, [0, 1, 2, 3, 4, 5, 6, 7], { type: () => KCMP.FILE, key: (i) => i, pid: () => process.pid, index: () => 0 });
+  assert.is(groups.length, 8);
+  assert.is(helper.fault({ request: 'SAME', nth: 0, errno: 5 }), 1, 'only the request itself');
+}, true));
+grouping.run();

@@ -18,7 +18,9 @@ interface Row {
 }
 
 const ROWS: readonly Row[] = [
-  { what: 'socket', where: /fd \d+ \(socket:\[\d+\]\)/u, why: /not supported/u },
+  { what: 'vsock', where: /fd \d+ \(socket:\[\d+\]\)/u, why: /virtual machine \(AF_VSOCK\) sockets are not supported/u, remedy: /close/u },
+  { what: 'alg', where: /fd \d+ \(socket:\[\d+\]\)/u, why: /kernel crypto \(AF_ALG\) sockets are not supported/u, remedy: /close/u },
+  { what: 'xdp', where: /fd \d+ \(socket:\[\d+\]\)/u, why: /AF_XDP sockets are not supported/u, remedy: /close/u },
   { what: 'sysv', where: /mapping [0-9a-f]+-[0-9a-f]+ \/SYSV/u, why: /only a part of the System V shared memory segment/u, remedy: /shmdt/u },
   { what: 'ghost', where: /fd \d+ \(\/.*deleted\)/u, why: /more than --ghost-limit/u, remedy: /--ghost-limit 3145728/u },
   { what: 'replaced', where: /fd \d+ \(\/.*replaced \(deleted\)\)/u, why: /another file has its name/u },
@@ -73,7 +75,7 @@ for (const row of ROWS) {
 }
 
 refusals('all reasons at once', async () => {
-  const program = new TestProgram('undumpable', { args: ['socket', 'ghost', 'io_uring', 'replaced'] });
+  const program = new TestProgram('undumpable', { args: ['userfaultfd', 'ghost', 'io_uring', 'replaced'] });
   try {
     await program.waitFor(/^ready$/mu);
     const reasons = await reasonsOf(program);

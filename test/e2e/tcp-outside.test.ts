@@ -1,6 +1,7 @@
 // timeout: 300 s
 /** TCP connections to somebody who stays: the client checks every byte, and sees no more than a pause. Whatever fails, no lock is left. */
-import { mkdirSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -112,6 +113,24 @@ outside('dump -R: the connection goes on, and nothing is locked', async () => {
     assert.equal(findLocks(), []);
     client.send(1000);
     await client.echoed('afterwards');
+  });
+});
+outside('its window was last told by a segment far ahead, for which there was no room: restored all the same', async () => {
+  await withClient(async (program, client) => {
+    await dump(OURS, program.pid, program.images, ESTABLISHED);
+    await program.gone();
+    const crit = (...args: string[]): void => { assert.is(spawnSync(process.execPath, [join(ROOT, 'bin/crit'), ...args], { stdio: 'inherit' }).status, 0); };
+    const [image, ...more] = readdirSync(program.images).filter((name) => name.startsWith('tcp-stream-')).map((name) => join(program.images, name));
+    assert.ok(image !== undefined && more.length === 0);
+    const text = join(program.dir, 'stream.json');
+    crit('decode', '-i', image, '-o', text);
+    const stream = JSON.parse(readFileSync(text, 'utf8')) as { entries: { snd_wl1: number }[] };
+    stream.entries[0]!.snd_wl1 = (stream.entries[0]!.snd_wl1 + 1_000_000) >>> 0;
+    writeFileSync(text, JSON.stringify(stream));
+    crit('encode', '-i', text, '-o', image);
+    await restore(OURS, program.images, ESTABLISHED);
+    client.send(300_000);
+    await client.echoed('after the restore');
   });
 });
 outside('the two commands that people use: the program finds its connection closed', async () => {

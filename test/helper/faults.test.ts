@@ -22,6 +22,8 @@ function lookAt(helper: Helper, pid: number): void {
   const all = tids(pid);
   for (const seized of helper.seize(all)) assert.is(seized.status, 0);
   helper.state(all);
+  assert.is(helper.descriptors(pid).length > 2, true);
+  helper.same(Uint32Array.of(0, 0, pid, 0, 0, 0, pid, 1));
   const stack = /(\w+)-(\w+) .*\[stack\]/.exec(readFileSync(`/proc/${pid}/maps`, 'latin1'))!;
   const [address, end] = [BigInt(`0x${stack[1]}`), BigInt(`0x${stack[2]}`)];
   const range = { address: helper.scan(pid, [{ address, size: end - address }], { anyOf: PageIs.PRESENT, report: 0n })[0]!.start, size: 4096n };
@@ -36,7 +38,7 @@ function lookAt(helper: Helper, pid: number): void {
 }
 
 const steady = fixture('steady');
-for (const request of ['SEIZE', 'STATE', 'SCAN', 'PEEK', 'PAGES', 'DETACH'] as const) {
+for (const request of ['SEIZE', 'STATE', 'DESCRIPTORS', 'SAME', 'SCAN', 'PEEK', 'PAGES', 'DETACH'] as const) {
   looking(request, () => withTask(steady, [], async (task) => {
     await task.says('ok 2');
     const before = look(task.pid);

@@ -23,8 +23,15 @@ static int skip(const char *why)
 
 static void hold(const char *what)
 {
-	if (!strcmp(what, "socket")) {
-		must(socket(AF_PACKET, SOCK_RAW, 0));
+	if (!strcmp(what, "vsock")) {
+		if (socket(AF_VSOCK, SOCK_STREAM, 0) < 0)
+			skip("no AF_VSOCK");
+	} else if (!strcmp(what, "alg")) {
+		if (socket(AF_ALG, SOCK_SEQPACKET, 0) < 0)
+			skip("no AF_ALG");
+	} else if (!strcmp(what, "xdp")) {
+		if (socket(AF_XDP, SOCK_RAW, 0) < 0)
+			skip("no AF_XDP");
 	} else if (!strcmp(what, "huge")) {
 		if (mmap(NULL, 2 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE, -1, 0) == MAP_FAILED)
 			skip("no huge pages");

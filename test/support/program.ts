@@ -61,6 +61,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Start it as this user and group (numbers). */
   readonly uid?: number;
+  /** A command that becomes it: `nsenter` with its options. */
+  readonly by?: readonly string[];
 }
 
 /** A running test program in a directory of its own. `stop()` kills its tree, also after a restore, and removes the directory. */
@@ -70,7 +72,7 @@ export class TestProgram {
   readonly #child: ChildProcess;
   #gone = false;
 
-  constructor(readonly name: string, { args = [], env = {}, uid }: StartOptions = {}) {
+  constructor(readonly name: string, { args = [], env = {}, uid, by = [] }: StartOptions = {}) {
     this.dir = mkdtempSync(join(tmpdir(), `sf-${name}-`));
     chmodSync(this.dir, 0o755); // some become another user
     const out = openSync(join(this.dir, 'out'), 'a+');
@@ -81,7 +83,8 @@ export class TestProgram {
       file = join(this.dir, name);
       spawnSync('chown', ['-R', `${uid}:${uid}`, this.dir]);
     }
-    this.#child = spawn(file, args, {
+    const [command, ...words] = [...by, file, ...args];
+    this.#child = spawn(command!, words, {
       cwd: this.dir, detached: true, stdio: ['ignore', out, out], env: { PATH: '/usr/bin:/bin', HOME: '/', LANG: 'C', ...env },
       ...(uid === undefined ? {} : { uid, gid: uid }),
     });

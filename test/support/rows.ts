@@ -22,6 +22,8 @@ export const ROWS: readonly Row[] = [
   { name: 'internet sockets, all', program: 'inet', notCriu: 'has no place for many of their options' },
   { name: 'TCP connections', program: 'tcp', args: ['common'], dumpOptions: ['--tcp-established'], restoreOptions: ['--tcp-established'] },
   { name: 'MPTCP sockets', program: 'mptcp', dumpOptions: ['--tcp-established'], restoreOptions: ['--tcp-established'], notCriu: 'refuses them' },
+  { name: 'packet sockets', program: 'packet', args: ['criu'] },
+  { name: 'packet sockets, all', program: 'packet', notCriu: 'begins rings anew, and has no place for some options' },
   { name: 'netlink sockets', program: 'netlink', args: ['criu'] },
   { name: 'netlink sockets, all', program: 'netlink', notCriu: 'refuses groups beyond the 32nd' },
   { name: 'memory', program: 'memory' },

@@ -103,7 +103,7 @@ const hex = (text: string): bigint => BigInt(`0x${text}`);
 /** What the kernel numbers or names by itself: anonymous memory has no inode, a shared one may come back
  * under another name, as a deleted file may. */
 function unnamed(mapping: Mapping): Mapping {
-  const path = mapping.path.endsWith(' (deleted)') ? '(deleted file)' : mapping.path;
+  const path = mapping.path.endsWith(' (deleted)') ? '(deleted file)' : mapping.path.replace(/^socket:\[\d+\]$/u, 'socket');
   return { ...mapping, path, inode: path.startsWith('/') ? mapping.inode : '' };
 }
 

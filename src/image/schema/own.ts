@@ -117,6 +117,37 @@ export const sf_inet_entry = message('sf_inet_entry', {
 });
 export type sf_inet_entry = Message<typeof sf_inet_entry>;
 
+/** A frame of a packet socket's ring that waits to be read, or a block of one of version 3: its number, and its bytes from its start on. */
+export const sf_ring_part_entry = message('sf_ring_part_entry', { index: req.uint32(1), data: req.bytes(2) });
+export type sf_ring_part_entry = Message<typeof sf_ring_part_entry>;
+
+/** How often a membership of a packet socket was asked for, and the name of its device: one each of packet_sock_entry.mclist. */
+export const sf_packet_member_entry = message('sf_packet_member_entry', { count: req.uint32(1), device: opt.string(2) });
+export type sf_packet_member_entry = Message<typeof sf_packet_member_entry>;
+
+/** What the format has no place for of a packet socket. */
+export const sf_packet_sock_entry = message('sf_packet_sock_entry', {
+  /** Name of the device it is bound to; its number may be another one at the restore. */
+  device: opt.string(1),
+  members: rep.msg(2, () => sf_packet_member_entry),
+  /** Its receive ring: the frame (block) that the kernel fills next, and what waits. */
+  next: opt.uint32(3),
+  waiting: rep.msg(4, () => sf_ring_part_entry),
+});
+export type sf_packet_sock_entry = Message<typeof sf_packet_sock_entry>;
+
+/** What a descriptor of /dev/net/tun is attached with (the format keeps it with the network namespace). */
+export const sf_tun_entry = message('sf_tun_entry', {
+  /** Flags of TUNSETIFF. */
+  flags: req.uint32(1, { hex: true }),
+  /** TUNGETSNDBUF, TUNGETVNETHDRSZ. */
+  sndbuf: req.uint32(2),
+  header: req.uint32(3),
+  little_endian: opt.bool(4),
+  big_endian: opt.bool(5),
+});
+export type sf_tun_entry = Message<typeof sf_tun_entry>;
+
 /** One open file description, by its id in the files image. */
 export const sf_file_entry = message('sf_file_entry', {
   id: req.uint32(1),
@@ -139,11 +170,16 @@ export const sf_file_entry = message('sf_file_entry', {
   pending: rep.uint32(42),
   /** A datagram socket whose peer has closed (the format says the same of one that somebody else is connected to). */
   orphan: opt.bool(43),
-  /** A unix socket whose file has other names than the one it is bound to, which is gone or another file's: all of them, absolute. */
-  names: rep.string(44),
+  /** A unix socket that is reached by another name than the one it is bound to, which is gone or another file's: that one, and where it starts if relative. */
+  bound: opt.bytes(44),
+  bound_dir: opt.string(45),
+  /** More names by which it is reached, beside the one that the format's entry has; absolute. */
+  names: rep.string(46),
   inet: opt.msg(50, () => sf_inet_entry),
   /** SOCK_* of a netlink socket, when it is not SOCK_RAW. */
   socket_type: opt.uint32(60),
+  packet: opt.msg(70, () => sf_packet_sock_entry),
+  tun: opt.msg(71, () => sf_tun_entry),
 });
 export type sf_file_entry = Message<typeof sf_file_entry>;
 

@@ -6,6 +6,7 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import type { vma_entry } from '../../image/schema/index.ts';
 import { fileNames, type Task } from '../../image/tree.ts';
 import { AT_FDCWD, O } from '../../kernel/files.ts';
+import { addLoop } from '../../program/loop.ts';
 import { Cond, Op, type Program, type ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import { cut, pageRuns, total, type PageRun } from '../../restore/page-runs.ts';
@@ -74,27 +75,17 @@ function addRequests(p: Program, ring: bigint, read: number, submitted: number):
   const iocb = p.reserve(IOCB_SIZE);
   const list = p.reserve(8);
   const event = p.reserve(EVENT_SIZE);
-  const count = p.reserve(8);
   const fd = p.call('openat', [AT_FDCWD, p.cstring('/dev/null'), O.WRONLY | O.CLOEXEC, 0]);
   p.store(iocb.at(IOCB.OPCODE), IOCB_CMD_PWRITE, 2);
   p.store(iocb.at(IOCB.FD), fd, 4);
   p.store(iocb.at(IOCB.BUFFER), event);
   p.store(iocb.at(IOCB.LENGTH), 1);
   p.store(list, iocb);
-  const loop = (times: number, body: () => void): void => {
-    if (times === 0) return;
-    p.store(count, 0);
-    const top = p.here;
-    body();
-    const done = p.add(p.load(count, 8), 1);
-    p.store(count, done);
-    p.jump(done, Cond.LT, times, () => top);
-  };
   const submit = (): void => void p.call('io_submit', [ring, 1, list], { keep: false, expect: { equals: 1 } });
-  loop(read, () => {
+  addLoop(p, read, () => {
     submit();
     p.call('io_getevents', [ring, 1, 1, event, 0], { keep: false, expect: { equals: 1 } });
   });
-  loop(submitted - read, submit);
+  addLoop(p, submitted - read, submit);
   p.call('close', [fd], { keep: false });
 }

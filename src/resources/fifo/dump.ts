@@ -14,12 +14,12 @@ export const fifos: FileKind = {
   claims: ({ stat, link }) => (Number(stat.mode) & S.IFMT) === S.IFIFO && link.startsWith('/'),
   collect: findPackets,
   refuse: refuseOpen,
-  ask: (program, held, file, context) => {
+  keep: (file, context) => {
     const id = context.newFileId();
     paths.set(file, id);
     keepOpen(id, file.descriptors[0]!, context);
-    return askBytes(program, held, file, context, context.tree.fifo_data);
   },
+  ask: (program, held, file, context) => askBytes(program, held, file, context, context.tree.fifo_data),
   entry: (file, context) => {
     const first = file.descriptors[0]!;
     const id = paths.get(file)!;

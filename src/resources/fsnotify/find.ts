@@ -2,7 +2,7 @@
  * The names of watched files. The kernel tells a watch by device, inode and file handle; the handle is opened (O_PATH: nobody notices) and the
  * name it has is read. In the frozen window, before anything is changed.
  */
-import { lstatSync, opendirSync, readFileSync, statSync, type BigIntStats } from 'node:fs';
+import { lstatSync, opendirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DumpContext } from '../../dump/context.ts';
 import type { OpenFile } from '../../dump/file-kinds.ts';
@@ -13,6 +13,7 @@ import { kernelDevice } from '../../kernel/devices.ts';
 import { AT_FDCWD, O } from '../../kernel/files.ts';
 import { parseMountInfo, type Mount } from '../../proc/mountinfo.ts';
 import { Program } from '../../program/program.ts';
+import type { FileStat } from '../../kernel/stat.ts';
 
 /** A watched inode; `device` in the kernel's layout. */
 export interface Watched { readonly inode: bigint; readonly device: number; readonly handle: fh_entry }
@@ -145,7 +146,7 @@ export class WatchedFiles {
 }
 
 const keyOf = ({ device, inode }: Watched): string => `${device}:${inode}`;
-const isIt = (stat: BigIntStats, { inode, device }: Watched): boolean => stat.ino === inode && kernelDevice(stat.dev) === device;
+const isIt = (stat: Pick<FileStat, 'dev' | 'ino'>, { inode, device }: Watched): boolean => stat.ino === inode && kernelDevice(stat.dev) === device;
 
 function leadsTo(path: string, { inode }: Watched): boolean {
   const name = Buffer.from(bytesOf(path));

@@ -1,5 +1,5 @@
 /** Deleted files that are still in use: their contents go into the set, holes as holes. They are read while the tree is frozen. */
-import { closeSync, openSync, readSync, type BigIntStats } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { create } from '../../image/wire.ts';
 import { ghost_file_entry, timeval } from '../../image/schema/index.ts';
 import { textOf } from '../../image/text.ts';
@@ -10,13 +10,14 @@ import { AT_FDCWD, O, S } from '../../kernel/files.ts';
 import { Program } from '../../program/program.ts';
 import type { DumpContext } from '../../dump/context.ts';
 import { dataExtents } from '../../dump/extents.ts';
+import type { FileStat } from '../../kernel/stat.ts';
 
 /** From this size on contents are kept in parts (criu's format does so too). */
 const PARTS_FROM = 3n * 4096n;
 /** Unit of st_blocks. */
 const BLOCK = 512n;
 
-interface Ghost { readonly link: string; readonly stat: BigIntStats; readonly door: string }
+interface Ghost { readonly link: string; readonly stat: FileStat; readonly door: string }
 
 /** Ghosts of a tree already, by the context of their dump. */
 const kept = new WeakMap<DumpContext, Map<string, number>>();

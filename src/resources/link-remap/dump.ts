@@ -2,7 +2,7 @@
  * Files whose name was removed while another name of theirs lives on (--link-remap): they get one more name beside the old one, by which the restore
  * finds them. It is made when nothing can refuse the dump any more, and taken away again when the dump fails or the program runs on.
  */
-import { unlinkSync, type BigIntStats } from 'node:fs';
+import { unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { StillframeError } from '../../errors.ts';
 import { fd_types, file_entry, fown_entry, reg_file_entry, remap_file_path_entry, remap_type } from '../../image/schema/index.ts';
@@ -12,6 +12,7 @@ import { ERRNO, errnoName } from '../../kernel/errno.ts';
 import { AT, AT_FDCWD } from '../../kernel/files.ts';
 import { Program } from '../../program/program.ts';
 import type { DumpContext } from '../../dump/context.ts';
+import type { FileStat } from '../../kernel/stat.ts';
 
 interface Wanted {
   /** Ids of its descriptions. */
@@ -26,7 +27,7 @@ interface State { readonly wanted: Map<string, Wanted>; readonly made: string[] 
 const states = new WeakMap<DumpContext, State>();
 
 /** Remembers that a file needs a name. */
-export function wantLink(id: number, name: string, door: string, stat: BigIntStats, context: DumpContext): void {
+export function wantLink(id: number, name: string, door: string, stat: FileStat, context: DumpContext): void {
   let state = states.get(context);
   if (state === undefined) states.set(context, state = { wanted: new Map(), made: [] });
   const key = `${stat.dev}:${stat.ino}`;

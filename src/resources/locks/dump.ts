@@ -33,6 +33,7 @@ export function parseLock(line: string): Lock | undefined {
 export function collectLocks(files: readonly OpenFile[], context: DumpContext): void {
   const wanted = context.options.given.has('file-locks');
   for (const { descriptors } of files) {
+    if (descriptors.every(({ info }) => info.more.length === 0)) continue;
     const seen = new Set<string>();
     for (const descriptor of descriptors) {
       for (const line of descriptor.info.more) if (line.startsWith('lock:')) collectLock(descriptor, line, seen, wanted, context);

@@ -5,6 +5,7 @@ import type { RestoreContext } from '../../restore/context.ts';
 import { distribute, join, pageRuns, subtract, total } from '../../restore/page-runs.ts';
 import { checkRing } from '../aio/restore.ts';
 import { checkSegment } from '../sysv-shm/restore.ts';
+import { checkSocketMemory } from '../packet/restore.ts';
 import { regOf } from '../regular/restore.ts';
 import { checkRemap } from '../ghost/restore.ts';
 import { checkMemoryFile } from '../shared-memory/restore.ts';
@@ -12,7 +13,6 @@ import { describeVma } from './restore.ts';
 import { VMA } from './status.ts';
 
 const UNSUPPORTED: readonly (readonly [number, string])[] = [
-  [VMA.SOCKET, 'the ring of a packet socket'],
   [VMA.SHSTK, 'a shadow stack'],
 ];
 const FILE = VMA.FILE_PRIVATE | VMA.FILE_SHARED;
@@ -31,6 +31,7 @@ export function checkMemory(context: RestoreContext, task: Task): void {
     }
     end = vma.end;
     if ((vma.status & VMA.SYSVIPC) !== 0) checkSegment(context, task, vma, at);
+    if ((vma.status & VMA.SOCKET) !== 0) checkSocketMemory(context, vma, at);
     if ((vma.status & VMA.AIORING) !== 0) checkRing(context, task, vma, at);
     if ((vma.status & VMA.MEMFD) !== 0) {
       checkMemoryFile(context, Number(vma.shmid));

@@ -5,6 +5,7 @@
 import { create } from '../../image/wire.ts';
 import { mm_entry, sf_vma_flags_entry, sf_vma_name_entry, type vma_entry } from '../../image/schema/index.ts';
 import { textOf } from '../../image/text.ts';
+import { O } from '../../kernel/files.ts';
 import type { Mapping } from '../../proc/smaps.ts';
 import type { ProcStat } from '../../proc/stat.ts';
 import { isAioRing, ringEntries } from '../aio/dump.ts';
@@ -35,8 +36,11 @@ export interface MappedFile {
 
 /** Whether a mapping has a file behind it (shared anonymous memory has one too). */
 export function hasFile(mapping: Mapping): boolean {
-  return (mapping.device !== '00:00' || mapping.inode !== 0n) && !isPrivateHuge(mapping) && !isAioRing(mapping) && !isSysv(mapping);
+  return (mapping.device !== '00:00' || mapping.inode !== 0n) && !isPrivateHuge(mapping) && !isAioRing(mapping) && !isSysv(mapping) && !isSocketMemory(mapping);
 }
+
+/** The rings of a packet socket. */
+export const isSocketMemory = ({ name }: Mapping): boolean => name.startsWith('socket:[');
 
 /** Name of the file behind anonymous memory of huge pages (hugetlb_file_setup of the kernel). */
 const ANON_HUGE = '/anon_hugepage';
@@ -124,19 +128,20 @@ function entryOf(mapping: Mapping, file: MappedFile | undefined): vma_entry {
   const { map, advice } = factsOf(mapping.flags);
   let flags = map | sizeBits(mapping.pageSize) | (mapping.shared ? MAP.SHARED : MAP.PRIVATE);
   if (flags & MAP.DROPPABLE) flags &= ~MAP.PRIVATE;
-  if (file === undefined && !isAioRing(mapping)) flags |= MAP.ANONYMOUS;
+  if (file === undefined && !isAioRing(mapping) && !isSocketMemory(mapping)) flags |= MAP.ANONYMOUS;
   const prot = (mapping.read ? PROT.READ : 0) | (mapping.write ? PROT.WRITE : 0) | (mapping.exec ? PROT.EXEC : 0);
   // written out, not create(): all of them have one shape, and there may be many thousands
   return {
     start: mapping.start, end: mapping.end, pgoff: mapping.offset, shmid: isSysv(mapping) ? mapping.inode : file === undefined ? 0n : BigInt(file.id),
     prot, flags, status: statusOf(mapping, file), fd: -1n,
-    madv: advice === 0n ? undefined : advice, fdflags: file?.access,
+    madv: advice === 0n ? undefined : advice, fdflags: isSocketMemory(mapping) ? O.RDWR : file?.access,
   };
 }
 
 function statusOf(mapping: Mapping, file: MappedFile | undefined): number {
   if (file !== undefined) return VMA.REGULAR | (mapping.shared ? VMA.FILE_SHARED : VMA.FILE_PRIVATE) | (file.memfd ? VMA.MEMFD : 0);
   if (isAioRing(mapping)) return VMA.AIORING;
+  if (isSocketMemory(mapping)) return VMA.REGULAR | VMA.SOCKET;
   if (isSysv(mapping)) return VMA.REGULAR | VMA.ANON_SHARED | VMA.SYSVIPC;
   const anonymous = mapping.shared ? VMA.ANON_SHARED : VMA.ANON_PRIVATE;
   switch (mapping.name) {

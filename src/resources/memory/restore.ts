@@ -13,6 +13,7 @@ import type { HelperFd } from '../../restore/helper-fd.ts';
 import { cut, distribute, join, pageRuns, subtract, total, type PageRun, type Range } from '../../restore/page-runs.ts';
 import { addRing } from '../aio/restore.ts';
 import { addAttachment, isWhole } from '../sysv-shm/restore.ts';
+import { socketOfMemory } from '../packet/restore.ts';
 import { openForMapping } from '../regular/restore.ts';
 import type { Redirect } from '../vdso/redirect.ts';
 import { addVdso } from '../vdso/restore.ts';
@@ -167,6 +168,7 @@ export class TaskMemory {
 
   /** The descriptor to map, in this task; undefined for private anonymous memory. */
   #object(p: Program, vma: vma_entry): [ResultRef | undefined, bigint] {
+    if (isKind(vma, VMA.SOCKET)) return [this.#fetch(p, socketOfMemory(this.context, vma)!), 0n];
     if (isKind(vma, VMA.ANON_SHARED)) return [this.#fetch(p, sharedMemory(this.context, vma.shmid)), vma.pgoff];
     if (isKind(vma, VMA.FILE_PRIVATE | VMA.FILE_SHARED)) {
       const shared = isKind(vma, VMA.FILE_SHARED);

@@ -2,7 +2,7 @@
  * Files with a name: regular files, directories, symbolic links held by O_PATH, and devices without state (/dev/null and its like).
  * Also files that no descriptor holds but a mapping, an exe link, or a working directory. A deleted file becomes a ghost (../ghost).
  */
-import { closeSync, openSync, readSync, statSync, type BigIntStats } from 'node:fs';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { create } from '../../image/wire.ts';
 import { fd_types, file_entry, fown_entry, reg_file_entry, remap_file_path_entry, remap_type } from '../../image/schema/index.ts';
 import { bytesOf } from '../../image/text.ts';
@@ -10,17 +10,18 @@ import { DEVICE, major, minor, PLAIN_MEMORY_DEVICES } from '../../kernel/devices
 import { FS_MAGIC, O, S } from '../../kernel/files.ts';
 import { hasCode } from '../../proc/read.ts';
 import type { DumpContext } from '../../dump/context.ts';
-import { fileKey, isExternal } from '../../dump/external.ts';
+import { externalFileKey } from '../../dump/external.ts';
 import type { Descriptor, FileKind, FileOwner } from '../../dump/file-kinds.ts';
 import { ghostOf, refuseGhost } from '../ghost/dump.ts';
 import { wantLink } from '../link-remap/dump.ts';
 import { buildId, buildIdWords } from './build-id.ts';
+import type { FileStat } from '../../kernel/stat.ts';
 
 /** A file to be found again by its name. */
 export interface NamedFile {
   /** As the link in /proc says it, ` (deleted)` included. */
   readonly link: string;
-  readonly stat: BigIntStats;
+  readonly stat: FileStat;
   /** A way to the file itself, whatever its name: a link in /proc. */
   readonly door: string;
 }
@@ -28,8 +29,8 @@ export interface NamedFile {
 export const NO_OWNER: FileOwner = { uid: 0, euid: 0, signum: 0, pid_type: 0, pid: 0 };
 const DELETED = ' (deleted)';
 
-export const typeOfMode = (stat: BigIntStats): number => Number(stat.mode) & S.IFMT;
-const isDeleted = (stat: BigIntStats): boolean => stat.nlink === 0n;
+export const typeOfMode = (stat: FileStat): number => Number(stat.mode) & S.IFMT;
+const isDeleted = (stat: FileStat): boolean => stat.nlink === 0n;
 
 /** The name without the kernel's mark of a deleted file. */
 export function plainName({ link, stat }: Pick<NamedFile, 'link' | 'stat'>): string {
@@ -38,31 +39,49 @@ export function plainName({ link, stat }: Pick<NamedFile, 'link' | 'stat'>): str
 
 /** Whether its name was removed and another one was not. */
 function hasOtherName({ link, stat }: NamedFile): boolean {
-  return !isDeleted(stat) && link.endsWith(DELETED) && !exists(link);
+  return link.endsWith(DELETED) && !isDeleted(stat) && !exists(link);
 }
 
 /** What stands in the way of finding the file again by its name. */
 export function refuseNamed(file: NamedFile, context: DumpContext): { why: string; remedy?: string } | undefined {
-  const { link, stat, door } = file;
-  const system = context.fileSystem(stat.dev, door);
+  const { link, stat } = file;
+  const system = context.fileSystem(stat.dev, file);
   if (system === FS_MAGIC.SECRETMEM) return { why: 'secret memory (memfd_secret) can be read by nobody but its process', remedy: 'Let the program close it before the dump, or do without it' };
   if (system === FS_MAGIC.PROC) return exists(link) || deadProcess(file) !== undefined ? undefined : { why: 'it is gone from /proc, though its process is not' };
   if (system === FS_MAGIC.DEVPTS) return exists(link) ? undefined : { why: 'it belongs to a terminal that is gone' };
   if (isDeleted(stat)) return refuseGhost(file, context);
-  let named: BigIntStats;
-  try {
-    named = statSync(Buffer.from(bytesOf(link)), { bigint: true });
-  } catch (error) {
+  const named = whatHasTheName(link, context);
+  if (named instanceof Error) {
     if (typeOfMode(stat) === S.IFLNK) return undefined;
-    if (hasCode(error, 'ENOENT') || hasCode(error, 'ENOTDIR')) {
+    if (hasCode(named, 'ENOENT') || hasCode(named, 'ENOTDIR')) {
       if (context.options.given.has('link-remap') && hasOtherName(file)) return undefined;
       return { why: 'the name it was opened by was removed; the file lives on under another name', remedy: 'Let the dump give it a name with --link-remap, or give it back its own: ln OTHER-NAME NAME' };
     }
-    throw error;
+    throw named;
   }
   if (typeOfMode(stat) === S.IFLNK || (named.ino === stat.ino && named.dev === stat.dev)) return undefined;
   if (context.options.given.has('evasive-devices') && typeOfMode(stat) === S.IFCHR && named.rdev === stat.rdev) return undefined;
   return { why: 'another file has its name now, or something is mounted over it', remedy: 'Move the other file away, or unmount what is in the way' };
+}
+
+const names = new WeakMap<DumpContext, Map<string, FileStat | Error>>();
+
+/** stat(2), once for each name while the tree stands still: thousands of descriptors may have one name. */
+function whatHasTheName(name: string, context: DumpContext): FileStat | Error {
+  let known = names.get(context);
+  if (known === undefined) names.set(context, known = new Map());
+  let found = known.get(name);
+  if (found === undefined) known.set(name, found = tryStat(name));
+  return found;
+}
+
+function tryStat(name: string): FileStat | Error {
+  try {
+    return statSync(Buffer.from(bytesOf(name)), { bigint: true });
+  } catch (error) {
+    if (error instanceof Error) return error;
+    throw error;
+  }
 }
 
 function exists(path: string): boolean {
@@ -82,7 +101,7 @@ function deadProcess(file: NamedFile): number | undefined {
 
 /** Fills the set with what a deleted file needs. In the frozen window. */
 export function keepContents(id: number, file: NamedFile, context: DumpContext): void {
-  const system = context.fileSystem(file.stat.dev, file.door);
+  const system = context.fileSystem(file.stat.dev, file);
   const dead = system === FS_MAGIC.PROC ? deadProcess(file) : undefined;
   if (dead !== undefined && !context.tree.remaps.some((remap) => remap.remap_type === remap_type.PROCFS && remap.remap_id === dead)) {
     context.tree.remaps.push(create(remap_file_path_entry, { orig_id: id, remap_id: dead, remap_type: remap_type.PROCFS }));
@@ -100,19 +119,21 @@ export function namedEntry(id: number, file: NamedFile, { flags = 0, pos = 0n, o
   const name = plainName(file);
   // a log that is only appended to may well be longer when it is restored
   const checked = typeOfMode(stat) === S.IFREG && !((flags & O.ACCMODE) === O.WRONLY && (flags & O.APPEND) !== 0);
-  return create(reg_file_entry, {
-    id, flags, pos, fown: create(fown_entry, owner), name, mode: Number(stat.mode),
-    size: checked ? stat.size : undefined, build_id: checked && name === file.link && !isDeleted(stat) && context?.noticed !== true && context?.options.given.get('file-validation')?.at(-1) !== 'filesize' ? buildIdOf(name, stat) : [],
-  });
+  const current = checked && context?.noticed !== true && context?.options.given.get('file-validation')?.at(-1) !== 'filesize' && name === file.link && !isDeleted(stat);
+  // written out, not create(): there may be tens of thousands
+  return {
+    id, flags, pos, fown: owner, name, mode: Number(stat.mode), size: checked ? stat.size : undefined, build_id: current ? buildIdOf(name, stat) : [],
+  };
 }
 
-const known = new Map<string, number[]>();
+const known = new Map<string, { readonly dev: bigint; readonly ino: bigint; readonly mtimeNs: bigint; readonly words: number[] }>();
 
 /** Of a file by its name, which is known to lead to it. */
-function buildIdOf(name: string, stat: BigIntStats): number[] {
-  const key = `${stat.dev}:${stat.ino}:${stat.mtimeNs}`;
-  let words = known.get(key);
-  if (words === undefined) known.set(key, words = readBuildId(name));
+function buildIdOf(name: string, { dev, ino, mtimeNs }: FileStat): number[] {
+  const old = known.get(name);
+  if (old !== undefined && old.ino === ino && old.dev === dev && old.mtimeNs === mtimeNs) return old.words;
+  const words = readBuildId(name);
+  known.set(name, { dev, ino, mtimeNs, words });
   return words;
 }
 
@@ -173,33 +194,40 @@ export const regularFiles: FileKind = {
     return NAMED_TYPES.has(type) && link.startsWith('/');
   },
   refuse: refuseOpen,
-  ask: (_program, _held, file, context) => {
-    keepOpen(file.id, file.descriptors[0]!, context);
-    return () => {};
-  },
+  keep: (file, context) => { keepOpen(file.id, file.descriptors[0]!, context); },
   entry: (file, context) => ({ reg: openEntry(file.id, file.descriptors[0]!, file.owner, context) }),
 };
 
 /** What stands in the way of finding an open file again by its name; nothing does when it is handed in. */
 export function refuseOpen(descriptor: Descriptor, context: DumpContext): { why: string; remedy?: string } | undefined {
-  if (isExternal(fileKey(descriptor), context)) return undefined;
+  if (externalFileKey(descriptor, context) !== undefined) return undefined;
   return refuseNamed(doorOf(descriptor), context);
 }
 
 /** As `keepContents`, of an open file. */
 export function keepOpen(id: number, descriptor: Descriptor, context: DumpContext): void {
-  if (!isExternal(fileKey(descriptor), context)) keepContents(id, doorOf(descriptor), context);
+  if (externalFileKey(descriptor, context) === undefined) keepContents(id, doorOf(descriptor), context);
 }
 
 /** As `namedEntry`, of an open file: of an external one the key takes the place of the name. */
 export function openEntry(id: number, descriptor: Descriptor, owner: FileOwner, context: DumpContext): reg_file_entry {
   const { info: { flags, pos }, stat } = descriptor;
-  const key = fileKey(descriptor);
-  if (isExternal(key, context)) return create(reg_file_entry, { id, flags, pos, fown: create(fown_entry, owner), name: key, ext: true, mode: Number(stat.mode) });
+  const key = externalFileKey(descriptor, context);
+  if (key !== undefined) return create(reg_file_entry, { id, flags, pos, fown: create(fown_entry, owner), name: key, ext: true, mode: Number(stat.mode) });
   return namedEntry(id, doorOf(descriptor), { flags, pos, owner, context });
 }
 
-export function doorOf({ task, fd, link, stat }: { task: { pid: number }; fd: number; link: string; stat: BigIntStats }): NamedFile {
-  return { link, stat, door: `/proc/${task.pid}/fd/${fd}` };
+export function doorOf(descriptor: OpenAs): NamedFile {
+  return new Door(descriptor);
 }
 
+type OpenAs = Pick<Descriptor, 'fd' | 'link' | 'stat'> & { readonly task: { readonly pid: number } };
+
+/** Of a descriptor. The way to it is seldom gone. */
+class Door implements NamedFile {
+  constructor(readonly descriptor: OpenAs) {}
+
+  get link(): string { return this.descriptor.link; }
+  get stat(): FileStat { return this.descriptor.stat; }
+  get door(): string { return `/proc/${this.descriptor.task.pid}/fd/${this.descriptor.fd}`; }
+}

@@ -2,7 +2,6 @@
  * Memory files: memfd and shared anonymous memory (which the kernel keeps in a file of the same kind). Each is in the set once, with the
  * pages that hold data, whoever maps it or has it open.
  */
-import type { BigIntStats } from 'node:fs';
 import { create } from '../../image/wire.ts';
 import { fd_types, file_entry, fown_entry, memfd_file_entry, memfd_inode_entry } from '../../image/schema/index.ts';
 import { F, S } from '../../kernel/files.ts';
@@ -11,6 +10,7 @@ import type { DumpContext } from '../../dump/context.ts';
 import type { FileKind } from '../../dump/file-kinds.ts';
 import { heldExtents, type Extent } from '../../dump/extents.ts';
 import { NO_OWNER } from '../regular/dump.ts';
+import type { FileStat } from '../../kernel/stat.ts';
 
 const PREFIX = '/memfd:', DELETED = ' (deleted)';
 const PAGE = 4096n;
@@ -21,7 +21,7 @@ const MFD_HUGETLB = 4;
 
 interface MemoryFile {
   readonly link: string;
-  readonly stat: BigIntStats;
+  readonly stat: FileStat;
   /** A link in /proc that leads to the file itself. */
   readonly door: string;
 }
@@ -102,10 +102,9 @@ export const memoryFiles: FileKind = {
   type: fd_types.MEMFD,
   claims: ({ stat }, { shmemDevice, hugeDevices }) => (stat.dev === shmemDevice || hugeDevices.has(stat.dev)) && (Number(stat.mode) & S.IFMT) === S.IFREG,
   refuse: () => undefined,
-  ask: (_program, _held, file, context) => {
+  keep: (file, context) => {
     const { task, fd, link, stat } = file.descriptors[0]!;
     inodeOf({ link, stat, door: `/proc/${task.pid}/fd/${fd}` }, context);
-    return () => {};
   },
   entry: (file, context) => {
     const { info, stat } = file.descriptors[0]!;

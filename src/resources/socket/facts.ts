@@ -17,11 +17,12 @@ export interface SocketFacts {
   readonly foreign: boolean;
 }
 
-const SOCKET = /^socket:\[(\d+)\]$/u;
+const SOCKET = /^socket:\[(\d+)\]$/u, SMALL_S = 0x73;
 const facts = new WeakMap<DumpContext, Map<number, SocketFacts>>();
 
 /** @returns the inode of a socket; undefined when it is none */
 export function socketInode({ link }: Descriptor): number | undefined {
+  if (link.charCodeAt(0) !== SMALL_S) return undefined; // nearly all are paths
   const inode = SOCKET.exec(link)?.[1];
   return inode === undefined ? undefined : Number(inode);
 }

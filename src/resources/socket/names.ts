@@ -4,7 +4,6 @@ import type { SocketFacts } from './facts.ts';
 
 /** <linux/socket.h>, those that a program may well have. */
 const FAMILIES: Readonly<Record<number, readonly [name: string, remedy?: string]>> = {
-  [AF.PACKET]: ['packet (AF_PACKET)'],
   [AF.ALG]: ['kernel crypto (AF_ALG)', 'Its keys and state cannot be read back from the kernel: let the program close it before the dump'],
   [AF.VSOCK]: ['virtual machine (AF_VSOCK)', 'Its other end is another machine that would have to be dumped with it: let the program close it before the dump'],
   [AF.SMC]: ['SMC (AF_SMC)', 'Let the program use TCP instead (AF_INET)'],

@@ -3,7 +3,6 @@
  * consoles, virtual terminals and serial lines, which are devices of the machine and are opened again by their names.
  * Settings are kept, and what waits in a line of which the tree has both ends (./queue.ts).
  */
-import type { BigIntStats } from 'node:fs';
 import { create } from '../../image/wire.ts';
 import { fd_types, file_entry, fown_entry, tty_file_entry, tty_info_entry, tty_pty_entry, TtyType, winsize_entry } from '../../image/schema/index.ts';
 import { DEVICE, encodedDevice, LAST_VT, major, minor, slaveDevice } from '../../kernel/devices.ts';
@@ -17,6 +16,7 @@ import { findFdInfoField } from '../../proc/fdinfo.ts';
 import { doorOf, keepContents, namedEntry, refuseNamed } from '../regular/dump.ts';
 import { copyQueues, type PtyEnds } from './queue.ts';
 import { decodeTermios, TERMIOS_SIZE } from './termios.ts';
+import type { FileStat } from '../../kernel/stat.ts';
 
 /** <asm-generic/ioctls.h> */
 const TCGETS = 0x5401, TIOCGWINSZ = 0x5413, TIOCGLCKTRMIOS = 0x5456, TIOCGPKT = 0x80045438, TIOCGPTLCK = 0x80045439, TIOCGEXCL = 0x80045440;
@@ -48,7 +48,7 @@ type DeviceKind = keyof typeof DEVICE_INDEX;
 type TtyKind = 'slave' | 'master' | 'ctty' | DeviceKind;
 const isDevice = (kind: TtyKind | 'external' | undefined): kind is DeviceKind => kind !== undefined && kind in DEVICE_INDEX;
 
-function kindOf(stat: BigIntStats): TtyKind | undefined {
+function kindOf(stat: FileStat): TtyKind | undefined {
   if ((Number(stat.mode) & S.IFMT) !== S.IFCHR) return undefined;
   const number = major(stat.rdev);
   if (number >= DEVICE.PTY_SLAVE && number < DEVICE.PTY_SLAVE + DEVICE.PTY_MAJORS) return 'slave';

@@ -2,7 +2,7 @@
  * Unix sockets: who is connected to whom, names, what waits to be read (with descriptors in flight), who waits to be accepted, options.
  * A peer outside of the tree is refused, unless --ext-unix-sk or --external unix[INODE] says that it may be.
  */
-import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync, type BigIntStats } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { posix } from 'node:path';
 import { create } from '../../image/wire.ts';
 import { fd_types, file_entry, file_perms_entry, fown_entry, scm_entry, sf_packet_entry, sf_peer_entry, sk_opts_entry, sk_packet_entry, unix_sk_entry } from '../../image/schema/index.ts';
@@ -14,7 +14,7 @@ import { parseStat } from '../../proc/stat.ts';
 import { readProcNumbers, readProcRecord } from '../../proc/read.ts';
 import { Program, type RanBlock, type ResultRef } from '../../program/program.ts';
 import type { DumpContext } from '../../dump/context.ts';
-import { readDescriptor } from '../../dump/descriptors.ts';
+import { readDescriptors } from '../../dump/descriptors.ts';
 import { isExternal as isNamedExternal, socketKey } from '../../dump/external.ts';
 import { describeDescriptor, type Descriptor, type FileKind, type OpenFile } from '../../dump/file-kinds.ts';
 import type { FrozenTask } from '../../dump/frozen.ts';
@@ -23,6 +23,7 @@ import { askOptions, type SocketOptions } from '../socket/options-dump.ts';
 import { LOCAL_OPTIONS, ownOptions } from '../socket/own-options.ts';
 import { peekQueues, type Queue } from './queue.ts';
 import { displayName, isListening, isPath, typeName, unixSockets as tableOf, type UnixSocket } from './table.ts';
+import type { FileStat } from '../../kernel/stat.ts';
 
 /** unix_sk_entry.uflags: not of the tree, only named so that somebody can connect to it. */
 export const USK_EXTERN = 1;
@@ -32,7 +33,7 @@ const SLASH = 0x2f;
 
 /** Where a socket is bound to. */
 interface Place {
-  readonly stat: BigIntStats;
+  readonly stat: FileStat;
   /** Of its file as it is now, or was when its name was taken away. */
   readonly path: string;
   readonly deleted: boolean;
@@ -122,7 +123,11 @@ function lookAtQueues(descriptors: readonly Descriptor[], context: DumpContext):
   const found: Descriptor[] = [];
   for (const [inode, queue] of peekQueues([...fresh.values()], context)) {
     queues.set(inode, queue);
-    for (const { rights } of queue.packets) for (const fd of rights) found.push({ ...readDescriptor(helperTask(context), fd), via: fresh.get(inode)!.descriptor });
+    const via = fresh.get(inode)!.descriptor;
+    for (const one of readDescriptors(helperTask(context), context.helper, queue.packets.flatMap(({ rights }) => rights))) {
+      one.via = via;
+      found.push(one);
+    }
   }
   return found;
 }
@@ -173,7 +178,7 @@ function askPlaces(own: readonly OpenFile[], context: DumpContext): void {
 }
 
 /** Names by which a socket is reached now that the one it is bound to leads elsewhere; none when that still leads to it, or nothing does. */
-function otherNames(socket: UnixSocket, path: string, deleted: boolean, stat: BigIntStats): string[] {
+function otherNames(socket: UnixSocket, path: string, deleted: boolean, stat: FileStat): string[] {
   const is = (name: string): boolean => {
     const found = lstatSync(Buffer.from(bytesOf(name)), { bigint: true, throwIfNoEntry: false });
     return found?.ino === stat.ino && found.dev === stat.dev;
@@ -294,18 +299,19 @@ function unixEntry(file: OpenFile, context: DumpContext): unix_sk_entry {
   if (options.own.length > 0) ownFile(context.tree, file.id).sockopts.push(...options.own);
   if (answers.peer !== undefined) ownFile(context.tree, file.id).peer = create(sf_peer_entry, answers.peer);
   if (socket.orphan && socket.type === SOCK.DGRAM) ownFile(context.tree, file.id).orphan = true;
-  // an accepted socket is bound to its listener's file
-  const names = isListening(socket) || socket.type === SOCK.DGRAM ? place?.names ?? [] : [];
-  if (names.length > 0) ownFile(context.tree, file.id).names = [...names];
+  // an accepted socket is bound to its listener's file, and reached by no name
+  const [reached, ...names] = isListening(socket) || socket.type === SOCK.DGRAM ? place?.names ?? [] : [];
+  // CRIU, which binds to the name in the entry, makes it reachable as well
+  if (reached !== undefined) Object.assign(ownFile(context.tree, file.id), { bound: socket.name, names, ...(directory === '' ? {} : { bound_dir: directory }) });
   if (socket.pending.length > 1) ownFile(context.tree, file.id).pending = [...socket.pending];
   return create(unix_sk_entry, {
     id: file.id, ino: socket.inode, type: socket.type, state: socket.state, flags: first.info.flags, uflags: 0, backlog: socket.sent, peer,
-    fown: create(fown_entry, file.owner), opts: { ...options.opts, so_filter: answers.filter }, name: socket.name,
+    fown: create(fown_entry, file.owner), opts: { ...options.opts, so_filter: answers.filter }, name: reached === undefined ? socket.name : Buffer.from([...bytesOf(reached), 0]),
     ns_id: context.tree.inventory.root_ids?.net_ns_id ?? 0,
     ...(socket.shutdown === 0 ? {} : { shutdown: socket.shutdown }),
     ...(place === undefined ? {} : { file_perms: create(file_perms_entry, { mode: Number(place.stat.mode), uid: Number(place.stat.uid), gid: Number(place.stat.gid) }) }),
-    ...(directory === '' ? {} : { name_dir: directory }),
-    ...(place !== undefined && (place.deleted || place.names.length > 0) ? { deleted: true } : {}),
+    ...(directory === '' || reached !== undefined ? {} : { name_dir: directory }),
+    ...(reached === undefined && place !== undefined && (place.deleted || place.names.length > 0) ? { deleted: true } : {}),
   });
 }
 
