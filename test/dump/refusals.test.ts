@@ -25,7 +25,7 @@ const ROWS: readonly Row[] = [
   { what: 'ghost', where: /fd \d+ \(\/.*deleted\)/u, why: /more than --ghost-limit/u, remedy: /--ghost-limit 3145728/u },
   { what: 'replaced', where: /fd \d+ \(\/.*replaced \(deleted\)\)/u, why: /another file has its name/u },
   { what: 'renamed', where: /fd \d+ \(/u, why: /removed|another name/u },
-  { what: 'namespace', where: /task \d+ \(undumpable\)/u, why: /other namespaces than the dump \(uts\)/u },
+  { what: 'namespace', where: /task \d+ \(undumpable\)/u, why: /other namespaces than the dump \(net\)/u },
   { what: 'children', where: /task \d+ \(undumpable\)/u, why: /its children will live in another time namespace/u },
   { what: 'clocks', where: /task \d+ \(undumpable\)/u, why: /another time namespace than task \d+/u },
   { what: 'undo', where: /task \d+ \(undumpable\)/u, why: /operated on semaphore set \d+.*SEM_UNDO/u, remedy: /release/u },

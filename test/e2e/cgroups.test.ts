@@ -38,10 +38,11 @@ function remove(group: string): void {
   rmdirSync(group);
 }
 
-const groupsOf = (pid: number): string => readFileSync(`/proc/${pid}/cgroup`, 'latin1');
 
 for (const { name, at, property, usual, other, threads } of HIERARCHIES) {
   const label = name === '' ? 'v2' : `v1 (${name})`;
+  // other hierarchies may come and go meanwhile
+  const groupsOf = (pid: number): string => readFileSync(`/proc/${pid}/cgroup`, 'latin1').split('\n').find((line) => line.split(':')[1] === name) ?? '(none)';
   const value = (group: string): string => readFileSync(join(group, property), 'latin1').trim();
   const within = (what: string, body: (group: string) => Promise<void>): void => {
     test(`${label}: ${what}`, async () => {

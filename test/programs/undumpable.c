@@ -57,7 +57,7 @@ static void hold(const char *what)
 		must(open("renamed", O_RDWR | O_CREAT, 0600));
 		must(link("renamed", "elsewhere")), must(unlink("renamed"));
 	} else if (!strcmp(what, "namespace")) {
-		if (unshare(CLONE_NEWUTS) != 0)
+		if (unshare(CLONE_NEWNET) != 0)
 			skip("no right to make a namespace");
 	} else if (!strcmp(what, "children")) {
 		must(unshare(CLONE_NEWTIME));
