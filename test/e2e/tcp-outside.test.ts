@@ -2,7 +2,6 @@
 /** TCP connections to somebody who stays: the client checks every byte, and sees no more than a pause. Whatever fails, no lock is left. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -13,6 +12,7 @@ import { SILENT } from '../../src/log.ts';
 import { findLocks as allLocks } from '../../src/network-lock/leftovers.ts';
 import { options } from '../dump/support.ts';
 import { ROOT, TestProgram, until } from '../support/program.ts';
+import { EchoClient as Client } from '../support/echo-client.ts';
 import { OURS, dump, restore, run } from '../support/tool.ts';
 
 const ESTABLISHED = ['--tcp-established'];
@@ -20,38 +20,6 @@ const ESTABLISHED = ['--tcp-established'];
 /** Locks of others that were there before. */
 const others = new Set(allLocks().map(({ name }) => name));
 const findLocks = (): ReturnType<typeof allLocks> => allLocks().filter(({ name }) => !others.has(name));
-
-/** Sends a stream of bytes that only it knows, and compares what comes back. */
-class Client {
-  readonly socket: Socket;
-  sent = 0;
-  received = 0;
-  wrong = 0;
-  ended = false;
-
-  constructor(port: number) {
-    this.socket = connect(port, '127.0.0.1');
-    this.socket.on('data', (bytes) => {
-      for (const byte of bytes) if (byte !== Client.byteAt(this.received++)) this.wrong++;
-    });
-    this.socket.on('close', () => { this.ended = true; });
-    this.socket.on('error', () => { this.ended = true; });
-  }
-
-  static byteAt(at: number): number { return Math.imul(at, 2654435761) >>> 24; }
-
-  send(count: number): void {
-    this.socket.write(Buffer.from(Array.from({ length: count }, (_, i) => Client.byteAt(this.sent + i))));
-    this.sent += count;
-  }
-
-  async echoed(what: string): Promise<void> {
-    await until(`${what}: all ${this.sent} bytes come back (${this.received} have)`, () => this.received === this.sent || this.ended, 20_000);
-    assert.is(this.ended, false, `${what}: the connection is there`);
-    assert.is(this.received, this.sent, `${what}: bytes`);
-    assert.is(this.wrong, 0, `${what}: wrong bytes`);
-  }
-}
 
 async function withClient(body: (program: TestProgram, client: Client) => Promise<void>): Promise<void> {
   const program = new TestProgram('echo');
