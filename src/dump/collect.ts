@@ -26,6 +26,7 @@ import { leaveOutProbes } from '../resources/memory/uprobes.ts';
 import { processSettings, type ProcessSettings } from '../resources/process/dump.ts';
 import { isCompat, lostComponents, nameOriginalCall } from '../resources/registers/dump.ts';
 import { NamedFiles } from '../resources/regular/dump.ts';
+import { enterIpc } from '../resources/namespaces/ipc/dump.ts';
 import { askClocks } from '../resources/namespaces/time/clocks.ts';
 import { treeClocks } from '../resources/namespaces/time/dump.ts';
 import { askScheduling, type SchedFacts } from '../resources/scheduling/dump.ts';
@@ -98,7 +99,9 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   for (const { mappings } of living) for (const mapping of mappings) if (isSysv(mapping)) context.reservedShmids.add(Number(mapping.inode));
   const known: KnownFiles = new Map();
   const collected = living.map((task) => collectTask(task, ids.get(task.pid)!, named, known, context));
-  collectSegments(collected, own.ids.ipc_ns_id ?? 0, context);
+  const ipc = collected[0]?.ids.ipc_ns_id ?? 0;
+  if (collected[0] !== undefined && ipc !== (own.ids.ipc_ns_id ?? 0)) enterIpc(collected[0].task, context);
+  collectSegments(collected, ipc, context);
   refuseUndo(living, context);
   const files = collectFiles(tables, context);
   settleSocketMemory(collected, files.files, context);

@@ -136,6 +136,7 @@ class Dump {
       askFiles(collected.files, context);
       const outside = askHelper(collected, context, host.affinity.length);
       dumpNamespaces(collected, context);
+      context.refusals.throwIfAny();
       makeLinks(context);
       lap('ask helper');
       const direct = collected.files.files.some(({ descriptors }) => (descriptors[0]!.info.flags & O.DIRECT) !== 0);

@@ -28,6 +28,7 @@ const ROWS: readonly Row[] = [
   { what: 'namespace', where: /task \d+ \(undumpable\)/u, why: /other namespaces than the dump \(net\)/u },
   { what: 'children', where: /task \d+ \(undumpable\)/u, why: /its children will live in another time namespace/u },
   { what: 'clocks', where: /task \d+ \(undumpable\)/u, why: /another time namespace than task \d+/u },
+  { what: 'queue', where: /task \d+ \(undumpable\)/u, why: /POSIX message queue \/sf-undumpable, which no task of it has open/u, remedy: /mq_unlink/u },
   { what: 'undo', where: /task \d+ \(undumpable\)/u, why: /operated on semaphore set \d+.*SEM_UNDO/u, remedy: /release/u },
   { what: 'mqueue', where: /fd \d+ \(\/sf-undumpable \(deleted\)\)/u, why: /messages wait in it/u, remedy: /received/u },
   { what: 'notify', where: /fd \d+ \(\/sf-undumpable/u, why: /mq_notify/u, remedy: /withdraw/u },

@@ -3,6 +3,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { hostname } from 'node:os';
 import { readlinkSync } from 'node:fs';
+import { dumped, failEachStep } from '../support/faults.ts';
 import { roundTrip } from '../support/round-trip.ts';
 import { TestProgram, treeOf } from '../support/program.ts';
 import { OURS, dump, restore } from '../support/tool.ts';
@@ -32,3 +33,19 @@ uts('joins another instead', async () => {
   }
 });
 uts.run();
+
+const ipc = suite('an IPC namespace');
+ipc('dump and restore', async () => {
+  await roundTrip('ipc', { meanwhile: ({ pid }) => assert.is.not(ns(pid, 'ipc'), ns('self', 'ipc')) });
+});
+ipc('three times, with -R', async () => { await roundTrip('ipc', { times: 3, leaveRunning: true }); });
+ipc('a restore that fails leaves nothing, and names what failed', async () => {
+  const job = await dumped('ipc');
+  try {
+    const steps = await failEachStep(job, (resource) => /^(IPC namespace$|message queue|semaphore set)/.test(resource));
+    assert.ok(steps > 20, `${steps} steps`);
+  } finally {
+    await job.program.stop();
+  }
+});
+ipc.run();
