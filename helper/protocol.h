@@ -28,7 +28,7 @@ enum sf_req {
 	SF_REQ_DETACH = 5,  /* struct sf_detach[] -> s32[]: 0 or -errno, for each */
 	SF_REQ_KILL = 6,    /* u32 pid[] -> s32[]: SIGKILL each, then wait until each is gone or a zombie */
 	SF_REQ_SCAN = 7,    /* struct sf_scan + struct sf_range[] (none: start..end) -> struct sf_region[]: what the page tables say */
-	SF_REQ_PAGES = 8,   /* struct sf_pages + struct sf_range[] [+fd] -> u64 bytes: task memory to a file */
+	SF_REQ_PAGES = 8,   /* struct sf_pages + struct sf_range[] (+ u64 place[] of each) [+fd] -> u64 bytes: task memory to a file */
 	SF_REQ_PEEK = 9,    /* struct sf_peek -> bytes of task memory (a short read ends at the first unreadable page) */
 	SF_REQ_POKE = 10,   /* struct sf_peek + bytes -> nothing: writes through /proc/PID/mem */
 	SF_REQ_LOCAL = 11,  /* block -> the block after it ran in the helper itself. Descriptors it opened stay open there */
@@ -140,9 +140,10 @@ struct sf_detach {
 #define SF_SCAN_OLD_KERNEL 1u
 #define SF_SCAN_PROTECT 2u /* write-protect what is found, in the same walk: only ranges of an asynchronous userfaultfd (else EPERM) */
 #define SF_SCAN_SKIP 4u    /* with SF_SCAN_PROTECT: other ranges are passed over */
+#define SF_SCAN_QUIET 8u   /* with SF_SCAN_PROTECT: nothing is told of what was found */
 struct sf_scan {
 	uint32_t pid;
-	uint32_t flags;         /* SF_SCAN_OLD_KERNEL: as on a kernel without the PAGEMAP_SCAN ioctl (tests); SF_SCAN_PROTECT; SF_SCAN_SKIP */
+	uint32_t flags;         /* SF_SCAN_OLD_KERNEL: as on a kernel without the PAGEMAP_SCAN ioctl (tests); SF_SCAN_PROTECT; SF_SCAN_SKIP; SF_SCAN_QUIET */
 	uint64_t start, end;
 	uint64_t max_regions;   /* 0: no limit but the payload. When as many came, go on at the last one's end */
 	uint64_t any_of;        /* PAGE_IS_* of <linux/fs.h>: pages with at least one of these ... */
@@ -155,11 +156,13 @@ struct sf_region { uint64_t start, end, categories; };
 
 struct sf_range { uint64_t address; uint64_t size; };
 
-#define SF_PAGES_MAY_VANISH 0x80000000u /* in workers: pages that cannot be read (any more) are zeros in the file */
+/* In workers: */
+#define SF_PAGES_MAY_VANISH 0x80000000u /* pages that cannot be read (any more) are zeros in the file */
+#define SF_PAGES_PLACED 0x40000000u     /* each range goes to a place of its own in the file */
 struct sf_pages {
 	uint32_t pid;
 	int32_t fd;         /* held descriptor to write to */
-	uint64_t offset;    /* where in the file the first byte goes; the ranges follow each other there without gaps */
+	uint64_t offset;    /* where in the file the first byte goes; the ranges follow each other there without gaps, unless they are placed */
 	uint32_t nranges;
 	uint32_t workers;   /* 0: as many as help */
 };

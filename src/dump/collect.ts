@@ -62,7 +62,7 @@ export interface Collected {
 }
 
 /** Of a tree: threads, of a task: mappings, for which much is to be done. */
-const MANY_THREADS = 40, MANY_MAPPINGS = 500;
+const MANY_THREADS = 40, MANY_MAPPINGS = 500, MANY_DESCRIPTORS = 1000;
 
 /** How long a task's program may take: it only asks. */
 const RUN_TIMEOUT_MS = 10_000;
@@ -84,6 +84,8 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   for (const task of living) {
     checkNamespaces(task, own, context);
     checkTask(task, context);
+    context.cgroups?.read(task, context);
+    context.labels?.read(task);
   }
   checkSession(context);
   const ids = objectIds(living, own, context);
@@ -91,6 +93,7 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   for (const task of living) {
     const filesId = ids.get(task.pid)!.files_id;
     if (!tables.has(filesId)) tables.set(filesId, descriptorsOf(task));
+    if (tables.get(filesId)!.length > MANY_DESCRIPTORS) keepToBaseline();
   }
   const named = new NamedFiles(context);
   for (const { mappings } of living) for (const mapping of mappings) if (isSysv(mapping)) context.reservedShmids.add(Number(mapping.inode));
@@ -102,7 +105,7 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   return { living: collected, files, named };
 }
 
-function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { log, helper, precopy }: DumpContext): void {
+function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { log, helper, known }: DumpContext): void {
   log.debug(`Reading task (pid: ${task.pid} comm: ${task.stat.comm})`);
   task.threads = task.tids.map((tid) => {
     const dir = `/proc/${task.pid}/task/${tid}`;
@@ -111,9 +114,13 @@ function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { 
     nameOriginalCall(state, (address, size) => helper.peek(task.pid, address, size));
     return { tid, state, stat: parseStat(readProcRecord(`${dir}/stat`)), status: parseStatus(readProcRecord(`${dir}/status`)) };
   });
-  task.mappings = precopy?.mappings({ pid: task.pid, start: task.stat.startTime }) ?? parseSmaps(readProcText(`/proc/${task.pid}/smaps`));
+  task.mappings = mappingsOf(task, known);
   if (task.mappings.length > MANY_MAPPINGS) keepToBaseline();
 }
+
+/** Of a frozen task: as known from before, if nothing has changed. */
+export const mappingsOf = ({ pid, stat }: Pick<FrozenTask, 'pid' | 'stat'>, known: DumpContext['known']): Mapping[] =>
+  known?.mappings({ pid, start: stat.startTime }) ?? parseSmaps(readProcText(`/proc/${pid}/smaps`));
 
 function checkTask(task: FrozenTask, { refusals, tracker }: DumpContext): void {
   for (const { tid, state, status } of task.threads) {

@@ -5,7 +5,7 @@
 import type { fdinfo_entry } from '../image/schema/index.ts';
 import type { Helper } from '../helper/client.ts';
 import type { HeldDescriptor } from '../helper/protocol.ts';
-import { O_CLOEXEC, type FdInfo } from '../proc/fdinfo.ts';
+import type { FileStat } from '../kernel/stat.ts';
 import { Program, type RanBlock } from '../program/program.ts';
 import type { DumpContext } from './context.ts';
 import { describeDescriptor, FILE_KINDS, nameUnsupported, type Descriptor, type FileKind, type FileOwner, type OpenFile } from './file-kinds.ts';
@@ -27,57 +27,41 @@ export interface OpenFiles {
 
 /** Descriptors of a task, ascending. @param fds undefined: all */
 export function readDescriptors(task: FrozenTask, helper: Pick<Helper, 'descriptors'>, fds?: readonly number[]): Descriptor[] {
-  return helper.descriptors(task.pid, fds).map((held) => describedBy(task, held));
+  return helper.descriptors(task.pid, fds).map((held) => new TaskDescriptor(task, held));
 }
 
-const NO_LINES: readonly string[] = [];
+/** One as the helper told it, read where it lies: there may be tens of thousands, of which little is asked. */
+class TaskDescriptor implements Descriptor {
+  via: Descriptor | undefined;
+  file: OpenFile | undefined;
+  kind: FileKind | undefined;
 
-/** What fdinfo says, read where it lies. */
-class Info implements FdInfo {
-  constructor(readonly held: HeldDescriptor) {}
+  constructor(readonly task: FrozenTask, readonly info: HeldDescriptor) {}
 
-  get pos(): bigint { return this.held.pos; }
-  get flags(): number { return (this.held.flags & ~O_CLOEXEC) >>> 0; }
-  get closeOnExec(): boolean { return (this.held.flags & O_CLOEXEC) !== 0; }
-  get mountId(): number { return this.held.mountId; }
-  get inode(): bigint { return this.held.inode; }
-  get more(): readonly string[] { return this.#more ??= linesOf(this.held.lines); }
-  #more: readonly string[] | undefined;
+  get fd(): number { return this.info.fd; }
+  get link(): string { return this.info.link; }
+  get stat(): FileStat { return this.info.stat; }
+  get key(): number { return this.info.key; }
+  get owner(): FileOwner {
+    const { signal, owner } = this.info;
+    if (owner !== undefined) return { uid: owner.uid, euid: owner.euid, signum: signal, pid_type: owner.type, pid: owner.pid };
+    return signal === 0 ? NO_OWNER : { ...NO_OWNER, signum: signal };
+  }
 }
 
-const linesOf = (text: string): readonly string[] => (text === '' ? NO_LINES : text.slice(0, -1).split('\n'));
-
-function describedBy(task: FrozenTask, held: HeldDescriptor): Descriptor {
-  return { task, fd: held.fd, info: new Info(held), link: held.link, stat: held.stat, key: held.key, owner: ownerOf(held) };
-}
-
-function ownerOf({ signal, owner }: HeldDescriptor): FileOwner {
-  if (owner !== undefined) return { uid: owner.uid, euid: owner.euid, signum: signal, pid_type: owner.type, pid: owner.pid };
-  return signal === 0 ? NO_OWNER : { ...NO_OWNER, signum: signal };
-}
-
-/** Which kind has a descriptor; asked more than once for each. */
-type KindOf = (descriptor: Descriptor) => FileKind | undefined;
-
-function kinds(context: DumpContext): KindOf {
-  const known = new Map<Descriptor, FileKind | undefined>();
-  return (descriptor) => {
-    let kind = known.get(descriptor);
-    if (kind !== undefined || known.has(descriptor)) return kind;
-    kind = FILE_KINDS.find((one) => one.claims(descriptor, context));
-    known.set(descriptor, kind);
-    return kind;
-  };
+/** The kind that claims a descriptor; asked more than once for each. */
+function kindOf(descriptor: Descriptor, context: DumpContext): FileKind | undefined {
+  return descriptor.kind ??= FILE_KINDS.find((one) => one.claims(descriptor, context));
 }
 
 /** Adds what is in flight, which may carry descriptors itself. */
-function withCarried(descriptors: readonly Descriptor[], kindOf: KindOf, context: DumpContext): Descriptor[] {
+function withCarried(descriptors: readonly Descriptor[], context: DumpContext): Descriptor[] {
   const all = [...descriptors];
   for (let fresh = all as readonly Descriptor[]; fresh.length > 0;) {
     const from = fresh;
     learnSockets(from, context);
     for (const kind of FILE_KINDS) kind.meet?.(from, context);
-    fresh = FILE_KINDS.flatMap((kind) => kind.carried?.(from.filter((one) => kindOf(one) === kind), context) ?? []);
+    fresh = FILE_KINDS.flatMap((kind) => kind.carried?.(from.filter((one) => kindOf(one, context) === kind), context) ?? []);
     all.push(...fresh);
   }
   return all;
@@ -86,10 +70,9 @@ function withCarried(descriptors: readonly Descriptor[], kindOf: KindOf, context
 /** @param tables descriptors by files_id */
 export function collectFiles(tables: ReadonlyMap<number, readonly Descriptor[]>, context: DumpContext): OpenFiles {
   const files: OpenFile[] = [];
-  const kindOf = kinds(context);
-  for (const descriptors of sameFiles(withCarried([...tables.values()].flat(), kindOf, context), context)) {
+  for (const descriptors of sameFiles(withCarried([...tables.values()].flat(), context), context)) {
     const first = descriptors[0]!;
-    const kind = kindOf(first);
+    const kind = kindOf(first, context);
     const refusal = kind === undefined ? nameUnsupported(first, context) : kind.refuse(first, context);
     if (refusal !== undefined) context.refusals.add(describeDescriptor(first), refusal.why, refusal.remedy);
     else if (kind !== undefined) files.push({ id: context.newFileId(), kind, descriptors, owner: first.owner });
@@ -136,16 +119,15 @@ export function holdFiles({ files }: OpenFiles, context: DumpContext): void {
 
 /** Fills the set with descriptor tables and entries of open files. The tree may run again already. */
 export function writeFiles({ files, tables }: OpenFiles, context: DumpContext): void {
-  const of = new Map<Descriptor, OpenFile>();
   for (const file of files) {
-    for (const descriptor of file.descriptors) of.set(descriptor, file);
+    for (const descriptor of file.descriptors) descriptor.file = file;
     const { id, kind: { type } } = file;
     // plain objects where there may be tens of thousands, not create(): file_entry and fdinfo_entry have no lists
     context.tree.files.set(id, { type, id, ...file.kind.entry(file, context) });
   }
   for (const [filesId, descriptors] of tables) {
     context.tree.fdinfo.set(filesId, descriptors.map((descriptor): fdinfo_entry => {
-      const { id, kind: { type } } = of.get(descriptor)!;
+      const { id, kind: { type } } = descriptor.file!;
       return { id, flags: descriptor.info.closeOnExec ? FD_CLOEXEC : 0, type, fd: descriptor.fd };
     }));
   }

@@ -43,7 +43,10 @@ export interface Descriptor {
   readonly key: number;
   readonly owner: FileOwner;
   /** It is not open in the tree but in flight: queued in this socket. `task` is then the helper, which got a copy. */
-  readonly via?: Descriptor;
+  via?: Descriptor | undefined;
+  /** The kind that claims it, and the open file it is of: once they are known. */
+  kind?: FileKind | undefined;
+  file?: OpenFile | undefined;
 }
 
 /** An open file description, with every descriptor of the tree that is it. */

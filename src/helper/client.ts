@@ -38,6 +38,8 @@ export interface ScanOptions {
    * `tracked`: what is not is passed over.
    */
   readonly protect?: boolean | 'tracked';
+  /** With `protect`: nothing is told of what was found. */
+  readonly quiet?: boolean;
   /** Which bits to tell apart in the answer. */
   readonly report: bigint;
   /** At most so many regions (0: no limit). When as many came, go on from the last one's end. */
@@ -202,9 +204,9 @@ export class Helper {
   }
 
   /** What the page tables say about ranges of a task; regions come in the order of the ranges and never span two. */
-  scan(pid: number, ranges: readonly p.Range[], { anyOf, noneOf = 0n, allOf = 0n, report, maxRegions = 0, oldKernel = false, protect = false }: ScanOptions): p.Region[] {
+  scan(pid: number, ranges: readonly p.Range[], { anyOf, noneOf = 0n, allOf = 0n, report, maxRegions = 0, oldKernel = false, protect = false, quiet = false }: ScanOptions): p.Region[] {
     if (ranges.length === 0) return [];
-    const head = Buffer.concat([p.encodeWords([pid, (oldKernel ? 1 : 0) | (protect === 'tracked' ? 6 : protect ? 2 : 0)]), p.encodeQuads([0n, 0n, BigInt(maxRegions), anyOf, noneOf, report, allOf])]);
+    const head = Buffer.concat([p.encodeWords([pid, (oldKernel ? 1 : 0) | (protect === 'tracked' ? 6 : protect ? 2 : 0) | (quiet ? 8 : 0)]), p.encodeQuads([0n, 0n, BigInt(maxRegions), anyOf, noneOf, report, allOf])]);
     return p.decodeRegions(this.#ask('SCAN', head, p.encodeRanges(ranges)).payload);
   }
 
@@ -212,11 +214,14 @@ export class Helper {
    * Copies ranges of a task's memory, laid end to end, to a file at `offset`. `to`: our descriptor, or `{ held }` a number in
    * the helper. Returns the bytes copied. A full disk is ENOSPC; the file then has what was written before.
    * @param mayVanish the task runs: what cannot be read any more is zeros in the file
+   * @param places where in the file each range goes, in place of `offset`
    */
-  pages(pid: number, to: number | { readonly held: number }, offset: bigint, ranges: readonly p.Range[], { workers = 0, mayVanish = false }: { workers?: number; mayVanish?: boolean } = {}): bigint {
+  pages(pid: number, to: number | { readonly held: number }, offset: bigint, ranges: readonly p.Range[], { workers = 0, mayVanish = false, places }: { workers?: number; mayVanish?: boolean; places?: readonly bigint[] } = {}): bigint {
     const held = typeof to === 'number' ? -1 : to.held;
-    const head = Buffer.concat([p.encodeWords([pid, held]), p.encodeQuads([offset]), p.encodeWords([ranges.length, (workers | (mayVanish ? PAGES_MAY_VANISH : 0)) >>> 0])]);
-    return this.#exchange('PAGES', [head, p.encodeRanges(ranges)], typeof to === 'number' ? to : undefined).payload.readBigUInt64LE(0);
+    if (places !== undefined && places.length !== ranges.length) throw new RangeError(`${places.length} places for ${ranges.length} ranges`);
+    const flags = (workers | (mayVanish ? PAGES_MAY_VANISH : 0) | (places === undefined ? 0 : PAGES_PLACED)) >>> 0;
+    const head = Buffer.concat([p.encodeWords([pid, held]), p.encodeQuads([offset]), p.encodeWords([ranges.length, flags])]);
+    return this.#exchange('PAGES', [head, p.encodeRanges(ranges), p.encodeQuads(places ?? [])], typeof to === 'number' ? to : undefined).payload.readBigUInt64LE(0);
   }
 
   /** Copies ranges (addresses are offsets in `from`) of a held descriptor, laid end to end, to another at `offset`. To the same: each range is moved as a whole, one after the other. */
@@ -340,7 +345,7 @@ export class Helper {
 
 /** First word of a keeper's command line. */
 export const KEEPER_NAME = 'stillframe-keeper';
-const PAGES_MAY_VANISH = 0x8000_0000;
+const PAGES_MAY_VANISH = 0x8000_0000, PAGES_PLACED = 0x4000_0000;
 
 /** Parent of a process; undefined when it is gone. */
 function parentOf(pid: number): number | undefined {

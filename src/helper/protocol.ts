@@ -2,6 +2,7 @@
  * The wire's layouts: twin of `helper/protocol.h`. All offsets and sizes of its structs are in this file only.
  */
 import { textOf } from '../image/text.ts';
+import { O_CLOEXEC, type FdInfo } from '../proc/fdinfo.ts';
 import { KernelStat, STAT_SIZE } from '../kernel/stat.ts';
 import { acceptance, type Expect } from '../program/program.ts';
 
@@ -132,24 +133,32 @@ export interface Takeover {
 }
 
 const DESCRIPTOR = 64 + STAT_SIZE;
-/** What the kernel tells of a descriptor of a task: `struct sf_descriptor` where it lies in the reply, and what follows it. */
-export class HeldDescriptor {
+const NO_LINES: readonly string[] = [];
+
+/** What the kernel tells of a descriptor of a task: `struct sf_descriptor` where it lies in the reply, and what follows it. There may be tens of thousands. */
+export class HeldDescriptor implements FdInfo {
   /** Where the link in /proc/PID/fd leads to; every byte is kept (../image/text.ts). */
   readonly link: string;
 
-  constructor(readonly bytes: Buffer, readonly view: DataView, readonly at: number) {
+  constructor(bytes: Buffer, readonly view: DataView, readonly at: number) {
     const from = at + DESCRIPTOR;
     this.link = textIn(bytes, from, from + view.getUint32(at + 52, true));
   }
 
   get fd(): number { return this.view.getUint32(this.at + 4, true); }
-  /** O_* of the descriptor, O_CLOEXEC included. */
-  get flags(): number { return this.view.getUint32(this.at + 8, true); }
+  get flags(): number { return (this.view.getUint32(this.at + 8, true) & ~O_CLOEXEC) >>> 0; }
+  get closeOnExec(): boolean { return (this.view.getUint32(this.at + 8, true) & O_CLOEXEC) !== 0; }
   /** -1: the kernel does not tell. */
   get mountId(): number { return this.view.getInt32(this.at + 12, true); }
   get pos(): bigint { return this.view.getBigUint64(this.at + 16, true); }
   /** As fdinfo has it; 0n: the kernel does not tell. */
   get inode(): bigint { return this.view.getBigUint64(this.at + 24, true); }
+  get more(): readonly string[] {
+    const size = this.view.getUint32(this.at + 56, true);
+    if (size === 0) return NO_LINES;
+    const from = this.view.byteOffset + this.at + DESCRIPTOR + this.view.getUint32(this.at + 52, true);
+    return Buffer.from(this.view.buffer, from, size - 1).toString('latin1').split('\n');
+  }
   /** F_GETSIG */
   get signal(): number { return this.view.getInt32(this.at + 32, true); }
   /** F_GETOWN_EX and F_GETOWNER_UIDS; undefined: its signals go to nobody. */
@@ -157,13 +166,6 @@ export class HeldDescriptor {
     const { view, at } = this;
     const pid = view.getInt32(at + 40, true);
     return pid === 0 ? undefined : { type: view.getInt32(at + 36, true), pid, uid: view.getUint32(at + 44, true), euid: view.getUint32(at + 48, true) };
-  }
-  /** The lines of fdinfo that not every descriptor has, each with its newline; latin1. */
-  get lines(): string {
-    const size = this.view.getUint32(this.at + 56, true);
-    if (size === 0) return '';
-    const from = this.at + DESCRIPTOR + this.view.getUint32(this.at + 52, true);
-    return this.bytes.toString('latin1', from, from + size);
   }
   /** The same for descriptors that can be the same open file. */
   get key(): number { return this.view.getUint32(this.at + 60, true); }
@@ -249,8 +251,15 @@ export function decodeStates(b: Buffer): ThreadState[] {
   return states;
 }
 
-export const decodeRegions = (b: Buffer): Region[] =>
-  each(b, 24, (at) => ({ start: b.readBigUInt64LE(at), end: b.readBigUInt64LE(at + 8), categories: b.readBigUInt64LE(at + 16) }));
+/** 64-bit words of a payload, wherever it lies in its buffer. */
+const quadsOf = (b: Buffer): BigUint64Array => new BigUint64Array(b.byteOffset % 8 === 0 ? b.buffer : Uint8Array.from(b).buffer, b.byteOffset % 8 === 0 ? b.byteOffset : 0, b.length >> 3);
+
+/** There may be hundreds of thousands. */
+export function decodeRegions(b: Buffer): Region[] {
+  const quads = quadsOf(b), regions: Region[] = [];
+  for (let i = 0; i + 2 < quads.length; i += 3) regions.push({ start: quads[i]!, end: quads[i + 1]!, categories: quads[i + 2]! });
+  return regions;
+}
 
 export const decodeTaken = (b: Buffer): Taken[] =>
   each(b, 24, (at) => ({ tid: b.readUInt32LE(at), status: b.readInt32LE(at + 4), where: b.readUInt32LE(at + 8), call: b.readUInt32LE(at + 12), result: b.readBigInt64LE(at + 16) }));
@@ -267,18 +276,16 @@ export function encodeWords(words: readonly number[]): Buffer {
 }
 
 export function encodeQuads(quads: readonly bigint[]): Buffer {
-  const b = Buffer.alloc(quads.length * 8);
-  quads.forEach((quad, i) => b.writeBigUInt64LE(BigInt.asUintN(64, quad), i * 8));
-  return b;
+  return Buffer.from(BigUint64Array.from(quads).buffer);
 }
 
 export function encodeRanges(ranges: readonly Range[]): Buffer {
-  const b = Buffer.alloc(ranges.length * 16);
-  ranges.forEach(({ address, size }, i) => {
-    b.writeBigUInt64LE(address, i * 16);
-    b.writeBigUInt64LE(size, i * 16 + 8);
-  });
-  return b;
+  const quads = new BigUint64Array(ranges.length * 2);
+  for (let i = 0; i < ranges.length; i++) {
+    quads[2 * i] = ranges[i]!.address;
+    quads[2 * i + 1] = ranges[i]!.size;
+  }
+  return Buffer.from(quads.buffer);
 }
 
 export function decodeDescriptors(b: Buffer): HeldDescriptor[] {

@@ -123,14 +123,15 @@ function readPlain(source: ByteSource, kind: Kind): Entry[] {
   }
   const entries = spans.map((span, index) => {
     const desc = (index === 0 ? kind.first : undefined) ?? kind.message!;
-    return { desc, message: decodeAt(source, desc, file.subarray(span.offset, span.offset + span.size), index, span.offset) };
+    return { desc, message: decodeAt(source, desc, file, index, span.offset, span.offset, span.offset + span.size) };
   });
   return checkCount(source, kind, entries);
 }
 
-function decodeAt(source: ByteSource, desc: Desc<object>, bytes: Uint8Array, index: number, offset: number): object {
+/** @param offset of the message in the file; `start` and `end` are in `bytes` */
+function decodeAt(source: ByteSource, desc: Desc<object>, bytes: Uint8Array, index: number, offset: number, start?: number, end?: number): object {
   try {
-    return decodeMessage(desc, bytes);
+    return decodeMessage(desc, bytes, start, end);
   } catch (error) {
     if (!(error instanceof WireError)) throw error;
     throw bad(source, index, `${desc.name}: ${error.message}`, offset, error);

@@ -6,25 +6,41 @@
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 
-/** Bytes to string, never failing. */
-export function textOf(bytes: Uint8Array): string {
-  const short = bytes.length < 64 ? ascii(bytes) : undefined;
+/** Bytes to string, never failing. @param start, end which of them; undefined: all */
+export function textOf(bytes: Uint8Array, start = 0, end = bytes.length): string {
+  const short = end - start < SHORT ? ascii(bytes, start, end) : undefined;
   if (short !== undefined) return short;
+  const part = bytes.subarray(start, end);
   try {
-    return strict.decode(bytes);
+    return strict.decode(part);
   } catch {
-    return escaped(bytes);
+    return escaped(part);
   }
 }
 
+const SHORT = 128;
+/** Strings of late, by a hash of their bytes: thousands of files may have one name, and a name is in several images. */
+const recent: (string | undefined)[] = [];
+const RECENT = 1024;
+
 /** Most strings are short and ASCII: starting a decoder costs more than they do. */
-function ascii(bytes: Uint8Array): string | undefined {
-  let text = '';
-  for (const byte of bytes) {
+function ascii(bytes: Uint8Array, start: number, end: number): string | undefined {
+  let hash = end - start;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at]!;
     if (byte >= 0x80) return undefined;
-    text += String.fromCharCode(byte);
+    hash = (hash * 31 + byte) | 0;
   }
-  return text;
+  const slot = (hash ^ hash >>> 16) & RECENT - 1;
+  const known = recent[slot];
+  if (known !== undefined && isText(known, bytes, start, end)) return known;
+  return recent[slot] = String.fromCharCode.apply(undefined, bytes.subarray(start, end) as unknown as number[]);
+}
+
+function isText(text: string, bytes: Uint8Array, start: number, end: number): boolean {
+  if (text.length !== end - start) return false;
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) !== bytes[start + i]) return false;
+  return true;
 }
 
 /** String to the bytes it stands for. */

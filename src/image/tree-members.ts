@@ -26,7 +26,7 @@ const plain = (messages: readonly object[]): NewEntry[] => messages.map((message
 function list<M extends object>(kind: string, of: (tree: FrozenTree) => M[]): Member {
   return {
     kind,
-    read: (tree, image) => void of(tree).push(...all<M>(image)),
+    read: (tree, image) => { for (const message of all<M>(image)) of(tree).push(message); },
     write: (tree) => (of(tree).length === 0 ? [] : [[undefined, plain(of(tree))]]),
   };
 }

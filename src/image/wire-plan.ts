@@ -28,6 +28,12 @@ export interface FieldPlan {
   readonly tag: number;
   readonly repeated: boolean;
   readonly required: boolean;
+  /** A value from 0 to 127 is two bytes: the tag and itself. */
+  readonly small: boolean;
+  /** Its place among the fields. */
+  readonly place: number;
+  /** Of a required field: its bit in `Plan.complete`. */
+  readonly bit: number;
   readonly message: (() => Desc<object>) | undefined;
 }
 
@@ -38,7 +44,17 @@ export interface Plan {
   readonly byNumber: ReadonlyMap<number, FieldPlan>;
   readonly repeated: readonly string[];
   readonly required: readonly string[];
+  /** The bits of all required fields; 0 when there are more than bits. */
+  readonly complete: number;
+  /**
+   * Makes an empty message: a plain object. Each kind of message has a function of its own, so that the engine learns how much room its
+   * objects need: they do not grow field by field.
+   */
+  readonly make: () => Record<string, unknown>;
 }
+
+const BITS = 30;
+const SMALL: ReadonlySet<FieldPlan['type']> = new Set(['uint32', 'int32', 'enum']);
 
 const plans = new WeakMap<object, Plan>();
 
@@ -53,14 +69,23 @@ function makePlan(desc: Desc<object>): Plan {
     const wire = wireOf(field.type);
     return {
       name, no: field.no, type: field.type, wire, tag: (field.no << 3 | wire) >>> 0, repeated: field.card === 'rep',
-      required: field.card === 'req', message: field.message,
+      required: field.card === 'req', small: SMALL.has(field.type) && field.no < 16, place: 0, bit: 0, message: field.message,
     };
-  }).sort((a, b) => a.no - b.no);
+  }).sort((a, b) => a.no - b.no).map((field, place) => ({ ...field, place }));
+  const required = fields.filter((field) => field.required);
+  const few = required.length <= BITS;
+  if (few) required.forEach((field, i) => { fields[field.place] = { ...field, bit: 1 << i }; });
   return {
     name: desc.name, fields, byNumber: new Map(fields.map((field) => [field.no, field])),
     repeated: fields.filter((field) => field.repeated).map((field) => field.name),
-    required: fields.filter((field) => field.required).map((field) => field.name),
+    required: required.map((field) => field.name), complete: few ? 2 ** required.length - 1 : 0, make: maker(),
   };
+}
+
+function maker(): () => Record<string, unknown> {
+  const Shape = function (): void { /* empty */ } as unknown as new () => Record<string, unknown>;
+  Shape.prototype = Object.prototype;
+  return () => new Shape();
 }
 
 function wireOf(type: FieldPlan['type']): number {

@@ -16,30 +16,43 @@ const signed = new BigInt64Array(halves.buffer);
 
 const CUT = 'it is cut short';
 
-export function readMessage(desc: Desc<object>, bytes: Uint8Array): object {
-  return new Reader(bytes).message(planOf(desc), bytes.length, undefined);
+/** @param start, end where in the bytes it lies; undefined: it is all of them */
+export function readMessage(desc: Desc<object>, bytes: Uint8Array, start = 0, end = bytes.length): object {
+  return new Reader(bytes, start).message(planOf(desc), end, undefined);
 }
 
 class Reader {
-  #at = 0;
+  #at: number;
   #depth = 0;
-  constructor(readonly bytes: Uint8Array) {}
+  constructor(readonly bytes: Uint8Array, start: number) { this.#at = start; }
 
   message(plan: Plan, end: number, into: Values | undefined): Values {
     if (++this.#depth > MAX_DEPTH) throw new WireError('', `more than ${MAX_DEPTH} messages inside each other`);
-    const message: Values = into ?? {};
+    const message = into ?? plan.make();
+    const { fields } = plan;
     if (into === undefined) for (const name of plan.repeated) message[name] = [];
-    while (this.#at < end) this.#field(plan, end, message);
-    for (const name of plan.required) if (message[name] === undefined) throw new WireError(name, 'a required field is missing');
+    // fields mostly come in the order of their numbers
+    let next = 0, seen = 0;
+    while (this.#at < end) {
+      const tag = this.#varint(end);
+      while (next < fields.length && fields[next]!.tag < tag) next++;
+      let field = fields[next];
+      if (field?.tag === tag) {
+        seen |= field.bit;
+      } else {
+        field = plan.byNumber.get(tag >>> 3);
+        if (field !== undefined && field.wire === (tag & 7)) seen |= field.bit;
+      }
+      this.#field(plan, field, tag, end, message);
+    }
+    if (seen !== plan.complete || plan.complete === 0) for (const name of plan.required) if (message[name] === undefined) throw new WireError(name, 'a required field is missing');
     this.#depth--;
     return message;
   }
 
-  #field(plan: Plan, end: number, message: Values): void {
-    const tag = this.#varint(end);
+  #field(plan: Plan, field: FieldPlan | undefined, tag: number, end: number, message: Values): void {
     const [no, wire] = [tag >>> 3, tag & 7];
     if (no === 0 || tag > 0xffffffff) throw new WireError('', `a field has the number ${no}`);
-    const field = plan.byNumber.get(no);
     try {
       if (field === undefined) this.#unknown(plan, message, no, wire, end);
       else if (wire === field.wire) this.#known(field, end, message);
@@ -116,7 +129,7 @@ class Reader {
         halves[0] = this.#word(this.#at - 8);
         halves[1] = this.#word(this.#at - 4);
         return unsigned[0]!;
-      case 'string': return textOf(this.#run(end));
+      case 'string': return this.#text(end);
       case 'bytes': return this.#run(end).slice();
       case 'message': throw new TypeError('a message is no value');
     }
@@ -140,6 +153,13 @@ class Reader {
   #skip(size: number, end: number): void {
     if (this.#at + size > end) throw new WireError('', CUT);
     this.#at += size;
+  }
+
+  #text(end: number): string {
+    const stop = this.#length(end);
+    const start = this.#at;
+    this.#at = stop;
+    return textOf(this.bytes, start, stop);
   }
 
   #run(end: number): Uint8Array {

@@ -61,10 +61,16 @@ function room(size: number): void {
 }
 
 function writeFields(plan: Plan, message: Values): void {
-  for (const field of plan.fields) {
+  const { fields } = plan;
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i]!;
     const value = message[field.name];
     if (value === undefined) {
       if (field.required) throw new WireError(field.name, `${plan.name} cannot be written without it`);
+    } else if (field.small && typeof value === 'number' && (value & 0x7f) === value) {
+      if (at + 2 > buffer.length) room(2);
+      buffer[at++] = field.tag;
+      buffer[at++] = value;
     } else if (!field.repeated) {
       writeField(field, value, undefined);
     } else if (!Array.isArray(value)) {
@@ -72,7 +78,7 @@ function writeFields(plan: Plan, message: Values): void {
     } else if (field.type === 'uint32' || field.type === 'uint64') {
       writeNumbers(field, value);
     } else {
-      for (let i = 0; i < value.length; i++) writeField(field, value[i] as unknown, i);
+      for (let k = 0; k < value.length; k++) writeField(field, value[k] as unknown, k);
     }
   }
   if (Object.getOwnPropertySymbols(message).length > 0) {

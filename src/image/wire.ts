@@ -71,10 +71,11 @@ const repeated = new WeakMap<object, readonly string[]>();
 
 /**
  * Decodes one message. What it returns does not point into `bytes`.
+ * @param start, end where in the bytes it lies; undefined: it is all of them
  * @throws WireError naming the field
  */
-export function decodeMessage<M extends object>(desc: Desc<M>, bytes: Uint8Array): M {
-  return readMessage(desc as Desc<object>, bytes) as M;
+export function decodeMessage<M extends object>(desc: Desc<M>, bytes: Uint8Array, start?: number, end?: number): M {
+  return readMessage(desc as Desc<object>, bytes, start, end) as M;
 }
 
 /**

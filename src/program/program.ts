@@ -4,6 +4,7 @@
  * can be told as: which task, which resource, which call, which errno, what to do.
  */
 import { StillframeError } from '../errors.ts';
+import { bytesOf } from '../image/text.ts';
 import { SYSCALLS, syscallName, type SyscallName } from '../kernel/syscalls.ts';
 import { errnoName } from '../kernel/errno.ts';
 
@@ -12,6 +13,7 @@ const BLOCK_HEADER = 72;
 const STEP_SIZE = 80;
 const NO_RESULT = 0xffffffff;
 const DEFAULT_STACK = 16384;
+const ASCII = /^[\x01-\x7f]*$/u;
 
 export const Op = {
   SYSCALL: 1, SPAWN: 2, THREAD: 3, BARRIER: 4, STORE: 5, LOAD: 6, COPY: 7, JUMP: 8, FILL: 9, EXPECT: 10, PARK: 11, WRITE_OUT: 12, ADD: 13,
@@ -112,15 +114,23 @@ export class Program {
 
   /** A NUL-terminated string (bytes are kept as they are: a path need not be UTF-8). The same string is stored once. */
   cstring(text: string | Uint8Array): DataRef {
+    if (typeof text === 'string' && ASCII.test(text)) return this.#strings.get(text) ?? this.#string(text, Buffer.from(`${text}\0`, 'latin1'));
     const bytes = typeof text === 'string' ? Buffer.from(text, 'utf8') : Buffer.from(text);
     if (bytes.includes(0)) throw new RangeError(`a string with a NUL byte cannot be passed to the kernel: ${JSON.stringify(bytes.toString('latin1'))}`);
     const key = bytes.toString('latin1');
-    const known = this.#strings.get(key);
-    if (known !== undefined) return known;
-    const ref = this.data(Buffer.concat([bytes, Buffer.alloc(1)]), 1);
+    return this.#strings.get(key) ?? this.#string(key, Buffer.concat([bytes, Buffer.alloc(1)]));
+  }
+
+  #string(key: string, bytes: Buffer): DataRef {
+    const ref = this.data(bytes, 1);
     this.#strings.set(key, ref);
     this.#texts.set(ref.offset, key);
     return ref;
+  }
+
+  /** The same of a string of an image. */
+  path(text: string): DataRef {
+    return this.cstring(ASCII.test(text) ? text : bytesOf(text));
   }
 
   /** The string that was placed at a reference, quoted; undefined when it is not a string. */
@@ -242,9 +252,13 @@ function encodeStep(view: DataView, at: number, step: StepInfo, id: number): voi
 }
 
 function encodeExpect(view: DataView, at: number, expect: Expect): void {
-  const [accept, value] = acceptance(expect);
-  view.setUint16(at + 2, accept, true);
-  view.setBigInt64(at + 24, value, true);
+  if (expect === 'any') {
+    view.setUint16(at + 2, Accept.ANY, true);
+    return;
+  }
+  const equal = 'equals' in expect;
+  view.setUint16(at + 2, equal ? Accept.EQ : Accept.OR, true);
+  setInteger(view, at + 24, equal ? expect.equals : expect.orErrno);
 }
 
 /** `accept` (enum sf_accept) and `expect` of a step or a remote call. */

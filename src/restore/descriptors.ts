@@ -4,12 +4,20 @@
  */
 import type { fdinfo_entry, file_entry } from '../image/schema/index.ts';
 import type { Task } from '../image/tree.ts';
+import { LOCK_KIND } from '../kernel/locks.ts';
 import { CLONE } from '../kernel/process.ts';
 import type { RestoreContext } from './context.ts';
 import { describeFile, kindOf, type FileKind, type Stage } from './kinds.ts';
 
 export function tableOf(context: RestoreContext, task: Task): readonly fdinfo_entry[] {
   return (task.ids === undefined ? undefined : context.tree.fdinfo.get(task.ids.files_id)) ?? [];
+}
+
+/** The first task of the tree that has each descriptor table. */
+function firstOfTables({ tree }: RestoreContext): Task[] {
+  const tables = new Map<number, Task>();
+  for (const task of tree.tasks.values()) if (task.ids !== undefined && !tables.has(task.ids.files_id)) tables.set(task.ids.files_id, task);
+  return [...tables.values()];
 }
 
 /** The descriptor under which a description is first: in the first table of the tree that has it, with the lowest number there. */
@@ -22,10 +30,7 @@ export function firstPlaces(context: RestoreContext): ReadonlyMap<number, Place>
   const known = places.get(context);
   if (known !== undefined) return known;
   const found = new Map<number, Place>();
-  const seen = new Set<number>();
-  for (const task of context.tree.tasks.values()) {
-    if (task.ids === undefined || seen.has(task.ids.files_id)) continue;
-    seen.add(task.ids.files_id);
+  for (const task of firstOfTables(context)) {
     for (const { id, fd } of [...tableOf(context, task)].sort((a, b) => a.fd - b.fd)) if (!found.has(id)) found.set(id, { pid: task.pid, fd });
   }
   places.set(context, found);
@@ -53,6 +58,37 @@ export function stageOf(context: RestoreContext, id: number): Stage | undefined 
   return stage;
 }
 
+const alone = new WeakMap<RestoreContext, ReadonlySet<number>>();
+
+/** Descriptions that the one task that has them opens in its own table, as it would have itself: a step each, where by way of the helper it is three. */
+export function openedAlone(context: RestoreContext): ReadonlySet<number> {
+  let known = alone.get(context);
+  if (known === undefined) alone.set(context, known = findAlone(context));
+  return known;
+}
+
+function findAlone(context: RestoreContext): Set<number> {
+  const { tree } = context;
+  const found = new Set<number>();
+  // what sees files being opened must not be there yet: watches, and leases, which that would break
+  const seen = [...tree.files.values()].some(({ type }) => kindOf(type)?.opensLast === true) || tree.locks.some(({ flag }) => flag === LOCK_KIND.LEASE);
+  if (seen) return found;
+  const elsewhere = new Set(tree.socket_queues.flatMap(({ entry }) => entry.scm.flatMap(({ rights }) => rights)));
+  const roots = new Map<number, number>();
+  for (const { ids } of tree.tasks.values()) if (ids !== undefined) roots.set(ids.fs_id, (roots.get(ids.fs_id) ?? 0) + 1);
+  for (const task of firstOfTables(context)) {
+    // whoever shares root and directories with others may find itself in another root by then
+    const inRoot = roots.get(task.ids!.fs_id) === 1;
+    for (const id of new Set(tableOf(context, task).map((entry) => entry.id))) {
+      const file = tree.files.get(id);
+      if (elsewhere.has(id)) found.delete(id);
+      else if (inRoot && file !== undefined && inheritedKey(context, file) === undefined && kindOf(file.type)?.opensAlone?.(file, context) === true) found.add(id);
+      elsewhere.add(id);
+    }
+  }
+  return found;
+}
+
 /** By what name something was handed in for a description (--inherit-fd); undefined: nothing was. */
 export function inheritedKey(context: RestoreContext, file: file_entry): string | undefined {
   if (context.inherited.empty) return undefined;
@@ -63,10 +99,7 @@ export function inheritedKey(context: RestoreContext, file: file_entry): string 
 export function stagesOf(context: RestoreContext): Record<Stage, { any: boolean; shared: boolean }> {
   const stages = { processes: { any: false, shared: false }, threads: { any: false, shared: false } };
   const first = firstPlaces(context);
-  const seen = new Set<number>();
-  for (const task of context.tree.tasks.values()) {
-    if (task.ids === undefined || seen.has(task.ids.files_id)) continue;
-    seen.add(task.ids.files_id);
+  for (const task of firstOfTables(context)) {
     for (const { id } of tableOf(context, task)) {
       const stage = stageOf(context, id);
       if (stage === undefined) continue;
@@ -100,6 +133,7 @@ export function checkDescriptors(context: RestoreContext): void {
 export function openDescriptions(context: RestoreContext): void {
   const files = [...referenced(context)].sort((a, b) => a - b).map((id) => context.tree.files.get(id)).filter((file) => file !== undefined);
   const kinds = new Map<FileKind, file_entry[]>();
+  const ours = openedAlone(context);
   for (const file of files) {
     const kind = kindOf(file.type);
     if (kind === undefined) continue;
@@ -108,7 +142,7 @@ export function openDescriptions(context: RestoreContext): void {
       context.files.set(file.id, kind.openInherited!(file, key, context));
       continue;
     }
-    if (kind.opensIn?.(file, context) !== undefined) continue;
+    if (kind.opensIn?.(file, context) !== undefined || ours.has(file.id)) continue;
     const list = kinds.get(kind);
     if (list === undefined) kinds.set(kind, [file]);
     else list.push(file);

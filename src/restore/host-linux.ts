@@ -8,6 +8,7 @@ import { RLIM_INFINITY, RLIMITS } from '../kernel/process.ts';
 import { parseMountInfo } from '../proc/mountinfo.ts';
 import { readTimeOffsets } from '../proc/timens.ts';
 import { featureNames, layoutOf } from '../resources/registers/xstate.ts';
+import { findModule } from '../resources/security-label/label.ts';
 import type { VdsoImage } from '../resources/vdso/symbols.ts';
 import type { Host, Rlimit } from './host.ts';
 
@@ -49,6 +50,7 @@ export function readHost(hello: Hello): Host {
     pgid,
     terminal: [0, 1, 2].find((fd) => isatty(fd)),
     foreground: tpgid === pgid,
+    securityModule: findModule(),
     clockOffsets: readTimeOffsets('self'),
     mounts: parseMountInfo(readFileSync('/proc/self/mountinfo', 'latin1')),
   };

@@ -50,6 +50,10 @@ export interface FileKind {
   opensIn?(file: file_entry, context: RestoreContext): Stage | undefined;
   /** Adds the steps by which that task opens it. The result is the lowest free number, and the only one they leave open. */
   openIn?(p: Program, file: file_entry, context: RestoreContext, task: Task): ResultRef;
+  /** Whether a task can open it as well as the helper, with the same result. Then `open` is not asked when only one table has it. */
+  opensAlone?(file: file_entry, context: RestoreContext): boolean;
+  /** Adds the steps by which that task does: at its lowest free number, which is `number`, close-on-exec or not. */
+  openAlone?(p: Program, file: file_entry, number: number, closeOnExec: boolean): void;
   /** Adds what the task that has it first (as `fd`) does when all descriptors, processes and threads are there. */
   finish?(p: Program, file: file_entry, fd: number, context: RestoreContext, task: Task): void;
 }

@@ -59,6 +59,7 @@ export class RestoreRun {
       if (plan.context.final.steps.length > 0) this.helper.local(plan.context.final).check(doing);
       options.scripts.run('pre-resume', { initPid: plan.rootPid });
       this.#resume();
+      this.#afterwards();
       return { forking };
     } catch (error) {
       this.#takeBack();
@@ -88,6 +89,7 @@ export class RestoreRun {
     }
     local.settle(ran.check(doing));
     this.#ran = ran;
+    context.ran = ran;
     for (const text of local.warnings(ran)) this.log.warn('restore', text);
   }
 
@@ -243,6 +245,17 @@ export class RestoreRun {
       const results = this.helper.detach(tids, { signal });
       const at = results.findIndex((status) => status !== 0);
       if (at >= 0) throw new StillframeError({ doing, where: `thread ${tids[at]}`, why: `it could not be let go: ${errnoName(-results[at]!)}` });
+    }
+  }
+
+  /** The tree runs: what fails now is told, and no failure of the restore. */
+  #afterwards(): void {
+    const { afterwards } = this.plan.context;
+    if (afterwards.steps.length === 0) return;
+    try {
+      this.helper.local(afterwards).check(doing);
+    } catch (error) {
+      this.log.warn('restore', error instanceof Error ? error.message : String(error));
     }
   }
 

@@ -2,9 +2,9 @@
 import type { fdinfo_entry, file_entry, fown_entry } from '../image/schema/index.ts';
 import type { Task } from '../image/tree.ts';
 import { F, FD_CLOEXEC, O } from '../kernel/files.ts';
-import { Cond, Op, type Program, type ResultRef } from '../program/program.ts';
+import { Cond, Op, type Program } from '../program/program.ts';
 import type { RestoreContext } from './context.ts';
-import { firstPlaces, stageOf, tableOf, type Place } from './descriptors.ts';
+import { firstPlaces, openedAlone, stageOf, tableOf, type Place } from './descriptors.ts';
 import { describeFile, kindOf, type Stage } from './kinds.ts';
 
 const EBADF = 9;
@@ -23,10 +23,19 @@ export class DescriptorTable {
     this.#placed = new Set([context.pidfd]);
   }
 
-  /** Takes what the helper opened. */
+  /** Opens what nobody else has, and takes what the helper opened. */
   takeOpened(): void {
     const { context, p } = this;
-    this.#fill((id) => stageOf(context, id) === undefined, (id) => p.call('pidfd_getfd', [context.pidfd, context.files.get(id)!.arg, 0], { expect: { equals: this.#lowest() }, remedy: REMEDY }));
+    const alone = openedAlone(context);
+    this.#fill((id) => stageOf(context, id) === undefined, (id, closeOnExec) => {
+      if (alone.has(id)) {
+        const file = context.tree.files.get(id)!;
+        kindOf(file.type)!.openAlone!(p, file, this.#lowest(), closeOnExec);
+        return closeOnExec;
+      }
+      p.call('pidfd_getfd', [context.pidfd, context.files.get(id)!.arg, 0], { keep: false, expect: { equals: this.#lowest() }, remedy: REMEDY });
+      return true;
+    });
   }
 
   /** Opens what this task has first and only a task can open. */
@@ -36,7 +45,7 @@ export class DescriptorTable {
       const file = context.tree.files.get(id)!;
       const ref = kindOf(file.type)!.openIn!(p, file, context, task);
       p.control(Op.EXPECT, [ref, Cond.EQ, this.#lowest(), EBADF], { keep: false });
-      return ref;
+      return true;
     });
   }
 
@@ -53,7 +62,7 @@ export class DescriptorTable {
         p.call('dup3', [spare, other, O.CLOEXEC], { keep: false });
         p.call('close', [spare], { keep: false });
         p.control(Op.EXPECT, [other, Cond.EQ, at, EBADF], { keep: false });
-        return other;
+        return true;
       });
     }
   }
@@ -61,13 +70,21 @@ export class DescriptorTable {
   /** What can only be said once all descriptors, processes and threads are there: members of epolls, timers, signal owners. */
   finish(): void {
     const { p, context, task } = this;
-    const mine = [...this.#first].filter(([id]) => this.#place(id).pid === task.pid && this.#place(id).fd === this.#first.get(id));
-    for (const [id, fd] of mine) {
+    const mine: { readonly id: number; readonly fd: number; readonly file: file_entry }[] = [];
+    this.#first.forEach((fd, id) => {
       const file = context.tree.files.get(id)!;
+      // nearly all are plain files that need neither
+      if (kindOf(file.type)?.finish === undefined && !hasOwner(context, file)) return;
+      const place = this.#place(id);
+      if (place.pid === task.pid && place.fd === fd) mine.push({ id, fd, file });
+    });
+    for (const { id, fd, file } of mine) {
+      const kind = kindOf(file.type);
+      if (kind?.finish === undefined) continue;
       p.resource(`fd ${fd} (${describeFile(id, context.tree)})`);
-      kindOf(file.type)?.finish?.(p, file, fd, context, task);
+      kind.finish(p, file, fd, context, task);
     }
-    for (const [id, fd] of mine) addOwner(p, context, id, fd);
+    for (const { id, fd } of mine) addOwner(p, context, id, fd);
   }
 
   #place(id: number): Place {
@@ -82,8 +99,11 @@ export class DescriptorTable {
     return this.#free;
   }
 
-  /** Puts some descriptions under all their numbers. @param open opens one at the lowest free number */
-  #fill(which: (id: number) => boolean, open: (id: number) => ResultRef): void {
+  /**
+   * Puts some descriptions under all their numbers.
+   * @param open opens one at the lowest free number, if it can as is wanted; returns whether it is close-on-exec
+   */
+  #fill(which: (id: number) => boolean, open: (id: number, closeOnExec: boolean) => boolean): void {
     const { p, context } = this;
     for (const { id, fd, flags } of this.#entries) {
       if (!which(id)) continue;
@@ -94,9 +114,9 @@ export class DescriptorTable {
         p.call('dup3', [same, fd, cloexec ? O.CLOEXEC : 0], { keep: false, remedy: REMEDY });
       } else {
         const lowest = this.#lowest();
-        open(id);
+        const closes = open(id, cloexec);
         if (lowest === fd) {
-          if (!cloexec) p.call('fcntl', [fd, F.SETFD, 0], { keep: false });
+          if (closes && !cloexec) p.call('fcntl', [fd, F.SETFD, 0], { keep: false });
         } else {
           p.call('dup3', [lowest, fd, cloexec ? O.CLOEXEC : 0], { keep: false, remedy: REMEDY });
           p.call('close', [lowest], { keep: false });
@@ -110,6 +130,7 @@ export class DescriptorTable {
 
 /** Status flags and signal owner of a description, whatever its kind. */
 export function descriptionOf(file: file_entry): { readonly flags: number; readonly fown: fown_entry | undefined } {
+  if (file.reg !== undefined) return file.reg;
   for (const value of Object.values(file)) {
     if (typeof value === 'object' && value !== null && 'fown' in value) {
       const { flags, fown } = value as { flags?: number; fown?: fown_entry };
@@ -121,8 +142,9 @@ export function descriptionOf(file: file_entry): { readonly flags: number; reado
 
 /** Who gets the signals of a description (F_SETOWN), which one (F_SETSIG), and whether it sends any (O_ASYNC, which remembers the descriptor). */
 export function addOwner(p: Program, context: RestoreContext, id: number, fd: number): void {
-  const { flags, fown } = descriptionOf(describedBy(context, id));
-  if (fown === undefined || (flags & O.PATH) !== 0) return;
+  const file = context.tree.files.get(id)!;
+  const { flags, fown } = descriptionOf(describedBy(context, file));
+  if (fown === undefined || !hasOwner(context, file)) return;
   p.resource(`fd ${fd} (${describeFile(id, context.tree)}), signal owner`);
   if (fown.signum !== 0) p.call('fcntl', [fd, F.SETSIG, fown.signum], { keep: false });
   if (fown.pid !== 0) {
@@ -137,8 +159,13 @@ export function addOwner(p: Program, context: RestoreContext, id: number, fd: nu
   for (const status of [settable, settable | O.ASYNC]) p.call('fcntl', [fd, F.SETFL, status], { keep: false });
 }
 
+/** Whether there is anything to say of its signals. */
+function hasOwner(context: RestoreContext, file: file_entry): boolean {
+  const { flags, fown } = descriptionOf(describedBy(context, file));
+  return fown !== undefined && (flags & O.PATH) === 0 && (fown.signum !== 0 || fown.pid !== 0 || (flags & O.ASYNC) !== 0);
+}
+
 /** The record with a description's flags: a fifo's are in the one of its path. */
-function describedBy({ tree }: RestoreContext, id: number): file_entry {
-  const file = tree.files.get(id)!;
+function describedBy({ tree }: RestoreContext, file: file_entry): file_entry {
   return file.fifo?.regf_id === undefined ? file : tree.files.get(file.fifo.regf_id) ?? file;
 }

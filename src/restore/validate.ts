@@ -100,27 +100,26 @@ export function checkPages(set: SourceSet): ErrorParts[] {
 
 /** Files the tree has open, mapped, runs or is in. */
 function checkFiles(tree: FrozenTree, options: ValidateOptions): ErrorParts[] {
-  const used = new Map<number, string>();
-  const use = (id: number | undefined, what: string): void => { if (id !== undefined && !used.has(id)) used.set(id, what); };
-  for (const task of tree.tasks.values()) {
-    if (!isAlive(task)) continue;
-    for (const { id, fd } of tree.fdinfo.get(task.ids?.files_id ?? 0) ?? []) use(id, `task ${task.pid}, fd ${fd}`);
-    for (const vma of task.mm?.vmas ?? []) {
-      if ((vma.status & (VMA.FILE_PRIVATE | VMA.FILE_SHARED)) !== 0) use(Number(vma.shmid), `task ${task.pid}, mapping 0x${vma.start.toString(16)}`);
-    }
-    use(task.mm?.exe_file_id, `task ${task.pid}, exe link`);
-    use(task.fs?.cwd_id, `task ${task.pid}, working directory`);
-    use(task.fs?.root_id, `task ${task.pid}, root directory`);
-  }
   const reasons: ErrorParts[] = [];
   const seen = new Set<string>();
-  for (const [id, where] of used) {
-    const file = tree.files.get(id);
+  const use = (id: number | undefined, where: () => string): void => {
+    const file = id === undefined ? undefined : tree.files.get(id);
     const reg = file?.reg;
-    if (file === undefined || reg === undefined || options.handedIn?.(file) === true || reg.ext === true || remapOf(tree, id) !== undefined || procOwner(tree, reg.name) !== undefined || seen.has(reg.name)) continue;
+    if (id === undefined || file === undefined || reg === undefined || seen.has(reg.name)) return;
+    if (options.handedIn?.(file) === true || reg.ext === true || remapOf(tree, id) !== undefined || procOwner(tree, reg.name) !== undefined) return;
     seen.add(reg.name);
     const reason = checkFile(reg, options);
-    if (reason !== undefined) reasons.push({ doing, where, ...reason });
+    if (reason !== undefined) reasons.push({ doing, where: where(), ...reason });
+  };
+  for (const task of tree.tasks.values()) {
+    if (!isAlive(task)) continue;
+    for (const { id, fd } of tree.fdinfo.get(task.ids?.files_id ?? 0) ?? []) use(id, () => `task ${task.pid}, fd ${fd}`);
+    for (const vma of task.mm?.vmas ?? []) {
+      if ((vma.status & (VMA.FILE_PRIVATE | VMA.FILE_SHARED)) !== 0) use(Number(vma.shmid), () => `task ${task.pid}, mapping 0x${vma.start.toString(16)}`);
+    }
+    use(task.mm?.exe_file_id, () => `task ${task.pid}, exe link`);
+    use(task.fs?.cwd_id, () => `task ${task.pid}, working directory`);
+    use(task.fs?.root_id, () => `task ${task.pid}, root directory`);
   }
   return reasons;
 }

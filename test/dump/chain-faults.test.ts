@@ -218,7 +218,7 @@ keepers('shows nothing in the task, ends with it, and leaves when it executes an
   await link('dump -R', program.pid, path('2'), { track: false });
   assert.ok(alive(keeper));
   await link('pre-dump', program.pid, path('3'), { parent: '../1' });
-  assert.not(alive(keeper), 'another has taken over');
+  await until('another has taken over', () => !alive(keeper));
   const next = keeperOf(program.pid)!.keeper;
   kill([program.pid]);
   await until('it ended with its task', () => !alive(next));

@@ -214,12 +214,15 @@ int main(int argc, char **argv)
 
 	/* bound to one name, reached by others: linked and the first removed (supervisord), renamed, renamed and the old name taken by a file */
 	char directory[100], absolute[120];
-	int linked = bound(SOCK_STREAM, "linked.tmp"), renamed = bound(SOCK_DGRAM, "renamed.tmp");
-	snprintf(absolute, sizeof(absolute), "%s/taken", getcwd(directory, sizeof(directory)));
-	int taken = bound(SOCK_STREAM, absolute);
-	must(link("linked.tmp", "linked.sock")), must(link("linked.tmp", "linked.too")), must(unlink("linked.tmp"));
-	must(rename("renamed.tmp", "renamed.sock")), must(rename("taken", "taken.sock"));
-	must(listen(linked, 1)), must(listen(taken, 1)), close(must(open("taken", O_CREAT | O_EXCL, 0600)));
+	int linked = -1, renamed = -1, taken = -1;
+	if (!common) {
+		linked = bound(SOCK_STREAM, "linked.tmp"), renamed = bound(SOCK_DGRAM, "renamed.tmp");
+		snprintf(absolute, sizeof(absolute), "%s/taken", getcwd(directory, sizeof(directory)));
+		taken = bound(SOCK_STREAM, absolute);
+		must(link("linked.tmp", "linked.sock")), must(link("linked.tmp", "linked.too")), must(unlink("linked.tmp"));
+		must(rename("renamed.tmp", "renamed.sock")), must(rename("taken", "taken.sock"));
+		must(listen(linked, 1)), must(listen(taken, 1)), close(must(open("taken", O_CREAT | O_EXCL, 0600)));
+	}
 
 	must(socketpair(AF_UNIX, SOCK_STREAM, 0, shut));
 	must(shutdown(shut[0], SHUT_RDWR));

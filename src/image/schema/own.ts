@@ -170,8 +170,11 @@ export const sf_file_entry = message('sf_file_entry', {
   pending: rep.uint32(42),
   /** A datagram socket whose peer has closed (the format says the same of one that somebody else is connected to). */
   orphan: opt.bool(43),
-  /** A unix socket whose file has other names than the one it is bound to, which is gone or another file's: all of them, absolute. */
-  names: rep.string(44),
+  /** A unix socket that is reached by another name than the one it is bound to, which is gone or another file's: that one, and where it starts if relative. */
+  bound: opt.bytes(44),
+  bound_dir: opt.string(45),
+  /** More names by which it is reached, beside the one that the format's entry has; absolute. */
+  names: rep.string(46),
   inet: opt.msg(50, () => sf_inet_entry),
   /** SOCK_* of a netlink socket, when it is not SOCK_RAW. */
   socket_type: opt.uint32(60),

@@ -27,7 +27,7 @@ const known = new WeakMap<DumpContext, Set<bigint>>();
 
 export const messageQueues: FileKind = {
   type: fd_types.EXT,
-  claims: (descriptor, context) => (Number(descriptor.stat.mode) & S.IFMT) === S.IFREG && context.fileSystem(descriptor.stat.dev, doorOf(descriptor).door) === FS_MAGIC.MQUEUE,
+  claims: (descriptor, context) => (Number(descriptor.stat.mode) & S.IFMT) === S.IFREG && context.fileSystem(descriptor.stat.dev, doorOf(descriptor)) === FS_MAGIC.MQUEUE,
   refuse: (descriptor, { tasks }) => {
     const { bytes, notifies } = readFacts(descriptor);
     const removed = descriptor.stat.nlink === 0n;

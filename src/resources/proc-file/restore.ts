@@ -22,6 +22,7 @@ export type ProcOwner = { readonly stage: Stage } | { readonly dead: number } | 
 
 /** Undefined: a path that can be opened like any other. */
 export function procOwner(tree: FrozenTree, path: string): ProcOwner {
+  if (!path.startsWith('/proc/')) return undefined;
   const found = /^\/proc\/(\d+)(?:\/task\/(\d+))?(?:\/|$)/u.exec(path);
   if (found === null) return undefined;
   const pid = Number(found[1]);

@@ -44,8 +44,8 @@ function hasOtherName({ link, stat }: NamedFile): boolean {
 
 /** What stands in the way of finding the file again by its name. */
 export function refuseNamed(file: NamedFile, context: DumpContext): { why: string; remedy?: string } | undefined {
-  const { link, stat, door } = file;
-  const system = context.fileSystem(stat.dev, door);
+  const { link, stat } = file;
+  const system = context.fileSystem(stat.dev, file);
   if (system === FS_MAGIC.SECRETMEM) return { why: 'secret memory (memfd_secret) can be read by nobody but its process', remedy: 'Let the program close it before the dump, or do without it' };
   if (system === FS_MAGIC.PROC) return exists(link) || deadProcess(file) !== undefined ? undefined : { why: 'it is gone from /proc, though its process is not' };
   if (system === FS_MAGIC.DEVPTS) return exists(link) ? undefined : { why: 'it belongs to a terminal that is gone' };
@@ -101,7 +101,7 @@ function deadProcess(file: NamedFile): number | undefined {
 
 /** Fills the set with what a deleted file needs. In the frozen window. */
 export function keepContents(id: number, file: NamedFile, context: DumpContext): void {
-  const system = context.fileSystem(file.stat.dev, file.door);
+  const system = context.fileSystem(file.stat.dev, file);
   const dead = system === FS_MAGIC.PROC ? deadProcess(file) : undefined;
   if (dead !== undefined && !context.tree.remaps.some((remap) => remap.remap_type === remap_type.PROCFS && remap.remap_id === dead)) {
     context.tree.remaps.push(create(remap_file_path_entry, { orig_id: id, remap_id: dead, remap_type: remap_type.PROCFS }));
@@ -122,7 +122,7 @@ export function namedEntry(id: number, file: NamedFile, { flags = 0, pos = 0n, o
   const current = checked && context?.noticed !== true && context?.options.given.get('file-validation')?.at(-1) !== 'filesize' && name === file.link && !isDeleted(stat);
   // written out, not create(): there may be tens of thousands
   return {
-    id, flags, pos, fown: { ...owner }, name, mode: Number(stat.mode), size: checked ? stat.size : undefined, build_id: current ? buildIdOf(name, stat) : [],
+    id, flags, pos, fown: owner, name, mode: Number(stat.mode), size: checked ? stat.size : undefined, build_id: current ? buildIdOf(name, stat) : [],
   };
 }
 
@@ -217,7 +217,17 @@ export function openEntry(id: number, descriptor: Descriptor, owner: FileOwner, 
   return namedEntry(id, doorOf(descriptor), { flags, pos, owner, context });
 }
 
-export function doorOf({ task, fd, link, stat }: { task: { pid: number }; fd: number; link: string; stat: FileStat }): NamedFile {
-  return { link, stat, door: `/proc/${task.pid}/fd/${fd}` };
+export function doorOf(descriptor: OpenAs): NamedFile {
+  return new Door(descriptor);
 }
 
+type OpenAs = Pick<Descriptor, 'fd' | 'link' | 'stat'> & { readonly task: { readonly pid: number } };
+
+/** Of a descriptor. The way to it is seldom gone. */
+class Door implements NamedFile {
+  constructor(readonly descriptor: OpenAs) {}
+
+  get link(): string { return this.descriptor.link; }
+  get stat(): FileStat { return this.descriptor.stat; }
+  get door(): string { return `/proc/${this.descriptor.task.pid}/fd/${this.descriptor.fd}`; }
+}

@@ -1,6 +1,5 @@
 /** Files with a path: regular files, directories, devices, and deleted ones carried in the set (../ghost). */
 import type { file_entry, reg_file_entry } from '../../image/schema/index.ts';
-import { bytesOf } from '../../image/text.ts';
 import type { FrozenTree } from '../../image/tree.ts';
 import { AT_FDCWD, O, S, SEEK } from '../../kernel/files.ts';
 import type { StepOptions } from '../../program/program.ts';
@@ -8,7 +7,7 @@ import type { RestoreContext } from '../../restore/context.ts';
 import type { HelperFd } from '../../restore/helper-fd.ts';
 import { openAgain, openAsGiven } from '../../restore/inherited.ts';
 import type { FileKind } from '../../restore/kinds.ts';
-import { checkRemap, isDeleted, openDeleted } from '../ghost/restore.ts';
+import { checkRemap, isDeleted, openDeleted, remapOf } from '../ghost/restore.ts';
 import { openInTask, procOwner, withProcess } from '../proc-file/restore.ts';
 
 const REG = 1;
@@ -22,6 +21,7 @@ export const OPEN_REMEDY: NonNullable<StepOptions['remedy']> = {
   ENXIO: 'The device or the fifo\'s other end is not there',
   ETXTBSY: 'Another process runs or writes that file: end it first',
   EROFS: 'The file system is mounted read-only here: mount it writable',
+  EMFILE: 'The limit of open files (nofile) is too low here: raise it',
 };
 
 export function regOf(tree: FrozenTree, id: number): reg_file_entry | undefined {
@@ -42,7 +42,7 @@ export function describePath(reg: reg_file_entry, deleted: boolean): string {
 export function openReg(context: RestoreContext, reg: reg_file_entry, flags: number, resource: string): HelperFd {
   const p = context.local.program.resource(resource);
   if (isDeleted(context.tree, reg.id)) return openDeleted(context, reg, flags, resource);
-  const open = (): HelperFd => context.local.open(resource, p.call('openat', [AT_FDCWD, p.cstring(bytesOf(reg.name)), (flags & ~ONCE) | O.CLOEXEC | O.NOCTTY, 0], { remedy: OPEN_REMEDY }));
+  const open = (): HelperFd => context.local.open(resource, p.call('openat', [AT_FDCWD, p.path(reg.name), (flags & ~ONCE) | O.CLOEXEC | O.NOCTTY, 0], { remedy: OPEN_REMEDY }));
   const owner = procOwner(context.tree, reg.name);
   if (owner === undefined || !('dead' in owner)) return open();
   let fd: HelperFd | undefined;
@@ -105,14 +105,27 @@ export const regularFiles: FileKind = {
     return owner !== undefined && 'stage' in owner ? owner.stage : undefined;
   },
   openIn: (p, { reg }) => openInTask(p, reg!),
+  opensAlone({ id, reg }, { tree }) {
+    const kind = (reg?.mode ?? 0) & S.IFMT; // others can be members of an epoll, which asks for them elsewhere
+    return reg !== undefined && (kind === S.IFREG || kind === S.IFDIR) && remapOf(tree, id) === undefined && procOwner(tree, reg.name) === undefined;
+  },
+  openAlone(p, { reg }, number, closeOnExec) {
+    const { name, flags, pos } = reg!;
+    p.call('openat', [AT_FDCWD, p.path(name), (flags & ~ONCE) | (closeOnExec ? O.CLOEXEC : 0) | O.NOCTTY, 0], { keep: false, expect: { equals: number }, remedy: OPEN_REMEDY });
+    if (movesTo(reg!)) p.call('lseek', [number, pos, SEEK.SET], { keep: false, expect: expectedPosition(reg!) });
+  },
 };
+
+const movesTo = ({ pos, flags }: reg_file_entry): boolean => pos !== 0n && (flags & O.PATH) === 0;
+
+/** What lseek answers: a device's answer may be anything. */
+function expectedPosition({ mode, pos }: reg_file_entry): StepOptions['expect'] {
+  return ((mode ?? S.IFREG) & S.IFMT) === S.IFREG ? { equals: BigInt.asIntN(64, pos) } : 'any';
+}
 
 function openDescription(context: RestoreContext, file: file_entry, reg: reg_file_entry): HelperFd {
   const resource = `file ${file.id} (${regularFiles.describe(file, context.tree)})`;
   const fd = openReg(context, reg, reg.flags, resource);
-  if (reg.pos === 0n || (reg.flags & O.PATH) !== 0) return fd;
-  const kind = (reg.mode ?? S.IFREG) & S.IFMT;
-  const expect = kind === S.IFREG ? { equals: BigInt.asIntN(64, reg.pos) } : ('any' as const);
-  context.local.program.call('lseek', [fd.ref, reg.pos, SEEK.SET], { expect });
+  if (movesTo(reg)) context.local.program.call('lseek', [fd.ref, reg.pos, SEEK.SET], { expect: expectedPosition(reg) });
   return fd;
 }

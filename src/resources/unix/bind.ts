@@ -5,6 +5,7 @@
 import { posix } from 'node:path';
 import type { unix_sk_entry } from '../../image/schema/index.ts';
 import { bytesOf, textOf } from '../../image/text.ts';
+import type { FrozenTree } from '../../image/tree.ts';
 import { ownFileOf } from '../../image/tree-own.ts';
 import { ERRNO } from '../../kernel/errno.ts';
 import { AT, AT_FDCWD, O, S } from '../../kernel/files.ts';
@@ -33,9 +34,17 @@ const REMEDY = {
   EROFS: 'The file system is mounted read-only here: mount it writable',
 };
 
+/** A socket by the name it was bound to: where it is reached by another, the format's entry has that one. */
+export function asBound(tree: FrozenTree, entry: unix_sk_entry): unix_sk_entry {
+  const { bound, bound_dir } = ownFileOf(tree, entry.id) ?? {};
+  return bound === undefined ? entry : { ...entry, name: bound, name_dir: bound_dir, deleted: true };
+}
+
 /** Binds a socket that the helper makes, to the name it had. */
-export function addBind(context: RestoreContext, socket: ResultRef, entry: unix_sk_entry): void {
+export function addBind(context: RestoreContext, socket: ResultRef, given: unix_sk_entry): void {
   const p = context.local.program;
+  const entry = asBound(context.tree, given);
+  const names = entry === given ? [] : [pathOf(given), ...ownFileOf(context.tree, given.id)?.names ?? []];
   if (entry.name.length === 0) return;
   const { at, size } = address(p, entry.name);
   const bind = (): void => { p.call('bind', [socket, at, size], { keep: false, remedy: REMEDY }); };
@@ -44,7 +53,7 @@ export function addBind(context: RestoreContext, socket: ResultRef, entry: unix_
     return;
   }
   inDirectory(p, entry, () => {
-    if (entry.deleted === true) bindDeleted(context, entry, bind);
+    if (entry.deleted === true) bindDeleted(context, entry, bind, names);
     else {
       const path = p.cstring(bytesOf(pathOf(entry)));
       removeStale(p, path);
@@ -90,8 +99,8 @@ function addPermissions(p: Program, path: DataRef, { file_perms: perms }: unix_s
   p.call('fchmodat', [AT_FDCWD, path, perms.mode & 0o7777], { keep: false });
 }
 
-/** The name was taken away, or is another file's by now: that one is put aside for the moment. What other names its file has it gets again. */
-function bindDeleted(context: RestoreContext, entry: unix_sk_entry, bind: () => void): void {
+/** The name was taken away, or is another file's by now: that one is put aside for the moment. Names by which it is reached are made as well. */
+function bindDeleted(context: RestoreContext, entry: unix_sk_entry, bind: () => void, names: readonly string[]): void {
   const p = context.local.program;
   const name = pathOf(entry);
   const path = p.cstring(bytesOf(name));
@@ -100,7 +109,7 @@ function bindDeleted(context: RestoreContext, entry: unix_sk_entry, bind: () => 
   const moved = p.call('renameat', [AT_FDCWD, path, AT_FDCWD, aside], { expect: { orErrno: ERRNO.ENOENT } });
   bind();
   addPermissions(p, path, entry);
-  for (const other of ownFileOf(context.tree, entry.id)?.names ?? []) addName(context, path, other);
+  for (const other of names) addName(context, path, other);
   p.call('unlinkat', [AT_FDCWD, path, 0], { keep: false });
   const end = { at: 0 };
   p.jump(moved, Cond.LT, 0, () => end.at);

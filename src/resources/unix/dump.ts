@@ -124,7 +124,10 @@ function lookAtQueues(descriptors: readonly Descriptor[], context: DumpContext):
   for (const [inode, queue] of peekQueues([...fresh.values()], context)) {
     queues.set(inode, queue);
     const via = fresh.get(inode)!.descriptor;
-    for (const one of readDescriptors(helperTask(context), context.helper, queue.packets.flatMap(({ rights }) => rights))) found.push({ ...one, via });
+    for (const one of readDescriptors(helperTask(context), context.helper, queue.packets.flatMap(({ rights }) => rights))) {
+      one.via = via;
+      found.push(one);
+    }
   }
   return found;
 }
@@ -296,18 +299,19 @@ function unixEntry(file: OpenFile, context: DumpContext): unix_sk_entry {
   if (options.own.length > 0) ownFile(context.tree, file.id).sockopts.push(...options.own);
   if (answers.peer !== undefined) ownFile(context.tree, file.id).peer = create(sf_peer_entry, answers.peer);
   if (socket.orphan && socket.type === SOCK.DGRAM) ownFile(context.tree, file.id).orphan = true;
-  // an accepted socket is bound to its listener's file
-  const names = isListening(socket) || socket.type === SOCK.DGRAM ? place?.names ?? [] : [];
-  if (names.length > 0) ownFile(context.tree, file.id).names = [...names];
+  // an accepted socket is bound to its listener's file, and reached by no name
+  const [reached, ...names] = isListening(socket) || socket.type === SOCK.DGRAM ? place?.names ?? [] : [];
+  // CRIU, which binds to the name in the entry, makes it reachable as well
+  if (reached !== undefined) Object.assign(ownFile(context.tree, file.id), { bound: socket.name, names, ...(directory === '' ? {} : { bound_dir: directory }) });
   if (socket.pending.length > 1) ownFile(context.tree, file.id).pending = [...socket.pending];
   return create(unix_sk_entry, {
     id: file.id, ino: socket.inode, type: socket.type, state: socket.state, flags: first.info.flags, uflags: 0, backlog: socket.sent, peer,
-    fown: create(fown_entry, file.owner), opts: { ...options.opts, so_filter: answers.filter }, name: socket.name,
+    fown: create(fown_entry, file.owner), opts: { ...options.opts, so_filter: answers.filter }, name: reached === undefined ? socket.name : Buffer.from([...bytesOf(reached), 0]),
     ns_id: context.tree.inventory.root_ids?.net_ns_id ?? 0,
     ...(socket.shutdown === 0 ? {} : { shutdown: socket.shutdown }),
     ...(place === undefined ? {} : { file_perms: create(file_perms_entry, { mode: Number(place.stat.mode), uid: Number(place.stat.uid), gid: Number(place.stat.gid) }) }),
-    ...(directory === '' ? {} : { name_dir: directory }),
-    ...(place !== undefined && (place.deleted || place.names.length > 0) ? { deleted: true } : {}),
+    ...(directory === '' || reached !== undefined ? {} : { name_dir: directory }),
+    ...(reached === undefined && place !== undefined && (place.deleted || place.names.length > 0) ? { deleted: true } : {}),
   });
 }
 

@@ -15,7 +15,7 @@ import { openAsGiven } from '../../restore/inherited.ts';
 import { describeFile, type FileKind } from '../../restore/kinds.ts';
 import { addStatusFlags } from '../../restore/status-flags.ts';
 import { addOptions, addRoomForQueue } from '../socket/options-restore.ts';
-import { addBind, addConnect, inDirectory } from './bind.ts';
+import { addBind, addConnect, asBound, inDirectory } from './bind.ts';
 import { addMessage, type Message } from './send.ts';
 import { asUser, type User } from './user.ts';
 
@@ -193,7 +193,7 @@ class Maker {
   /** Both ends of a connection. One that has a name got it by being accepted, or had bound itself before. */
   #joined(one: unix_sk_entry, other: unix_sk_entry | undefined): [ResultRef, ResultRef] {
     if (one.name.length === 0 && (other?.name.length ?? 0) === 0) return this.#pair(one);
-    const listenerOf = (entry: unix_sk_entry): Socket | undefined => [...this.sockets.values()].find(({ entry: l }) => isListening(l) && l.type === entry.type && sameName(l, entry));
+    const listenerOf = (entry: unix_sk_entry): Socket | undefined => [...this.sockets.values()].find(({ entry: l }) => isListening(l) && l.type === entry.type && sameName(asBound(this.context.tree, l), entry));
     const reversed = other !== undefined && other.name.length > 0 && (one.name.length === 0 || listenerOf(other) !== undefined);
     const [server, client] = reversed ? [other, one] : [one, other];
     const { program: p } = this.context.local;
