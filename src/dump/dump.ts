@@ -110,7 +110,8 @@ class Dump {
     const early = options.finalState !== 'dead' && !hasScripts(options);
 
     if (options.cpuInfo === true) context.tree.cpuinfo = processorEntry(helper);
-    rehearse(options, helper, own, host);
+    // who waits for a tree to be dead waits for all of it; how long it stood still is nobody's concern
+    if (options.finalState !== 'dead') rehearse(options, helper, own, host);
     try {
       this.#copyAhead(context, freezer);
       log.hold();
