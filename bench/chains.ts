@@ -12,6 +12,10 @@ import type { stats_entry } from '../src/image/schema/index.ts';
 import { openSet } from '../src/image/node/directory.ts';
 import { TestProgram, until } from '../test/support/program.ts';
 import { OURS, THEIRS, run, tail } from '../test/support/tool.ts';
+import { touchMemory } from './support.ts';
+
+// as in ./run.ts
+delete process.env['NODE_EXTRA_CA_CERTS'];
 
 const mib = Number(process.argv[2] ?? 1024);
 const runs = Number(process.env['RUNS'] ?? 5);
@@ -38,6 +42,7 @@ async function changed(program: TestProgram): Promise<void> {
   await until('changed', () => !existsSync(request), 60_000);
 }
 
+await touchMemory(mib * 3.5);
 const program = new TestProgram('ballast', { args: [String(mib)] });
 try {
   await program.waitFor(/^ready$/m, 120_000);

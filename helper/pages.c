@@ -38,13 +38,14 @@ static MUST_CHECK struct fail scan_ioctl(struct scan *s, uint64_t start, uint64_
 		int64_t n = sys_ioctl(s->pagemap, PAGEMAP_SCAN, &arg);
 		if (n == -EINTR) continue;
 		TRY(check(SF_AT_SCAN, s->q->pid, n));
-		s->out->size += (uint64_t)n * sizeof(struct sf_region);
+		const struct sf_region *found = (const struct sf_region *)(s->out->data + s->out->size);
+		if ((s->q->flags & SF_SCAN_QUIET) == 0) s->out->size += (uint64_t)n * sizeof *found;
 		/*
 		 * The kernel sets walk_end only where its own buffer of 512 filled up, so after the last part it is an earlier
 		 * place (6.18, fs/proc/task_mmu.c do_pagemap_scan): fewer regions than there was room for is the end.
 		 */
 		if ((uint64_t)n < batch || arg.walk_end <= start) break;
-		start = ((struct sf_region *)(s->out->data + s->out->size) - 1)->end;
+		start = found[n - 1].end;
 	}
 	return OK;
 }
@@ -165,7 +166,7 @@ struct fail req_scan(struct request *rq, struct reply *rp)
 	struct sf_scan q;
 	if (rq->size < sizeof q || (rq->size - sizeof q) % sizeof(struct sf_range) != 0) return failed(SF_AT_DECODE, 0, -EBADMSG);
 	memcpy(&q, rq->payload, sizeof q);
-	if (((q.any_of | q.all_of) & q.none_of) != 0 || (q.flags & ~(SF_SCAN_OLD_KERNEL | SF_SCAN_PROTECT | SF_SCAN_SKIP)) != 0) return failed(SF_AT_DECODE, q.pid, -EINVAL);
+	if (((q.any_of | q.all_of) & q.none_of) != 0 || (q.flags & ~(SF_SCAN_OLD_KERNEL | SF_SCAN_PROTECT | SF_SCAN_SKIP | SF_SCAN_QUIET)) != 0) return failed(SF_AT_DECODE, q.pid, -EINVAL);
 	if ((q.flags & SF_SCAN_OLD_KERNEL) != 0 && (q.flags & SF_SCAN_PROTECT) != 0) return failed(SF_AT_DECODE, q.pid, -ENOTTY);
 	uint32_t n = (uint32_t)((rq->size - sizeof q) / sizeof(struct sf_range));
 	struct sf_range whole = {q.start, q.end - q.start};
@@ -201,6 +202,7 @@ struct job {
 	uint32_t pid;
 	int fd, mem;
 	const struct sf_range *ranges;
+	const uint64_t *places; /* of the ranges in the file; 0: end to end */
 	uint32_t nranges;
 	uint64_t from, to, offset;
 	uint8_t *chunk;
@@ -241,6 +243,24 @@ static MUST_CHECK struct fail gather(const struct job *j, uint32_t i, uint64_t s
 	return OK;
 }
 
+/* The chunk to where its ranges have their places; as gather: it starts `skip` bytes into range `i`. What is one behind the other is written at once. */
+static MUST_CHECK struct fail scatter(const struct job *j, uint32_t i, uint64_t skip, uint64_t size)
+{
+	for (uint64_t done = 0; done < size;) {
+		uint64_t place = j->places[i] + skip, part = 0;
+		do {
+			uint64_t more = j->ranges[i].size - skip;
+			if (more > size - done - part) more = size - done - part;
+			part += more;
+			skip = 0;
+			i++;
+		} while (done + part < size && j->places[i] == place + part);
+		TRY(write_all(j->fd, j->chunk + done, part, place));
+		done += part;
+	}
+	return OK;
+}
+
 static struct fail run_job(struct job *j)
 {
 	uint64_t before = 0;
@@ -249,7 +269,8 @@ static struct fail run_job(struct job *j)
 		while (at >= before + j->ranges[i].size) before += j->ranges[i++].size;
 		uint64_t want = j->to - at < CHUNK ? j->to - at : CHUNK;
 		TRY(gather(j, i, at - before, want));
-		TRY(write_all(j->fd, j->chunk, want, j->offset + at));
+		if (j->places != 0) TRY(scatter(j, i, at - before, want));
+		else TRY(write_all(j->fd, j->chunk, want, j->offset + at));
 		at += want;
 	}
 	return OK;
@@ -287,14 +308,17 @@ static uint32_t processors(void)
 	return count > 0 ? count : 1;
 }
 
-/* struct sf_pages, struct sf_range[] -> u64 bytes */
+/* struct sf_pages, struct sf_range[], u64[] if they are placed -> u64 bytes */
 struct fail req_pages(struct request *rq, struct reply *rp)
 {
 	struct sf_pages q;
 	if (rq->size < sizeof q) return failed(SF_AT_DECODE, 0, -EBADMSG);
 	memcpy(&q, rq->payload, sizeof q);
-	if (rq->size != sizeof q + q.nranges * sizeof(struct sf_range)) return failed(SF_AT_DECODE, q.pid, -EBADMSG);
+	bool may_vanish = (q.workers & SF_PAGES_MAY_VANISH) != 0, placed = (q.workers & SF_PAGES_PLACED) != 0;
+	q.workers &= ~(SF_PAGES_MAY_VANISH | SF_PAGES_PLACED);
+	if (rq->size != sizeof q + q.nranges * (sizeof(struct sf_range) + (placed ? sizeof(uint64_t) : 0))) return failed(SF_AT_DECODE, q.pid, -EBADMSG);
 	const struct sf_range *ranges = (const struct sf_range *)(rq->payload + sizeof q);
+	const uint64_t *places = placed ? (const uint64_t *)(ranges + q.nranges) : 0;
 	int fd = rq->fd >= 0 ? rq->fd : q.fd;
 	uint64_t total = 0;
 	for (uint32_t i = 0; i < q.nranges; i++) {
@@ -304,8 +328,6 @@ struct fail req_pages(struct request *rq, struct reply *rp)
 	autofd mem = -1;
 	TRY(proc_open(q.pid, "mem", O_RDONLY, &mem));
 	POINT(SF_AT_READ, q.pid);
-	bool may_vanish = (q.workers & SF_PAGES_MAY_VANISH) != 0;
-	q.workers &= ~SF_PAGES_MAY_VANISH;
 	uint32_t n = q.workers != 0 ? q.workers : total < (16u << 20) ? 1 : processors();
 	if (n > MAX_WORKERS) n = MAX_WORKERS;
 	uint64_t stack = 64 << 10, each = CHUNK + stack;
@@ -316,7 +338,7 @@ struct fail req_pages(struct request *rq, struct reply *rp)
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t from = i * share < total ? i * share : total, to = from + share < total ? from + share : total;
 		uint8_t *at = (uint8_t *)memory + i * each;
-		jobs[i] = (struct job){q.pid, fd, mem, ranges, q.nranges, from, to, q.offset, at, may_vanish, 0, OK};
+		jobs[i] = (struct job){q.pid, fd, mem, ranges, places, q.nranges, from, to, q.offset, at, may_vanish, 0, OK};
 		if (i > 0 && start_worker(&jobs[i], at + CHUNK, stack) < 0) jobs[i].done = 2; /* no thread: done below */
 	}
 	jobs[0].why = run_job(&jobs[0]);

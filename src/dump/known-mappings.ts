@@ -3,8 +3,9 @@
  * page for it: 30 ms and more for a GiB. So it is read while the task runs, and in the frozen window only maps, which costs nothing:
  * mappings of which every line is still the same are what they were.
  */
-import { readProcText } from '../proc/read.ts';
+import { isGone, readProcRecord, readProcText } from '../proc/read.ts';
 import { parseSmaps, type Mapping } from '../proc/smaps.ts';
+import { parseStat } from '../proc/stat.ts';
 
 export class KnownMappings {
   readonly #byLine = new Map<string, Mapping>();
@@ -30,6 +31,27 @@ export class KnownMappings {
       all.push(known);
     }
     return all;
+  }
+}
+
+/** The same of several processes. */
+export class KnownTasks {
+  readonly #tasks = new Map<number, { readonly start: bigint; readonly known: KnownMappings }>();
+
+  /** While they run. */
+  constructor(pids: readonly number[]) {
+    for (const pid of pids) {
+      try {
+        this.#tasks.set(pid, { start: parseStat(readProcRecord(`/proc/${pid}/stat`)).startTime, known: new KnownMappings(pid) });
+      } catch (error) {
+        if (!isGone(error)) throw error;
+      }
+    }
+  }
+
+  mappings({ pid, start }: { readonly pid: number; readonly start: bigint }): Mapping[] | undefined {
+    const task = this.#tasks.get(pid);
+    return task?.start === start ? task.known.now() : undefined;
   }
 }
 

@@ -7,17 +7,16 @@ import { core } from '../core/node.ts';
 import { StillframeError } from '../errors.ts';
 import { Helper } from '../helper/client.ts';
 import { writeImage } from '../image/set.ts';
-import { pageMapEntries } from '../image/tree-members.ts';
+import { writePageMap } from '../image/tree-write.ts';
 import type { PageMap } from '../image/tree.ts';
 import type { Log } from '../log.ts';
 import { MemoryChain } from '../memory-tracking/chain.ts';
-import { isGone, readProcRecord, readProcText } from '../proc/read.ts';
-import { parseSmaps } from '../proc/smaps.ts';
+import { isGone, readProcRecord } from '../proc/read.ts';
 import { parseStat } from '../proc/stat.ts';
 import { parseStatus } from '../proc/status.ts';
 import { describeMappings, refuseMapping, type DumpedMapping, type MappedFile } from '../resources/memory/dump.ts';
 import { mappedMemoryFile } from '../resources/shared-memory/dump.ts';
-import { enterLeader, memoryFileBehind } from './collect.ts';
+import { enterLeader, mappingsOf, memoryFileBehind } from './collect.ts';
 import { newTree } from './compose.ts';
 import { DumpContext } from './context.ts';
 import { intoImages, takeBack, writeDumpStats } from './dump.ts';
@@ -25,7 +24,9 @@ import { describeTask, type FrozenTask } from './frozen.ts';
 import { ownNamespaces } from './ids.ts';
 import type { ImageDirectory } from './image-directory.ts';
 import { checkInput } from './input.ts';
+import { KnownTasks } from './known-mappings.ts';
 import type { DumpOptions, DumpOutcome } from './options.ts';
+import { treeOf } from './precopy.ts';
 import { choosePages, copyMemoryFiles, copyPages, noPages, type ChosenPages } from './pages.ts';
 import { probeHost, type HostFacts } from './probe.ts';
 import { rehearse } from './rehearse.ts';
@@ -70,6 +71,7 @@ class PreDump {
     try {
       if (options.parent !== undefined) images.link(options.parent);
       rehearse(dumpOptions, helper, own, host);
+      context.known = new KnownTasks(treeOf(options.pid));
       log.hold();
       const times = { frozen: performance.now(), seized: 0, released: 0, written: 0 };
       context.tasks = seizeBy(freezer, context);
@@ -121,7 +123,7 @@ class PreDump {
     const { pid } = task;
     const state = this.helper.state([pid])[0]!;
     task.threads = [{ tid: pid, state, stat: task.stat, status: parseStatus(readProcRecord(`/proc/${pid}/status`)) }];
-    task.mappings = parseSmaps(readProcText(`/proc/${pid}/smaps`));
+    task.mappings = mappingsOf(task, context.known);
     const mappings = describeMappings(task.mappings, memoryFiles(task, context));
     const tracked = trackedTask(task);
     for (const mapping of task.mappings) {
@@ -146,7 +148,7 @@ class PreDump {
   }
 
   #writeMap(kind: 'PAGEMAP' | 'SHMEM_PAGEMAP', id: number | bigint, map: PageMap): void {
-    writeImage(this.images, kind, id, pageMapEntries(map));
+    writePageMap(this.images, kind, id, map);
   }
 }
 

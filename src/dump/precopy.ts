@@ -1,9 +1,9 @@
 /**
  * Copying memory before the tree is frozen, so that what must be copied while it stands is small however large the tree is. A first,
  * short stop makes a userfaultfd in every task that has much memory; then, while the tree runs, rounds: what was written since the round
- * before is write-protected again and copied again. They end when little is left, or when it does not get less. In the frozen window only
- * the page tables are looked at and the last pages copied (to a second file); `settle`, when the tree runs again, puts them where they
- * belong. Nobody else sees anything of it: it all ends with the helper's descriptors.
+ * before is write-protected again and copied again, over what was there. They end when little is left, or when it does not get less. In
+ * the frozen window only the page tables are looked at and the last pages copied; `settle`, when the tree runs again, makes the file
+ * what the page map says. Nobody else sees anything of it: it all ends with the helper's descriptors.
  *
  * A page counts as unchanged only while its mapping is registered and the page is protected: what was unmapped, moved, executed or forked
  * meanwhile has lost that, and is copied. Devices that write to memory do not fault: `writtenByDevices`.
@@ -17,7 +17,7 @@ import type { Log } from '../log.ts';
 import { LATER, lay, moves, overlay, PAGES, sizeOf, within, without, type Piece, type Span } from '../memory-tracking/placement.ts';
 import { isOfFile, scanHeld, type KindRange } from '../memory-tracking/scan.ts';
 import type { TrackedTask } from '../memory-tracking/tracker.ts';
-import { endUffd, makeUffd, register } from '../memory-tracking/uffd.ts';
+import { makeUffd, register } from '../memory-tracking/uffd.ts';
 import type { Progress } from '../progress.ts';
 import { parseFdInfo } from '../proc/fdinfo.ts';
 import { isGone, readProcNumbers, readProcRecord, readProcText } from '../proc/read.ts';
@@ -52,7 +52,7 @@ export interface PrecopyOptions {
   readonly progress?: Progress | undefined;
 }
 
-interface Tracked { readonly pid: number; readonly start: bigint; readonly uffd: number; readonly ranges: readonly KindRange[]; readonly id: number; readonly fd: number; pieces: Piece[]; known: KnownMappings | undefined; size: number }
+interface Tracked { readonly pid: number; readonly start: bigint; readonly uffd: number; readonly ranges: readonly KindRange[]; readonly id: number; readonly fd: number; pieces: Piece[]; known: KnownMappings | undefined }
 
 export class Precopy {
   readonly #tasks = new Map<number, Tracked>();
@@ -94,18 +94,16 @@ export class Precopy {
     const { helper, log } = this;
     const stopped = performance.now();
     const tasks = seizeTree(helper, root, this.options.timeoutMs).filter(({ zombie }) => !zombie);
-    const made: { task: FrozenTask; uffd: number }[] = [];
+    const made: { task: FrozenTask; uffd: number; ranges: readonly KindRange[] }[] = [];
     try {
-      for (const task of tasks) if (large.has(task.pid)) this.#enter(task, (uffd) => made.push({ task, uffd }));
+      for (const task of tasks) if (large.has(task.pid)) this.#enter(task, (uffd) => made.push({ task, uffd, ranges: register(helper, uffd, tracked(task.mappings)) }));
     } finally {
       helper.detach(tasks.flatMap(({ tids }) => tids));
     }
     log.debug(`Stopped for ${(performance.now() - stopped).toFixed(2)} ms to start tracking ${made.length} tasks`);
-    for (const { task: { pid, stat }, uffd } of made) {
-      const before = mappingsOf(pid);
-      const ranges = register(helper, uffd, before);
+    for (const { task: { pid, stat }, uffd, ranges } of made) {
       const id = this.newPagesId();
-      this.#tasks.set(pid, { pid, start: stat.startTime, uffd, ranges, id, fd: openSync(this.images.make(fileNames.pages(id)), 'w+', 0o644), pieces: [], known: undefined, size: 0 });
+      this.#tasks.set(pid, { pid, start: stat.startTime, uffd, ranges, id, fd: openSync(this.images.make(fileNames.pages(id)), 'w+', 0o644), pieces: [], known: undefined });
     }
   }
 
@@ -133,7 +131,7 @@ export class Precopy {
       if (round === 1) this.#rate = Math.max(bytes / Math.max(ms, 0.1), 1e5);
       this.log.debug(`Round ${round}: ${bytes} bytes in ${ms.toFixed(1)} ms`);
       if (bytes <= Math.max(LITTLE, this.#rate * this.options.maxPauseMs / 8)) return;
-      if (bytes > before * SHRINKS || this.#laterPages * PAGE > 2 ** 30 + total(this.#tasks)) {
+      if (bytes > before * SHRINKS) {
         this.log.info(`Memory is written about as fast as it is copied: after ${round} rounds the tree is stopped with up to ${bytes} bytes to copy`);
         return;
       }
@@ -146,8 +144,7 @@ export class Precopy {
     let bytes = 0;
     for (const task of this.#tasks.values()) {
       const spans = this.#changed(task);
-      const first = task.pieces.length === 0;
-      bytes += this.#copy(task, spans, first ? PAGES : LATER, true);
+      bytes += task.pieces.length === 0 ? this.#copyAll(task, spans) : this.#copy(task, spans, RUNNING);
     }
     return bytes;
   }
@@ -162,16 +159,27 @@ export class Precopy {
     }
   }
 
-  #copy(task: Tracked, spans: readonly Span[], file: typeof PAGES | typeof LATER, running: boolean): number {
-    if (spans.length === 0) return 0;
-    const at = file === PAGES ? 0 : this.#laterPages;
-    const fd = file === PAGES ? task.fd : this.#laterFile();
-    copyRanges(this, task.pid, fd, BigInt(at * PAGE), spans.map(rangeOf), running ? { mayVanish: true, workers: RUNNING_WORKERS } : {}, `memory of task ${task.pid}`);
-    task.pieces = overlay(task.pieces, lay(spans, file, at));
-    const pages = sizeOf(spans);
-    if (file === LATER) this.#laterPages += pages;
-    else task.size = pages;
-    return pages * PAGE;
+  /** Pages of a place in a file go there again; those of none go to the end of the second file. @returns bytes */
+  #copy(task: Tracked, spans: readonly Span[], options: { readonly mayVanish?: boolean; readonly workers?: number }): number {
+    const again = within(task.pieces, spans);
+    for (const file of [PAGES, LATER] as const) {
+      const pieces = again.filter((piece) => piece.file === file);
+      if (pieces.length > 0) this.helper.pages(task.pid, file === PAGES ? task.fd : this.#laterFile(), 0n, pieces.map(rangeOf), { ...options, places: pieces.map(({ at }) => BigInt(at * PAGE)) });
+    }
+    const fresh = again.length === 0 ? spans : without(spans, again);
+    if (fresh.length > 0) {
+      copyRanges(this, task.pid, this.#laterFile(), BigInt(this.#laterPages * PAGE), fresh.map(rangeOf), options, `memory of task ${task.pid}`);
+      task.pieces = overlay(task.pieces, lay(fresh, LATER, this.#laterPages));
+      this.#laterPages += sizeOf(fresh);
+    }
+    return sizeOf(spans) * PAGE;
+  }
+
+  /** The first copy of a task's memory. @returns bytes */
+  #copyAll(task: Tracked, spans: readonly Span[]): number {
+    copyRanges(this, task.pid, task.fd, 0n, spans.map(rangeOf), RUNNING, `memory of task ${task.pid}`);
+    task.pieces = lay(spans, PAGES, 0);
+    return sizeOf(spans) * PAGE;
   }
 
   #laterFile(): number {
@@ -207,7 +215,7 @@ export class Precopy {
     const ranges = chosen.ranges.map(({ start, end }) => spanOf({ start, end }));
     const clean = all ? [] : within(found.pieces, without(ranges, chosen.written.map(spanOf)));
     this.log.debug(`Task ${found.pid}: ${sizeOf(ranges) - sizeOf(clean)} of ${sizeOf(ranges)} pages to copy while it is stopped`);
-    this.#copy(found, without(ranges, clean), LATER, false);
+    this.#copy(found, without(ranges, clean), {});
     found.pieces = within(found.pieces, ranges);
     counts.written += BigInt(sizeOf(ranges));
     counts.copyMs += performance.now() - started;
@@ -241,9 +249,9 @@ export class Precopy {
 
   /** Ends the tracking, whatever came of it. */
   close(): void {
-    for (const { uffd, ranges, fd } of this.#tasks.values()) {
+    for (const { uffd, fd } of this.#tasks.values()) {
       try {
-        endUffd(this.helper, uffd, ranges);
+        this.helper.closeFds([uffd]);
       } catch {
         // it ends with the helper
       }
@@ -255,15 +263,14 @@ export class Precopy {
   }
 }
 
-/** Processors for copying while the program runs, which wants one too. */
-const RUNNING_WORKERS = 1;
+/** Copying while the program runs, which wants a processor too. */
+const RUNNING = { mayVanish: true, workers: 1 } as const;
 
-const total = (tasks: ReadonlyMap<number, Tracked>): number => [...tasks.values()].reduce((sum, { size }) => sum + size * PAGE, 0);
 const spanOf = ({ start, end }: { readonly start: bigint; readonly end: bigint }): Span => ({ start: Number(start >> 12n), end: Number(end >> 12n) });
 const rangeOf = ({ start, end }: Span): Range => ({ address: BigInt(start * PAGE), size: BigInt((end - start) * PAGE) });
 
 /** A task and all below it, as they are now. */
-function treeOf(root: number): number[] {
+export function treeOf(root: number): number[] {
   const all = [root];
   for (const pid of all) {
     try {
@@ -305,18 +312,9 @@ function hasDirectFile(pid: number): boolean {
   }
 }
 
-/** What of a running task is to be tracked. */
-function mappingsOf(pid: number): KindRange[] {
-  try {
-    const text = readProcText(`/proc/${pid}/maps`).trimEnd();
-    // it has ended, and its parent did not wait for it yet
-    if (text === '') return [];
-    const maps = text.split('\n').map(parseMapsLine);
-    return eligible(describeMappings(maps, () => ({ id: 0, memfd: false, access: 0 })))
-      .filter(({ name }) => !name.startsWith('[v') && !name.startsWith('/anon_hugepage') && !name.startsWith('/memfd:'))
-      .map(({ start, end, device, inode }) => ({ address: start, size: end - start, file: isOfFile({ device, inode }) }));
-  } catch (error) {
-    if (isGone(error)) return [];
-    throw error;
-  }
+/** What of a task is to be tracked. */
+function tracked(mappings: readonly Mapping[]): KindRange[] {
+  return eligible(describeMappings(mappings, () => ({ id: 0, memfd: false, access: 0 })))
+    .filter(({ name }) => !name.startsWith('[v') && !name.startsWith('/anon_hugepage') && !name.startsWith('/memfd:'))
+    .map(({ start, end, device, inode }) => ({ address: start, size: end - start, file: isOfFile({ device, inode }) }));
 }

@@ -5,8 +5,9 @@ import { textOf } from '../image/text.ts';
 import { O_CLOEXEC, type FdInfo } from '../proc/fdinfo.ts';
 import { KernelStat, STAT_SIZE } from '../kernel/stat.ts';
 import { acceptance, type Expect } from '../program/program.ts';
+import { zeroed } from '../zeroed.ts';
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 export const REQUEST_MAGIC = 0x51526653;
 export const REPLY_MAGIC = 0x50526653;
 export const REQUEST_SIZE = 16;
@@ -20,7 +21,7 @@ export const REGS_SIZE = 27 * 8;
 export const Req = {
   HELLO: 1, SEIZE: 2, STATE: 3, RUN: 4, DETACH: 5, KILL: 6, SCAN: 7, PAGES: 8, PEEK: 9, POKE: 10, LOCAL: 11, PUT_FD: 12,
   GET_FD: 13, CLOSE: 14, ARENA: 15, SPAWN: 16, AWAIT: 17, TAKEOVER: 18, FILE_PAGES: 19, FAULT: 20, KEEP: 30, GUARD: 31, CPUID: 32, SEIZE_FROZEN: 33,
-  DESCRIPTORS: 34, SAME: 35,
+  DESCRIPTORS: 34, SAME: 35, VISIT: 36,
 } as const;
 export type ReqName = keyof typeof Req;
 
@@ -125,6 +126,8 @@ export interface RemoteCall {
 
 export interface Takeover {
   readonly tid: number;
+  /** Neighbours of one number (0) make their calls side by side, others one group after the other. */
+  readonly group?: number;
   readonly calls: readonly RemoteCall[];
   /** NT_X86_XSTATE, standard format, of exactly `hello.xstateSize` bytes; empty: leave it. */
   readonly xstate: Uint8Array;
@@ -251,8 +254,15 @@ export function decodeStates(b: Buffer): ThreadState[] {
   return states;
 }
 
-export const decodeRegions = (b: Buffer): Region[] =>
-  each(b, 24, (at) => ({ start: b.readBigUInt64LE(at), end: b.readBigUInt64LE(at + 8), categories: b.readBigUInt64LE(at + 16) }));
+/** 64-bit words of a payload, wherever it lies in its buffer. */
+const quadsOf = (b: Buffer): BigUint64Array => new BigUint64Array(b.byteOffset % 8 === 0 ? b.buffer : Uint8Array.from(b).buffer, b.byteOffset % 8 === 0 ? b.byteOffset : 0, b.length >> 3);
+
+/** There may be hundreds of thousands. */
+export function decodeRegions(b: Buffer): Region[] {
+  const quads = quadsOf(b), regions: Region[] = [];
+  for (let i = 0; i + 2 < quads.length; i += 3) regions.push({ start: quads[i]!, end: quads[i + 1]!, categories: quads[i + 2]! });
+  return regions;
+}
 
 export const decodeTaken = (b: Buffer): Taken[] =>
   each(b, 24, (at) => ({ tid: b.readUInt32LE(at), status: b.readInt32LE(at + 4), where: b.readUInt32LE(at + 8), call: b.readUInt32LE(at + 12), result: b.readBigInt64LE(at + 16) }));
@@ -269,18 +279,16 @@ export function encodeWords(words: readonly number[]): Buffer {
 }
 
 export function encodeQuads(quads: readonly bigint[]): Buffer {
-  const b = Buffer.alloc(quads.length * 8);
-  quads.forEach((quad, i) => b.writeBigUInt64LE(BigInt.asUintN(64, quad), i * 8));
-  return b;
+  return Buffer.from(BigUint64Array.from(quads).buffer);
 }
 
 export function encodeRanges(ranges: readonly Range[]): Buffer {
-  const b = Buffer.alloc(ranges.length * 16);
-  ranges.forEach(({ address, size }, i) => {
-    b.writeBigUInt64LE(address, i * 16);
-    b.writeBigUInt64LE(size, i * 16 + 8);
-  });
-  return b;
+  const quads = new BigUint64Array(ranges.length * 2);
+  for (let i = 0; i < ranges.length; i++) {
+    quads[2 * i] = ranges[i]!.address;
+    quads[2 * i + 1] = ranges[i]!.size;
+  }
+  return Buffer.from(quads.buffer);
 }
 
 export function decodeDescriptors(b: Buffer): HeldDescriptor[] {
@@ -301,10 +309,11 @@ const TAKEOVER = 24 + REGS_SIZE;
 const REMOTE_CALL = 72;
 export function encodeTakeover(t: Takeover): Buffer {
   if (t.regs.length !== REGS_SIZE) throw new RangeError(`registers of thread ${t.tid}: ${t.regs.length} bytes, not ${REGS_SIZE}`);
-  const b = Buffer.alloc(TAKEOVER + t.calls.length * REMOTE_CALL + Math.ceil(t.xstate.length / 8) * 8);
+  const b = zeroed(TAKEOVER + t.calls.length * REMOTE_CALL + Math.ceil(t.xstate.length / 8) * 8);
   b.writeUInt32LE(t.tid, 0);
   b.writeUInt32LE(t.xstate.length, 4);
   b.writeUInt32LE(t.calls.length, 8);
+  b.writeUInt32LE(t.group ?? 0, 12);
   b.writeBigUInt64LE(t.sigmask, 16);
   b.set(t.regs, 24);
   t.calls.forEach((call, i) => encodeRemoteCall(b, TAKEOVER + i * REMOTE_CALL, call));

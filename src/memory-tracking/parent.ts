@@ -73,7 +73,19 @@ export class ParentSet {
     for (let below = this.set.parent(); below !== undefined; below = below.parent()) readInventory(below);
     for (const name of this.set.names()) {
       const [, shared, id] = /^pagemap-(shmem-)?(\d+)\.img$/u.exec(name) ?? [];
-      if (id !== undefined) this.runs(shared === undefined ? { pid: Number(id) } : { shmid: BigInt(id) });
+      if (id !== undefined) this.#checkChain(shared === undefined ? { pid: Number(id) } : { shmid: BigInt(id) });
+    }
+  }
+
+  /** Whether the pages that each set leaves to the one below are there. */
+  #checkChain(owner: Owner): void {
+    for (let set: DirectorySet | undefined = this.set, below: DirectorySet | undefined; set !== undefined; set = below) {
+      const left = this.#ranges(set, owner, PageFlag.PARENT);
+      if (left.length === 0) return;
+      const parent = set.parent();
+      below = parent instanceof DirectorySet ? parent : undefined;
+      const [start, end] = core.ranges.subtract(left, below === undefined ? new BigUint64Array(0) : this.#ranges(below, owner, PageFlag.PRESENT | PageFlag.PARENT));
+      if (start !== undefined && end !== undefined) throw notBelow(set, owner, start, end);
     }
   }
 
@@ -81,14 +93,20 @@ export class ParentSet {
   has(owner: Owner): boolean { return this.#map(this.set, owner) !== undefined; }
 
   /** Addresses of pages that a set on top may leave to it, flat. */
-  coverage(owner: Owner): Ranges {
-    const map = this.#map(this.set, owner);
+  coverage(owner: Owner): Ranges { return this.#ranges(this.set, owner, PageFlag.PRESENT | PageFlag.PARENT); }
+
+  /** Addresses of a set's entries that have one of some flags, flat. */
+  #ranges(set: DirectorySet, owner: Owner, flags: number): Ranges {
+    const map = this.#map(set, owner);
     if (map === undefined) return new BigUint64Array(0);
-    const flat: bigint[] = [];
+    const flat = new BigUint64Array(2 * map.count);
+    let n = 0;
     for (let i = 0; i < map.count; i++) {
-      if ((map.flags[i]! & (PageFlag.PRESENT | PageFlag.PARENT)) !== 0) flat.push(map.vaddr[i]!, map.vaddr[i]! + map.nrPages[i]! * SIZE);
+      if ((map.flags[i]! & flags) === 0) continue;
+      flat[n++] = map.vaddr[i]!;
+      flat[n++] = map.vaddr[i]! + map.nrPages[i]! * SIZE;
     }
-    return core.ranges.normalise(BigUint64Array.from(flat));
+    return core.ranges.normalise(flat.subarray(0, n));
   }
 
   /** Where an owner's pages are, through the chain, in address order. @throws StillframeError when one is nowhere */
@@ -99,6 +117,7 @@ export class ParentSet {
     if (map === undefined) return [];
     const out: StoredRun[] = [];
     let above: StoredRun[] | undefined;
+    let from = 0;
     for (let i = 0; i < map.count; i++) {
       const start = map.vaddr[i]!, end = start + map.nrPages[i]! * SIZE, flags = map.flags[i]!;
       if ((flags & PageFlag.PRESENT) !== 0) {
@@ -106,9 +125,10 @@ export class ParentSet {
       } else if ((flags & PageFlag.PARENT) !== 0) {
         const parent = set.parent();
         above ??= parent instanceof DirectorySet ? this.#runs(parent, owner) : [];
-        const found = inside(above, start, end);
+        while (from < above.length && above[from]!.end <= start) from++;
+        const found = inside(above, start, end, from);
         if (found.reduce((sum, run) => sum + run.end - run.start, 0n) !== end - start) {
-          throw damaged(`${set.label}/${ownerFile(owner)}`, `pages ${hex(start)}-${hex(end)} should be in the set it builds on, which ${parent === undefined ? 'is not there' : 'does not have them'}`);
+          throw notBelow(set, owner, start, end);
         }
         out.push(...found);
       }
@@ -218,6 +238,9 @@ export function total(ranges: Ranges): bigint {
 function refused(link: string, why: string, remedy: string): StillframeError {
   return new StillframeError({ doing: 'dump', where: `--prev-images-dir ${link}`, why, remedy });
 }
+
+const notBelow = (set: DirectorySet, owner: Owner, start: bigint, end: bigint): StillframeError =>
+  damaged(`${set.label}/${ownerFile(owner)}`, `pages ${hex(start)}-${hex(end)} should be in the set it builds on, which ${set.parent() === undefined ? 'is not there' : 'does not have them'}`);
 
 function damaged(where: string, why: string, cause?: unknown): StillframeError {
   return new StillframeError({ doing: 'dump', where, why, cause, remedy: 'The parent set is damaged or incomplete. Leave out --prev-images-dir: everything is written then' });

@@ -91,7 +91,7 @@ export class Tracker {
     if (held.old !== undefined) dismiss(held.old);
     held.old = undefined;
     if (held.method === 'userfaultfd') {
-      scanHeld(this.helper, pid, held.ranges, { allOf: PageIs.WRITTEN, report: 0n, protect: true });
+      scanHeld(this.helper, pid, held.ranges, { allOf: PageIs.WRITTEN, report: 0n, protect: 'tracked', quiet: true });
       return;
     }
     const program = new Program('helper').resource(`soft-dirty bits of task ${pid}`);

@@ -11,10 +11,7 @@ import { Cond, Program, SELF_TID } from '../program/program.ts';
 const UFFD_API = 0xaan, UFFD_USER_MODE_ONLY = 1;
 const UFFDIO_API = 0xc018aa3f, UFFDIO_REGISTER = 0xc020aa00;
 const FEATURE_WP_UNPOPULATED = 1n << 13n, FEATURE_WP_ASYNC = 1n << 15n;
-const UFFDIO_WRITEPROTECT = 0xc018aa06;
 const REGISTER_MODE_WP = 2n;
-/** Protection is taken away piece by piece: closing does it at once, and keeps the task's page faults waiting for as long. */
-const PIECE = 32n << 20n;
 
 const quads = (...words: bigint[]): Uint8Array => new Uint8Array(BigUint64Array.from(words).buffer);
 
@@ -44,24 +41,15 @@ export function makeUffd(helper: Helper, pid: number, enter: RunOptions): Made {
   return { errno: Number(-offered) };
 }
 
-/** Registers mappings. @returns those that the kernel took */
+/**
+ * Registers mappings, which must be whole ones: of a part the kernel makes a mapping of its own, and the program's mremap of both fails (EFAULT).
+ * For the same reason nothing is unregistered piece by piece: tracking ends with the last copy of the descriptor, all at once.
+ * @returns those that the kernel took
+ */
 export function register<T extends Range>(helper: Helper, held: number, ranges: readonly T[]): T[] {
   if (ranges.length === 0) return [];
   const program = new Program('helper').resource('memory tracking');
   const asked = ranges.map(({ address, size }) => program.call('ioctl', [held, UFFDIO_REGISTER, program.data(quads(address, size, REGISTER_MODE_WP, 0n))], { expect: 'any' }));
   const ran = helper.local(program).check('dump');
   return ranges.filter((_, i) => ran.result(asked[i]!) >= 0n);
-}
-
-/** Ends the tracking of a task that runs: it may go on to write meanwhile. */
-export function endUffd(helper: Helper, held: number, ranges: readonly Range[]): void {
-  const program = new Program('helper').resource('memory tracking');
-  for (const { address, size } of ranges) {
-    for (let at = 0n; at < size; at += PIECE) {
-      const part = size - at < PIECE ? size - at : PIECE;
-      program.call('ioctl', [held, UFFDIO_WRITEPROTECT, program.data(quads(address + at, part, 0n))], { expect: 'any', keep: false });
-    }
-  }
-  program.call('close', [held], { expect: 'any', keep: false });
-  helper.local(program).check('dump');
 }

@@ -80,6 +80,33 @@ pages('many ranges of one page, some without read permission, laid end to end at
   for (const workers of [1, 2]) assert.ok(copied(helper, task.pid, 8192n, ranges, workers).equals(Buffer.concat(expected)));
 }));
 
+for (const workers of [1, 3]) {
+  pages(`ranges that each have their place in the file, ${workers} workers`, withMappings((helper, { big, none }, task) => inDirectory((path) => {
+    const fd = openSync(join(path, 'pages'), 'w+');
+    const pages: [address: bigint, place: number, size: number][] = [[none!.address, 900, 1]];
+    // some end where the next begins, some do not; one is larger than what is copied at once; the last of the file come first
+    for (let page = 0; page < 200; page++) pages.push([big!.address + BigInt(3 * page * PAGE), 800 - page - (page % 5 === 0 ? 0 : page % 5), 1]);
+    pages.push([big!.address, 1000, 200]);
+    const unique = new Map(pages.map((one) => [one[1], one]));
+    const list = [...unique.values()];
+    const ranges = list.map(([address, , size]) => ({ address, size: BigInt(size * PAGE) }));
+    helper.pages(task.pid, fd, 0n, ranges, { workers, places: list.map(([, place]) => BigInt(place * PAGE)) });
+    closeSync(fd);
+    const file = readFileSync(join(path, 'pages'));
+    assert.is(file.length, 1200 * PAGE);
+    const expected = Buffer.alloc(file.length);
+    for (const [address, place, size] of list) {
+      const [from, seed] = address === none!.address ? [0, 2] : [Number(address - big!.address), 1];
+      pattern(seed, from, size * PAGE).copy(expected, place * PAGE);
+    }
+    assert.ok(file.equals(expected));
+  }), ['700']));
+}
+
+pages('places are of ranges', withMappings((helper, { big }, task) => {
+  assert.throws(() => helper.pages(task.pid, { held: 77 }, 0n, [big!], { places: [] }), /0 places for 1 ranges/);
+}));
+
 pages('a hole in the range is EFAULT, a task that is gone ESRCH', withMappings((helper, { hole }, task) => inDirectory((path) => {
   const fd = openSync(join(path, 'pages'), 'w+');
   assert.throws(() => helper.pages(task.pid, fd, 0n, [hole!]), /copy memory: task \d+: reading: (EFAULT|EIO)/);
