@@ -63,7 +63,7 @@ export interface Collected {
 }
 
 /** Of a tree: threads, of a task: mappings, for which much is to be done. */
-const MANY_THREADS = 40, MANY_MAPPINGS = 500, MANY_DESCRIPTORS = 1000;
+const MANY_THREADS = 40, MANY_MAPPINGS = 500;
 
 /** How long a task's program may take: it only asks. */
 const RUN_TIMEOUT_MS = 10_000;
@@ -93,7 +93,6 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   for (const task of living) {
     const filesId = ids.get(task.pid)!.files_id;
     if (!tables.has(filesId)) tables.set(filesId, descriptorsOf(task));
-    if (tables.get(filesId)!.length > MANY_DESCRIPTORS) keepToBaseline();
   }
   const named = new NamedFiles(context);
   for (const { mappings } of living) for (const mapping of mappings) if (isSysv(mapping)) context.reservedShmids.add(Number(mapping.inode));
