@@ -23,6 +23,7 @@ case $goals in *" test "*)
 	want chromium chromium # opens the views we write
 	want setsid util-linux
 	want iptables iptables # one of the two network locks; /usr/sbin may not be on PATH
+	want ip iproute2      # networks of their own to move a server in
 	# programs that are checkpointed (test/real)
 	want redis-server redis-server
 	want memcached memcached

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { ERRNO } from '../kernel/errno.ts';
 import { IOC, NS, SK } from '../kernel/probes.ts';
 import { Cond, Op, type DataRef, type Program, type ResultRef } from '../program/program.ts';
+import { addBatch, lockMessage, tellErrno } from '../network-lock/nftables.ts';
 import type { Feature } from './feature.ts';
 import { LOOPBACK, missing, struct, words, type Host } from './host.ts';
 
@@ -178,8 +179,18 @@ export const SOCKET_FEATURES: readonly Feature[] = [
     probe() { throw missing('Stillframe does not dump nftables rules yet'); },
   },
   {
-    name: 'network_lock_nftables', level: 'named', needed: 'holding packets of TCP connections by nftables', from: 'a later Stillframe',
-    probe() { throw missing('Stillframe does not lock the network yet'); },
+    name: 'network_lock_nftables', level: 'extra', needed: 'holding packets of TCP connections by nftables', from: 'Linux 5.10 with CONFIG_NF_TABLES_INET, and CAP_NET_ADMIN',
+    probe(host) {
+      // a whole lock, in a network that goes with it
+      const end = { words: [0x0100007f], port: 1 };
+      let answer: ReturnType<typeof addBatch> | undefined;
+      const ran = host.run((p) => {
+        p.call('unshare', [NS.CLONE_NEWNET]);
+        answer = addBatch(p, lockMessage('CRIU-probe', 'a probe', [{ family: SK.AF_INET, local: end, peer: end }]));
+      });
+      const errno = answer!(ran);
+      if (errno !== 0) throw missing(`nf_tables refuses a lock: ${tellErrno(errno)}`);
+    },
   },
 ];
 

@@ -64,8 +64,8 @@ export const OPTIONS = [
   { name: 'deprecated', kind: 'flag', negatable: true, verbs: ALL, since: NOW, group: 'General', text: 'Permit what criu calls deprecated; nothing of that kind exists here.' },
   { name: 'cpu-cap', kind: 'text', value: 'CAPS', optional: true, verbs: ['dump', 'restore', 'cpuinfo'], since: NOW, group: 'General', text: 'What of the processor is recorded and compared: cpu, fpu, ins, all, none; ^ negates.' },
   { name: 'freeze-cgroup', kind: 'path', value: 'DIR', verbs: DUMPS, since: NOW, group: 'General', text: 'Freeze and collect the tree through this freezer cgroup.' },
-  { name: 'lsm-profile', kind: 'text', value: 'TYPE:NAME', verbs: ['restore'], group: 'General', text: 'Security label for the restored tasks: apparmor:NAME or selinux:NAME.' },
-  { name: 'lsm-mount-context', kind: 'text', value: 'CONTEXT', verbs: ['restore'], group: 'General', text: 'Security context that replaces those in the images\' mounts.' },
+  { name: 'lsm-profile', kind: 'text', value: 'TYPE:NAME', verbs: ['restore'], since: NOW, group: 'General', text: 'Security label for the restored tasks that have one: apparmor:NAME, selinux:CONTEXT, or none: for no labels.' },
+  { name: 'lsm-mount-context', kind: 'text', value: 'CONTEXT', verbs: ['restore'], since: NOW, group: 'General', text: 'Security context that replaces those in the images\' mounts; sets without mounts have none.' },
   { name: 'allow-uprobes', kind: 'flag', negatable: true, verbs: BOTH, since: NOW, group: 'General', text: 'Accept tasks that have a uprobes mapping.' },
   { name: 'libdir', short: 'L', kind: 'path', value: 'DIR', verbs: TREES, group: 'General', text: 'Directory of criu\'s native plug-ins.' },
   { name: 'stream', kind: 'flag', negatable: true, verbs: ['dump', 'pre-dump', 'restore', 'cpuinfo'], group: 'General', text: 'Images go through criu-image-streamer.' },
@@ -89,7 +89,7 @@ export const OPTIONS = [
 
   // Namespaces
   { name: 'root', short: 'r', kind: 'path', value: 'DIR', verbs: BOTH, group: 'Namespaces', text: 'Root directory of the restored mount namespace.' },
-  { name: 'join-ns', short: 'J', kind: 'text', value: 'NS:PID|FILE[,OPTIONS]', many: true, verbs: ['restore'], group: 'Namespaces', text: 'Restore into an existing namespace.' },
+  { name: 'join-ns', short: 'J', kind: 'text', value: 'NS:PID|FILE', many: true, verbs: ['restore'], since: NOW, group: 'Namespaces', text: 'Restore into an existing namespace: net, uts, ipc or time, of process PID or named by FILE.' },
   { name: 'empty-ns', kind: 'choice', choices: ['net'], value: 'NS', verbs: BOTH, group: 'Namespaces', text: 'Make the namespace but leave its content to scripts.' },
   { name: 'ext-mount-map', short: 'M', kind: 'text', value: 'KEY:VALUE', many: true, verbs: BOTH, group: 'Namespaces', text: 'A mount that comes from outside; `auto` finds them.' },
   { name: 'skip-mnt', kind: 'path', value: 'DIR', many: true, verbs: ['dump'], group: 'Namespaces', text: 'Leave this mount point out.' },
@@ -100,12 +100,12 @@ export const OPTIONS = [
   { name: 'weak-sysctls', kind: 'flag', negatable: true, verbs: ['restore'], group: 'Namespaces', text: 'Skip sysctls that this kernel does not have.' },
 
   // Cgroups
-  { name: 'manage-cgroups', kind: 'choice', choices: ['none', 'props', 'soft', 'full', 'strict', 'ignore'], value: 'MODE', optional: true, verbs: BOTH, group: 'Cgroups', text: 'How cgroups and their properties are restored.' },
-  { name: 'cgroup-root', kind: 'text', value: '[CTRL:]DIR', many: true, verbs: BOTH, group: 'Cgroups', text: 'Root cgroup to dump from or restore into.' },
-  { name: 'cgroup-props', kind: 'text', value: 'TEXT', verbs: ['dump'], group: 'Cgroups', text: 'Which controllers\' properties are dumped.' },
-  { name: 'cgroup-props-file', kind: 'path', value: 'FILE', verbs: ['dump'], group: 'Cgroups', text: 'The same, from a file.' },
-  { name: 'cgroup-dump-controller', kind: 'text', value: 'NAME', many: true, verbs: ['dump'], group: 'Cgroups', text: 'Dump this controller only.' },
-  { name: 'cgroup-yard', kind: 'path', value: 'DIR', verbs: BOTH, group: 'Cgroups', text: 'Where the cgroup file systems are mounted already.' },
+  { name: 'manage-cgroups', kind: 'choice', choices: ['none', 'props', 'soft', 'full', 'strict', 'ignore'], value: 'MODE', optional: true, verbs: BOTH, since: NOW, group: 'Cgroups', text: 'How cgroups and their properties are restored.' },
+  { name: 'cgroup-root', kind: 'text', value: '[CTRL:]DIR', many: true, verbs: BOTH, since: NOW, group: 'Cgroups', text: 'Root cgroup to dump from or restore into.' },
+  { name: 'cgroup-props', kind: 'text', value: 'TEXT', verbs: ['dump'], since: NOW, group: 'Cgroups', text: 'Which controllers\' properties are dumped.' },
+  { name: 'cgroup-props-file', kind: 'path', value: 'FILE', verbs: ['dump'], since: NOW, group: 'Cgroups', text: 'The same, from a file.' },
+  { name: 'cgroup-dump-controller', kind: 'text', value: 'NAME', many: true, verbs: ['dump'], since: NOW, group: 'Cgroups', text: 'Dump this controller only.' },
+  { name: 'cgroup-yard', kind: 'path', value: 'DIR', verbs: BOTH, since: NOW, group: 'Cgroups', text: 'Where the cgroup file systems are mounted already.' },
 
   // Network
   { name: 'tcp-established', kind: 'flag', negatable: true, verbs: BOTH, since: NOW, group: 'Network', text: 'Keep established TCP connections.' },

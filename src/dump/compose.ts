@@ -8,6 +8,7 @@ import { emptyTree, type FrozenTree, type PageMap, type Task } from '../image/tr
 import { ownEntry } from './own.ts';
 import { memoryEntry } from '../resources/memory/dump.ts';
 import { timeEntry } from '../resources/namespaces/time/dump.ts';
+import { TYPES } from '../resources/security-label/label.ts';
 import { leaderEntry, OWN_CGROUPS, threadEntry, zombieEntry } from '../resources/threads/dump.ts';
 import type { Collected, CollectedTask, Outside } from './collect.ts';
 import type { DumpContext } from './context.ts';
@@ -47,10 +48,16 @@ export function compose(collected: Collected, outside: Outside, pages: PagesOf, 
   // kinds may have said something already
   if (own !== undefined) tree.own = { ...(tree.own ?? own), writer: own.writer, tasks: own.tasks };
   tree.seccomp = context.seccomp.entry;
+  if (context.labels?.module !== undefined) tree.inventory.lsmtype = TYPES[context.labels.module];
+  tree.cgroup = context.cgroups?.entry(context);
   for (const { threads } of tree.tasks.values()) {
     for (const [tid, { thread_core }] of threads) {
+      if (thread_core === undefined) continue;
+      const labels = context.labels?.of(tid);
+      if (labels !== undefined && thread_core.creds !== undefined) Object.assign(thread_core.creds, { lsm_profile: labels.current, lsm_sockcreate: labels.sockcreate });
+      if (context.cgroups !== undefined) thread_core.cg_set = context.cgroups.of(tid);
       const own = context.seccomp.threads.get(tid);
-      if (own === undefined || thread_core === undefined) continue;
+      if (own === undefined) continue;
       thread_core.seccomp_mode = own.mode;
       thread_core.seccomp_filter = own.filter;
     }

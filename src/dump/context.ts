@@ -7,9 +7,11 @@ import type { Tracker } from '../memory-tracking/tracker.ts';
 import type { FrozenTask } from './frozen.ts';
 import type { DumpOptions } from './options.ts';
 import type { KnownTasks } from './known-mappings.ts';
+import type { CgroupSets } from '../resources/cgroup/dump.ts';
 import { SeccompFilters } from '../resources/seccomp/dump.ts';
 import { runCommand } from '../network-lock/run.ts';
 import { Guard } from './guard.ts';
+import type { SecurityLabels } from '../resources/security-label/dump.ts';
 import { Refusals } from './refusals.ts';
 
 export class DumpContext {
@@ -22,6 +24,10 @@ export class DumpContext {
   tracker: Pick<Tracker, 'isOurs'> | undefined;
   /** Who knows the mappings of tasks from when the tree ran. */
   known: Pick<KnownTasks, 'mappings'> | undefined;
+  /** Where the tree is in control groups; undefined where nobody asks (a pre-dump). */
+  cgroups: CgroupSets | undefined;
+  /** Undefined where nobody asks. */
+  labels: SecurityLabels | undefined;
   /** Opening a file would be noticed by the tree (it watches files, or has leases): what may be left out then is not read. */
   noticed = false;
   /** Numbers of page maps of shared memory (pagemap-shmem-N) that are taken. */

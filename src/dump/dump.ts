@@ -12,7 +12,6 @@ import { writeImage } from '../image/set.ts';
 import { create } from '../image/wire.ts';
 import { DirectorySet } from '../image/node/directory.ts';
 import { writeTree } from '../image/tree-write.ts';
-import { tryReadProcText } from '../proc/read.ts';
 import type { Log } from '../log.ts';
 import { errnoName } from '../kernel/errno.ts';
 import { NO_SCRIPTS } from '../cli/hooks.ts';
@@ -33,7 +32,11 @@ import { O } from '../kernel/files.ts';
 import { KnownTasks } from './known-mappings.ts';
 import { Precopy, treeOf } from './precopy.ts';
 import { choosePages, copyMemoryFiles, copyPages, noPages, type PageCounts } from './pages.ts';
+import { CgroupSets } from '../resources/cgroup/dump.ts';
+import { readCgroupOptions } from '../resources/cgroup/options.ts';
 import { makeLinks, removeLinks } from '../resources/link-remap/dump.ts';
+import { SecurityLabels } from '../resources/security-label/dump.ts';
+import { findModule } from '../resources/security-label/label.ts';
 import { probeHost } from './probe.ts';
 import { rehearse } from './rehearse.ts';
 import { freezerOf, seizeBy, type Freezer } from './freezer.ts';
@@ -101,17 +104,18 @@ class Dump {
     core.instance.start(); // what encodes images is loaded before anybody waits for it
     const host = probeHost(helper);
     const own = ownNamespaces();
-    warnOfCgroups(options.pid, log);
-    warnOfLabel(options.pid, log);
     const context = new DumpContext(options, log, helper, newTree(own), host.shmemDevice, host.hugeDevices);
     const chain = new MemoryChain(options.imagesDir, { parent: options.parent, track: options.trackMemory === true, dedup: options.autoDedup === true }, helper, log);
     if (options.parent !== undefined) images.link(options.parent);
     context.tracker = chain.tracker;
     const freezer = freezerOf(options);
+    context.cgroups = new CgroupSets(readCgroupOptions('dump', options.workDir, options.given), freezer);
+    context.labels = new SecurityLabels(findModule());
     const early = options.finalState !== 'dead' && !hasScripts(options);
 
     if (options.cpuInfo === true) context.tree.cpuinfo = processorEntry(helper);
-    rehearse(options, helper, own, host);
+    // a tree that is to end has no pause to be kept short: what counts is the whole
+    if (options.finalState !== 'dead') rehearse(options, helper, own, host);
     try {
       this.#copyAhead(context, freezer);
       // of a tree whose memory is tracked smaps would be what takes longest while it stands
@@ -122,7 +126,7 @@ class Dump {
       this.#seizedAt = performance.now();
       const lap = laps(this.#frozenAt);
       lap('seize');
-      const collected = collect(context, own, (tids) => helper.state(tids));
+      const collected = collect(context, own, (tids) => helper.beginState(tids));
       context.refusals.throwIfAny();
       lap('read');
       for (const { threads } of context.tasks) for (const { tid, status } of threads) context.seccomp.read(helper, tid, status.seccomp, status.seccompFilters);
@@ -254,28 +258,6 @@ export function takeBack({ guard, log }: Pick<DumpContext, 'guard' | 'log'>): vo
     guard.undo();
   } catch (error) {
     log.debug(`Taking back: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
-/** Nor about security labels (AppArmor, SELinux). Kernels without such a module have no file to read, or an empty one. */
-function warnOfLabel(pid: number, log: Log): void {
-  const label = tryReadLabel(pid)?.replace(/[\0\n]+$/u, '') ?? '';
-  if (label !== '' && !label.startsWith('unconfined')) log.warn(`task ${pid}`, `its security label '${label}' is not part of the images: the restored tree will have that of the restore`);
-}
-
-function tryReadLabel(pid: number): string | undefined {
-  try {
-    return tryReadProcText(`/proc/${pid}/attr/current`);
-  } catch {
-    return undefined; // EINVAL: no module
-  }
-}
-
-/** The set says nothing about control groups: whoever restores puts the tree into his own. */
-function warnOfCgroups(pid: number, log: Log): void {
-  const theirs = tryReadProcText(`/proc/${pid}/cgroup`);
-  if (theirs !== undefined && theirs !== tryReadProcText('/proc/self/cgroup')) {
-    log.warn(`task ${pid}`, 'it is in other control groups than the dump; they are not part of the images: the restored tree will be in those of the restore');
   }
 }
 

@@ -22,6 +22,7 @@ import { regularFiles } from '../resources/regular/dump.ts';
 import { signalfds } from '../resources/signalfd/dump.ts';
 import { timerfds } from '../resources/timerfd/dump.ts';
 import { terminals } from '../resources/tty/dump.ts';
+import { tunFiles } from '../resources/tun/dump.ts';
 import { unixSockets } from '../resources/unix/dump.ts';
 import type { DumpContext } from './context.ts';
 import { nameByLink, type Unsupported } from './unsupported.ts';
@@ -86,7 +87,7 @@ export interface FileKind {
 }
 
 export const FILE_KINDS: readonly FileKind[] = [
-  memoryFiles, messageQueues, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets, netlinkSockets, packetSockets,
+  memoryFiles, messageQueues, regularFiles, pipes, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets, netlinkSockets, packetSockets, tunFiles,
 ];
 
 export function describeDescriptor({ task, fd, link, via }: Descriptor): string {

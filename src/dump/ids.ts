@@ -37,6 +37,9 @@ export function ownIds(own: OwnNamespaces): task_kobj_ids_entry {
   return create(task_kobj_ids_entry, { vm_id: 1, files_id: 1, fs_id: 1, sighand_id: 1, ...own.ids });
 }
 
+/** Namespaces that may be others than ours; all tasks are in the same. */
+const MAY_DIFFER = [{ proc: 'time', field: 'time_ns_id' }, { proc: 'cgroup', field: 'cgroup_ns_id' }] as const;
+
 /** Refuses tasks that live in namespaces of their own. */
 export function checkNamespaces(task: FrozenTask, own: OwnNamespaces, context: DumpContext): void {
   for (const name of ['pid', 'time']) {
@@ -45,20 +48,23 @@ export function checkNamespaces(task: FrozenTask, own: OwnNamespaces, context: D
       context.refusals.add(describeTask(task), `its children will live in another ${name} namespace than itself (unshare), which is not supported yet`, 'Dump it before it unshares, or without it: the children alone');
     }
   }
-  const other = [...own.links].filter(([name, link]) => name !== 'time' && readProcLink(`/proc/${task.pid}/ns/${name}`) !== link).map(([name]) => name);
+  const other = [...own.links].filter(([name, link]) => !MAY_DIFFER.some((one) => one.proc === name) && readProcLink(`/proc/${task.pid}/ns/${name}`) !== link).map(([name]) => name);
   if (other.length > 0) context.refusals.add(describeTask(task), `it lives in other namespaces than the dump (${other.join(', ')}), which is not supported yet`);
 }
 
-/** The namespaces of the tree: ours, but for that of time, which may be another. */
+/** The namespaces of the tree. */
 function treeIds(tasks: readonly FrozenTask[], own: OwnNamespaces, { refusals }: DumpContext): task_kobj_ids_entry {
   const ids = ownIds(own);
   const [first] = tasks;
-  if (ids.time_ns_id === undefined || first === undefined) return ids;
-  const linkOf = ({ pid }: FrozenTask): string => readProcLink(`/proc/${pid}/ns/time`);
-  const link = linkOf(first);
-  if (link !== own.links.get('time')) ids.time_ns_id = own.links.size + 1;
-  for (const task of tasks) {
-    if (linkOf(task) !== link) refusals.add(describeTask(task), `it lives in another time namespace than ${describeTask(first)}, which is not supported`, 'Dump it alone, or its parent without it');
+  let next = own.links.size + 1;
+  for (const { proc, field } of MAY_DIFFER) {
+    if (ids[field] === undefined || first === undefined) continue;
+    const linkOf = ({ pid }: FrozenTask): string => readProcLink(`/proc/${pid}/ns/${proc}`);
+    const link = linkOf(first);
+    if (link !== own.links.get(proc)) ids[field] = next++;
+    for (const task of tasks) {
+      if (linkOf(task) !== link) refusals.add(describeTask(task), `it lives in another ${proc} namespace than ${describeTask(first)}, which is not supported`, 'Dump it alone, or its parent without it');
+    }
   }
   return ids;
 }

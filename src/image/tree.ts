@@ -10,6 +10,7 @@ import type {
   pstree_entry, remap_file_path_entry, seccomp_entry, sk_packet_entry, stillframe_entry, task_kobj_ids_entry, tcp_stream_entry,
   timens_entry, tty_data_entry, tty_info_entry, userns_entry, utsns_entry,
 } from './schema/index.ts';
+import { fd_types } from './schema/files.ts';
 import type { Payload } from './payload.ts';
 
 /** A page map: which pages of a task or of a shared memory object lie where. */
@@ -143,8 +144,13 @@ export function fileOf(tree: FrozenTree, type: number, id: number): file_entry |
 
 /** Adds a description. False when the same type has that id already. */
 export function addFile(tree: FrozenTree, file: file_entry): boolean {
-  if (!tree.files.has(file.id)) tree.files.set(file.id, file);
-  else if (fileOf(tree, file.type, file.id) === undefined) tree.twins.push(file);
+  const known = tree.files.get(file.id);
+  if (known === undefined) tree.files.set(file.id, file);
+  else if (file.type === fd_types.TUNF && known.type === fd_types.REG) {
+    // the tun file is what descriptors are of; the other is its name
+    tree.twins.push(known);
+    tree.files.set(file.id, file);
+  } else if (fileOf(tree, file.type, file.id) === undefined) tree.twins.push(file);
   else return false;
   return true;
 }

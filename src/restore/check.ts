@@ -1,11 +1,13 @@
 /** What can be said against a restore from the images alone, before anything is made: all of it, in one list. */
 import { rootTask, type FrozenTree, type Task } from '../image/tree.ts';
+import { checkCgroups } from '../resources/cgroup/restore.ts';
 import { checkCredentials } from '../resources/credentials/restore.ts';
 import { checkFilesystem } from '../resources/filesystem/restore.ts';
 import { checkLocks } from '../resources/locks/restore.ts';
 import { checkMemory } from '../resources/memory/check.ts';
 import { checkClocks } from '../resources/namespaces/time/restore.ts';
 import { checkRegisters } from '../resources/registers/restore.ts';
+import { checkLabel, checkLabelOption } from '../resources/security-label/restore.ts';
 import { checkThread } from '../resources/threads/restore.ts';
 import type { RestoreContext } from './context.ts';
 import { checkDescriptors } from './descriptors.ts';
@@ -38,11 +40,16 @@ function checkTask(context: RestoreContext, task: Task): void {
     const thread = tid === task.pid ? where : `thread ${tid} of ${where}`;
     context.reasons.push(...checkRegisters(core, thread, context.host.xstate));
     checkThread(context, core, thread);
-    if (core.thread_core?.creds !== undefined) checkCredentials(context, core.thread_core.creds, thread);
+    if (core.thread_core?.creds === undefined) continue;
+    checkCredentials(context, core.thread_core.creds, thread);
+    checkLabel(context, core.thread_core.creds, thread);
   }
 }
 
 const NAMESPACES = ['pid', 'net', 'ipc', 'uts', 'mnt', 'user', 'cgroup', 'time'] as const;
+
+/** Their folders say what they can be. */
+const CHECKED_BY_KIND: ReadonlySet<string> = new Set(['time', 'cgroup']);
 
 /** Namespaces other than the ones the dumping process was in. */
 function checkNamespaces(context: RestoreContext, { pid, ids }: Task): void {
@@ -50,7 +57,8 @@ function checkNamespaces(context: RestoreContext, { pid, ids }: Task): void {
   if (root === undefined || ids === undefined) return;
   for (const name of NAMESPACES) {
     const [own, outer] = [ids[`${name}_ns_id`], root[`${name}_ns_id`]];
-    if (name !== 'time' && own !== undefined && outer !== undefined && own !== outer) {
+    if (CHECKED_BY_KIND.has(name) || (context.options.joined as ReadonlyMap<string, string> | undefined)?.has(name) === true) continue;
+    if (own !== undefined && outer !== undefined && own !== outer) {
       context.refuse(`task ${pid}`, `it was in a ${name} namespace of its own`, 'Namespaces cannot be restored yet');
     }
   }
@@ -59,6 +67,8 @@ function checkNamespaces(context: RestoreContext, { pid, ids }: Task): void {
 function checkOther(context: RestoreContext, tree: FrozenTree): void {
   checkLocks(context);
   checkClocks(context);
+  checkCgroups(context);
+  checkLabelOption(context);
   for (const name of tree.own?.needs ?? []) context.refuse('stillframe.img', `the set needs '${name}', which this version does not know`, 'Restore it with the version of Stillframe that wrote it');
 }
 

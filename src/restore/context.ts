@@ -3,7 +3,11 @@ import type { ErrorParts } from '../errors.ts';
 import type { file_entry, sf_task_entry, sf_thread_entry } from '../image/schema/index.ts';
 import type { FrozenTree, Task } from '../image/tree.ts';
 import type { Clocks } from '../proc/timens.ts';
-import { Deferred, Program } from '../program/program.ts';
+import { Deferred, Program, type RanBlock, type ResultRef } from '../program/program.ts';
+import type { Cgroups } from '../resources/cgroup/restore.ts';
+import type { CgroupOptions } from '../resources/cgroup/options.ts';
+import type { Joined } from '../resources/namespaces/join.ts';
+import type { LabelOption } from '../resources/security-label/label.ts';
 import type { Redirect } from '../resources/vdso/redirect.ts';
 import type { BlockPlan } from './block.ts';
 import type { Host } from './host.ts';
@@ -25,6 +29,12 @@ export interface PlanOptions {
   /** --tcp-established, --tcp-close: what becomes of TCP connections. The second one wins. */
   readonly tcpEstablished?: boolean;
   readonly tcpClose?: boolean;
+  /** --lsm-profile */
+  readonly label?: LabelOption | undefined;
+  /** --join-ns */
+  readonly joined?: Joined;
+  /** What the options say of control groups; undefined: the defaults. */
+  readonly cgroups?: CgroupOptions;
 }
 
 /** SF_MAX_BARRIERS of helper/program.h, and the first that tasks share with their helping threads. */
@@ -36,6 +46,10 @@ export class RestoreContext {
   readonly late = new Program('helper');
   /** What the helper does last, when the tree is complete and about to be let go: what others see from then on. */
   readonly final = new Program('helper');
+  /** What the helper does when the tree runs. */
+  readonly afterwards = new Program('helper');
+  /** The groups that are made, before any file is opened: some are of them. */
+  cgroups: Cgroups | undefined;
   /** A shell command that is run before. */
   finalCommand: string | undefined;
   /** Descriptions by their id in the files image, once a kind added the steps that open them. */
@@ -51,6 +65,8 @@ export class RestoreContext {
   /** For stats-restore: pages read, and of these pages compared with inherited ones. */
   readonly pageCounts = { restored: 0n, compared: 0n };
   readonly reasons: ErrorParts[] = [];
+  /** What the helper did, once it opened files. */
+  ran: RanBlock | undefined;
   /** Filled in once the helper is there. */
   helperPid: number | undefined;
   arenaAddress: bigint | undefined;
@@ -129,6 +145,9 @@ export class RestoreContext {
     this.pageCounts.restored += restored / 4096n;
     this.pageCounts.compared += compared / 4096n;
   }
+
+  /** The result of a step of the local program. */
+  result(ref: ResultRef): bigint { return known(this.ran, 'what the helper did').result(ref); }
 
   refuse(where: string, why: string, remedy?: string): void {
     this.reasons.push({ doing: 'restore', where, why, remedy });

@@ -1,14 +1,15 @@
 /** Reads what a restore has to know of this machine from /proc, and from what the helper says of the CPU. */
 import { openSync, readFileSync, readSync, closeSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { isatty } from 'node:tty';
 import { StillframeError } from '../errors.ts';
 import type { Hello } from '../helper/protocol.ts';
 import { RLIM_INFINITY, RLIMITS } from '../kernel/process.ts';
 import { parseMountInfo } from '../proc/mountinfo.ts';
 import { readTimeOffsets } from '../proc/timens.ts';
 import { featureNames, layoutOf } from '../resources/registers/xstate.ts';
+import { findModule } from '../resources/security-label/label.ts';
 import type { VdsoImage } from '../resources/vdso/symbols.ts';
+import { isTerminal } from '../terminal.ts';
 import type { Host, Rlimit } from './host.ts';
 
 /** Rows of /proc/PID/limits, by resource number. */
@@ -47,8 +48,9 @@ export function readHost(hello: Hello): Host {
     vdso: readVdso(),
     sid,
     pgid,
-    terminal: [0, 1, 2].find((fd) => isatty(fd)),
+    terminal: [0, 1, 2].find((fd) => isTerminal(fd)),
     foreground: tpgid === pgid,
+    securityModule: findModule(),
     clockOffsets: readTimeOffsets('self'),
     mounts: parseMountInfo(readFileSync('/proc/self/mountinfo', 'latin1')),
   };

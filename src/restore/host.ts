@@ -3,8 +3,10 @@
  * to ask (another system, a browser) against `ASSUMED_HOST`.
  */
 import { CAPABILITIES, RLIM_INFINITY, RLIMITS } from '../kernel/process.ts';
+import type { Mount } from '../proc/mountinfo.ts';
 import type { Clocks } from '../proc/timens.ts';
 import { ASSUMED_XSTATE, type XstateLayout } from '../resources/registers/xstate.ts';
+import type { Module } from '../resources/security-label/label.ts';
 import type { VdsoImage } from '../resources/vdso/symbols.ts';
 
 export interface Rlimit { readonly cur: bigint; readonly max: bigint }
@@ -45,7 +47,9 @@ export interface Host {
   /** Descriptor of the restoring process on which its terminal is; undefined when it has none. */
   readonly terminal: number | undefined;
   /** What is mounted; undefined: not known, and taken to be what the images say. `device` in the kernel's layout. */
-  readonly mounts?: readonly { readonly device: number; readonly path: string }[];
+  readonly mounts?: readonly Mount[];
+  /** Whose labels there are here. */
+  readonly securityModule?: Module | undefined;
   /** How far our clocks are from those of the first time namespace, in nanoseconds; undefined: the kernel has no time namespaces. */
   readonly clockOffsets?: Clocks | undefined;
   /** Whether the restoring process's group is that terminal's foreground group. */

@@ -23,6 +23,7 @@ import { memoryFiles } from '../resources/shared-memory/restore.ts';
 import { signalfds } from '../resources/signalfd/restore.ts';
 import { timerfds } from '../resources/timerfd/restore.ts';
 import { terminals } from '../resources/tty/restore.ts';
+import { tunFiles } from '../resources/tun/restore.ts';
 import { unixSockets } from '../resources/unix/restore.ts';
 
 /** When a task can open what only a task can: once all processes of the tree exist, or all their threads. */
@@ -58,7 +59,7 @@ export interface FileKind {
 }
 
 export const FILE_KINDS: readonly FileKind[] = [
-  regularFiles, messageQueues, pipes, memoryFiles, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets, netlinkSockets, packetSockets,
+  regularFiles, messageQueues, pipes, memoryFiles, terminals, eventfds, signalfds, timerfds, epolls, inotifies, fanotifies, pidfds, fifos, namespaceFiles, unixSockets, inetSockets, netlinkSockets, packetSockets, tunFiles,
 ];
 
 const TYPE_NAMES = new Map<number, string>(Object.entries(fd_types).map(([name, type]) => [type, name]));

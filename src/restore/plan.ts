@@ -14,6 +14,9 @@ import type { Host } from './host.ts';
 import { ASSUMED_HOST } from './host.ts';
 import { Jobs } from './jobs.ts';
 import type { SourceSet } from './page-runs.ts';
+import { moduleOf } from '../resources/security-label/label.ts';
+import { Cgroups } from '../resources/cgroup/restore.ts';
+import { addJoins } from '../resources/namespaces/join.ts';
 import { TreeCompiler } from './task.ts';
 
 export interface RestorePlan {
@@ -32,7 +35,7 @@ export interface RestorePlan {
  * @param host facts about the machine; without it, a machine like the one of the dump is assumed
  * @throws RefusedError with all reasons why it cannot be restored
  */
-export function planRestore(set: SourceSet, options: Partial<PlanOptions> = {}, host: Host = ASSUMED_HOST): RestorePlan {
+export function planRestore(set: SourceSet, options: Partial<PlanOptions> = {}, host: Host = { ...ASSUMED_HOST, securityModule: moduleOf(set.tree.inventory.lsmtype) }): RestorePlan {
   const context = new RestoreContext(set, host, { shellJob: false, parentIsCaller: false, ...options });
   checkTree(context);
   const jobs = context.reasons.length === 0 ? new Jobs(context) : undefined;
@@ -41,8 +44,10 @@ export function planRestore(set: SourceSet, options: Partial<PlanOptions> = {}, 
   const arena = freeRange(set.tree);
   context.arenaAddress = arena.start;
   context.vdsoAddress = arena.end - VDSO_RESERVE;
+  addJoins(context.local.program, options.joined ?? new Map());
+  const cgroups = context.cgroups = new Cgroups(context);
   openDescriptions(context);
-  const compiler = new TreeCompiler(context, jobs, arena);
+  const compiler = new TreeCompiler(context, jobs, arena, cgroups);
   compiler.compile(root, undefined);
   const blocks = [...compiler.blocks, ...context.workers];
   return { context, blocks, rootPid: root.pid, parties: context.withWorkers(compiler.parties), warnings: context.warnings };

@@ -24,8 +24,11 @@ import { planRestore, type RestorePlan } from './plan.ts';
 import { RestoreRun } from './run.ts';
 import { readSets } from './sets.ts';
 import { checkProbes } from '../resources/memory/uprobes.ts';
+import { readCgroupOptions } from '../resources/cgroup/options.ts';
+import { parseJoined } from '../resources/namespaces/join.ts';
 import { compareProcessors } from '../resources/processor/compare.ts';
 import { identify } from '../resources/processor/identify.ts';
+import { parseLabelOption } from '../resources/security-label/label.ts';
 import { judgeVdsos } from '../resources/vdso/check.ts';
 import { checkPages, validate } from './validate.ts';
 
@@ -101,7 +104,7 @@ function makePlan(set: SourceSet, options: RestoreOptions, helper: Helper, log: 
   const vdsos = pages.length > 0 ? undefined : judgeVdsos(set, set.tree, host.vdso);
   const plan = planRestore(set, {
     shellJob: options.shellJob, parentIsCaller: !options.detach || options.sibling, extUnixSk: given.has('ext-unix-sk'), vdsos: vdsos?.redirects,
-    tcpEstablished: given.has('tcp-established'), tcpClose: given.has('tcp-close'), inherited,
+    tcpEstablished: given.has('tcp-established'), tcpClose: given.has('tcp-close'), inherited, label: parseLabelOption(given.get('lsm-profile')?.at(-1)), joined: parseJoined(given.get('join-ns') ?? [], options.workDir), cgroups: readCgroupOptions('restore', options.workDir, given),
   }, host);
   if (vdsos !== undefined && vdsos.redirects.size > 0) log.info(`The vDSO of ${vdsos.redirects.size} tasks is of another kernel: its functions lead into this one's`);
   for (const { key, fd } of inherited) log.info(`File ${key} will be restored from inherit fd ${fd}`);
@@ -111,7 +114,7 @@ function makePlan(set: SourceSet, options: RestoreOptions, helper: Helper, log: 
   if (options.cpuCaps !== undefined) reasons.push(...compareProcessors(set.tree.cpuinfo, identify((leaf, sub) => helper.cpuid(leaf, sub)), options.cpuCaps));
   reasons.push(...validate(set, {
     skipModeCheck: given.has('skip-file-rwx-check'), sizeOnly: given.get('file-validation')?.at(-1) === 'filesize',
-    handedIn: (file) => inheritedKey(plan.context, file) !== undefined,
+    handedIn: (file) => inheritedKey(plan.context, file) !== undefined || plan.context.cgroups?.makes(file) === true,
   }));
   if (reasons.length > 0) throw new RefusedError('restore', reasons);
   return plan;

@@ -7,6 +7,7 @@ import { AT_FDCWD, O, TIOCSPGRP } from '../kernel/files.ts';
 import { CLONE, PR, WAIT } from '../kernel/process.ts';
 import { SIG, SIG_SETMASK, SIGSET_SIZE, signalName } from '../kernel/signals.ts';
 import { Cond, Op, Program, SELF_PID } from '../program/program.ts';
+import type { Cgroups } from '../resources/cgroup/restore.ts';
 import { addCredentials } from '../resources/credentials/restore.ts';
 import { addFilesystem, deadDirectory } from '../resources/filesystem/restore.ts';
 import { addLimits } from '../resources/limits/restore.ts';
@@ -16,6 +17,7 @@ import { TaskMemory } from '../resources/memory/restore.ts';
 import { addClocks } from '../resources/namespaces/time/restore.ts';
 import { encodeExtendedState, encodeRegisters } from '../resources/registers/restore.ts';
 import { seccompCalls, seccompMode } from '../resources/seccomp/restore.ts';
+import { addLabel } from '../resources/security-label/restore.ts';
 import { addActions, addDrainChildSignals, ALL_SIGNALS, stopsWith } from '../resources/signals/restore.ts';
 import { addControllingTerminal, addForegroundGroup } from '../resources/tty/pair.ts';
 import { addThreadState, commOf } from '../resources/threads/restore.ts';
@@ -56,7 +58,7 @@ export class TreeCompiler {
   readonly #tablesShared: boolean;
 
   /** @param arena addresses that no task uses */
-  constructor(readonly context: RestoreContext, readonly jobs: Jobs, readonly arena: Range) {
+  constructor(readonly context: RestoreContext, readonly jobs: Jobs, readonly arena: Range, readonly cgroups: Cgroups) {
     const alive = [...context.tree.tasks.values()].filter(isAlive);
     this.#tablesShared = new Set(alive.map(({ ids }) => ids?.files_id)).size < alive.length;
     this.#alive = alive.length;
@@ -104,6 +106,7 @@ export class TreeCompiler {
     const { context, jobs } = this;
     const shares = parent === undefined ? 0 : sharing(task, parent);
     if ((shares & CLONE.FILES) === 0) this.#closeAll(p, parent === undefined);
+    this.cgroups.enter(p, task, parent);
     if (parent === undefined) addClocks(p, context);
     const children = context.childrenOf(task.pid).filter((c) => jobs.bornBy(c.pid) === undefined);
     const [early, late] = [children.filter((c) => jobs.early(c, task)), children.filter((c) => !jobs.early(c, task))];
@@ -147,6 +150,7 @@ export class TreeCompiler {
     if (this.#stages.threads.shared) table?.takeShared('threads');
     table?.finish();
     addLocks(p, context, task);
+    this.cgroups.enterThreads(p, task);
     if (this.#tablesShared) p.barrier(BARRIER_FETCHED);
     if ((shares & CLONE.FILES) === 0) p.resource('way to the helper').call('close', [context.pidfd], { keep: false });
     addTimers(p, task.core.tc?.timers);
@@ -318,17 +322,20 @@ export class TreeCompiler {
     const leader = tid === task.pid;
     addThreadState(p, this.context, core, tid, leader);
     const calls: RemoteCall[] = seccompCalls(p, block, this.context, task);
+    if (core.thread_core?.creds !== undefined) addLabel(p, this.context, core.thread_core.creds);
     const beforeCredentials = p.here;
     if (core.thread_core?.creds !== undefined) addCredentials(p, this.context, core.thread_core.creds);
     if (seccompMode(core) !== 0) calls.push(...block.takeOut(beforeCredentials));
     p.resource('end');
-    this.#dieWithParent(p);
-    p.park();
+    // a new thread has none, and dies with its process
     const deathSignal = core.thread_core?.pdeath_sig ?? 0;
+    const orphaned = leader || deathSignal !== 0;
+    if (orphaned) this.#dieWithParent(p);
+    p.park();
     if (leader && task.mm?.dumpable !== undefined && task.mm.dumpable < 2) {
       calls.push({ name: 'prctl', args: [PR.SET_DUMPABLE, task.mm.dumpable, 0, 0, 0], resource: 'dumpable' });
     }
-    calls.push({ name: 'prctl', args: [PR.SET_PDEATHSIG, deathSignal, 0, 0, 0], resource: 'parent death signal' });
+    if (orphaned) calls.push({ name: 'prctl', args: [PR.SET_PDEATHSIG, deathSignal, 0, 0, 0], resource: 'parent death signal' });
     if (leader && (shares & CLONE.VM) === 0) calls.push({ name: 'munmap', args: [this.context.arenaStart, this.context.arenaLength], resource: 'the restore\'s own memory' });
     const rseq = core.thread_core?.rseq_entry;
     const stopped = task.core.tc?.task_state === TaskState.STOPPED;

@@ -40,9 +40,9 @@ verdict('--all tries more, and says why for each that is missing', () => {
   assert.match(text, /^Looks good/);
 });
 verdict('one feature by name', () => {
-  const report = ask(['kcmp', 'memfd']);
+  const report = ask(['kcmp', 'memfd', 'network_lock_nftables']);
   assert.is(report.ok, true);
-  assert.is(report.text, 'kcmp is supported\nmemfd is supported\n');
+  assert.is(report.text, 'kcmp is supported\nmemfd is supported\nnetwork_lock_nftables is supported\n');
 });
 verdict('an unknown feature names the closest', () => assert.throws(() => ask(['pagemap_scn']), /unknown feature pagemap_scn\. Did you mean pagemap_scan\?/));
 verdict('list names all with what they are for', () => {

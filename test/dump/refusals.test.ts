@@ -45,6 +45,7 @@ const ROWS: readonly Row[] = [
 /** The reasons a dump is refused for. */
 async function reasonsOf(program: TestProgram, more: Parameters<typeof options>[2] = {}): Promise<readonly ErrorParts[]> {
   return withDirectory(async (images) => {
+    await program.settled();
     const before = snapshot(program.pid);
     const error = await rejected(dump(options(program.pid, images, more), SILENT));
     assert.instance(error, RefusedError, error.stack);

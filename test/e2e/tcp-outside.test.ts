@@ -1,7 +1,7 @@
 // timeout: 300 s
 /** TCP connections to somebody who stays: the client checks every byte, and sees no more than a pause. Whatever fails, no lock is left. */
-import { mkdirSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -12,6 +12,7 @@ import { SILENT } from '../../src/log.ts';
 import { findLocks as allLocks } from '../../src/network-lock/leftovers.ts';
 import { options } from '../dump/support.ts';
 import { ROOT, TestProgram, until } from '../support/program.ts';
+import { EchoClient as Client } from '../support/echo-client.ts';
 import { OURS, dump, restore, run } from '../support/tool.ts';
 
 const ESTABLISHED = ['--tcp-established'];
@@ -19,38 +20,6 @@ const ESTABLISHED = ['--tcp-established'];
 /** Locks of others that were there before. */
 const others = new Set(allLocks().map(({ name }) => name));
 const findLocks = (): ReturnType<typeof allLocks> => allLocks().filter(({ name }) => !others.has(name));
-
-/** Sends a stream of bytes that only it knows, and compares what comes back. */
-class Client {
-  readonly socket: Socket;
-  sent = 0;
-  received = 0;
-  wrong = 0;
-  ended = false;
-
-  constructor(port: number) {
-    this.socket = connect(port, '127.0.0.1');
-    this.socket.on('data', (bytes) => {
-      for (const byte of bytes) if (byte !== Client.byteAt(this.received++)) this.wrong++;
-    });
-    this.socket.on('close', () => { this.ended = true; });
-    this.socket.on('error', () => { this.ended = true; });
-  }
-
-  static byteAt(at: number): number { return Math.imul(at, 2654435761) >>> 24; }
-
-  send(count: number): void {
-    this.socket.write(Buffer.from(Array.from({ length: count }, (_, i) => Client.byteAt(this.sent + i))));
-    this.sent += count;
-  }
-
-  async echoed(what: string): Promise<void> {
-    await until(`${what}: all ${this.sent} bytes come back (${this.received} have)`, () => this.received === this.sent || this.ended, 20_000);
-    assert.is(this.ended, false, `${what}: the connection is there`);
-    assert.is(this.received, this.sent, `${what}: bytes`);
-    assert.is(this.wrong, 0, `${what}: wrong bytes`);
-  }
-}
 
 async function withClient(body: (program: TestProgram, client: Client) => Promise<void>): Promise<void> {
   const program = new TestProgram('echo');
@@ -112,6 +81,24 @@ outside('dump -R: the connection goes on, and nothing is locked', async () => {
     assert.equal(findLocks(), []);
     client.send(1000);
     await client.echoed('afterwards');
+  });
+});
+outside('its window was last told by a segment far ahead, for which there was no room: restored all the same', async () => {
+  await withClient(async (program, client) => {
+    await dump(OURS, program.pid, program.images, ESTABLISHED);
+    await program.gone();
+    const crit = (...args: string[]): void => { assert.is(spawnSync(process.execPath, [join(ROOT, 'bin/crit'), ...args], { stdio: 'inherit' }).status, 0); };
+    const [image, ...more] = readdirSync(program.images).filter((name) => name.startsWith('tcp-stream-')).map((name) => join(program.images, name));
+    assert.ok(image !== undefined && more.length === 0);
+    const text = join(program.dir, 'stream.json');
+    crit('decode', '-i', image, '-o', text);
+    const stream = JSON.parse(readFileSync(text, 'utf8')) as { entries: { snd_wl1: number }[] };
+    stream.entries[0]!.snd_wl1 = (stream.entries[0]!.snd_wl1 + 1_000_000) >>> 0;
+    writeFileSync(text, JSON.stringify(stream));
+    crit('encode', '-i', text, '-o', image);
+    await restore(OURS, program.images, ESTABLISHED);
+    client.send(300_000);
+    await client.echoed('after the restore');
   });
 });
 outside('the two commands that people use: the program finds its connection closed', async () => {

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const ALWAYS = ['bash', 'dirname', 'cat'];
 const TOOLS = [
-  'cc', 'make', 'emcc', 'wasm-ld', 'crit', 'zstd', 'setsid', 'clang-14', 'gdb-multiarch', 'chromium', 'iptables', 'redis-server', 'memcached', 'nginx', 'javac', 'caddy',
+  'cc', 'make', 'emcc', 'wasm-ld', 'crit', 'zstd', 'setsid', 'clang-14', 'gdb-multiarch', 'chromium', 'iptables', 'ip', 'redis-server', 'memcached', 'nginx', 'javac', 'caddy',
   'perl', 'tmux', 'vim', 'less',
 ];
 

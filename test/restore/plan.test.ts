@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { RefusedError } from '../../src/errors.ts';
 import { openSet } from '../../src/image/node/directory.ts';
 import { VMA } from '../../src/resources/memory/status.ts';
+import { parseLabel, parseLabelOption, TYPES, writtenLabel } from '../../src/resources/security-label/label.ts';
 import { SYSCALLS } from '../../src/kernel/syscalls.ts';
 import { Op } from '../../src/program/program.ts';
 import { ASSUMED_HOST, type Host } from '../../src/restore/host.ts';
@@ -74,6 +75,33 @@ plans('clocks: a tree of a time namespace of its own needs its image; one of sev
   const family = fixture('family');
   [...family.tree.tasks.values()].at(-1)!.ids!.time_ns_id = 99;
   assert.throws(() => planRestore(family), /it was in another time namespace than task 14596/);
+});
+
+plans('security labels: written before credentials, where their module is; --lsm-profile', () => {
+  const labelled = (): SourceSet => {
+    const set = fixture('counter');
+    set.tree.inventory.lsmtype = TYPES.apparmor;
+    for (const { core } of set.tree.tasks.values()) core.thread_core!.creds!.lsm_profile = '/usr/bin/counter';
+    return set;
+  };
+  const written = (options: Parameters<typeof planRestore>[1], host?: Host): string[] => {
+    const { program } = planRestore(labelled(), options, host).blocks[0]!;
+    const at = program.steps.map(({ resource }) => resource.startsWith('security label'));
+    assert.ok(at.lastIndexOf(true) < program.steps.findIndex(({ resource }) => resource === 'capabilities'));
+    return program.steps.filter((_, i) => at[i]).map(({ resource }) => resource);
+  };
+  assert.equal(new Set(written({})), new Set(['security label /usr/bin/counter']));
+  assert.equal(new Set(written({ label: parseLabelOption('apparmor:other') })), new Set(['security label other']));
+  assert.equal(written({ label: parseLabelOption('none:') }, ASSUMED_HOST), []);
+  assert.throws(() => written({}, ASSUMED_HOST), /security label '\/usr\/bin\/counter'.*not active in this kernel.*--lsm-profile none:/);
+  assert.throws(() => written({ label: parseLabelOption('selinux:a:b:c') }), /--lsm-profile: SELinux is not active/);
+  for (const text of ['apparmor', 'apparmor:', 'tomoyo:x']) assert.throws(() => parseLabelOption(text), /it names no label/);
+});
+
+plans('security labels as /proc tells them', () => {
+  assert.equal(['unconfined\n', 'docker-default (enforce)\n', '/usr/bin/my (x) (complain)\n', ''].map((text) => parseLabel('apparmor', text)), [undefined, 'docker-default', '/usr/bin/my (x)', undefined]);
+  assert.equal(['unconfined_u:unconfined_r:unconfined_t:s0\0', 'system_u:system_r:container_t:s0:c1,c2\0'].map((text) => parseLabel('selinux', text)), [undefined, 'system_u:system_r:container_t:s0:c1,c2']);
+  assert.equal([writtenLabel('apparmor', 'a b'), writtenLabel('selinux', 'a:b')], ['changeprofile a b', 'a:b']);
 });
 
 plans('what cannot be restored is refused with all reasons, before anything', () => {

@@ -23,11 +23,15 @@ export async function dumped(name: string, args: readonly string[] = []): Promis
   const pids = treeOf(program.pid);
   await dump(process.env['DUMP_WITH'] ?? OURS, program.pid, program.images);
   await program.gone(pids);
-  const options: RestoreOptions = {
-    imagesDir: program.images, workDir: program.images, detach: true, sibling: false, leaveStopped: false, shellJob: false,
+  return { program, pids, options: restoreOptions(program.images) };
+}
+
+/** A detached restore, as a verb takes it. */
+export function restoreOptions(images: string): RestoreOptions {
+  return {
+    imagesDir: images, workDir: images, detach: true, sibling: false, leaveStopped: false, shellJob: false,
     pidfile: undefined, execCommand: undefined, scripts: NO_SCRIPTS, given: new Map(),
   };
-  return { program, pids, options };
 }
 
 /** What a restore that failed must not leave: processes, files. */

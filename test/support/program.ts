@@ -61,6 +61,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Start it as this user and group (numbers). */
   readonly uid?: number;
+  /** A command that becomes it: `nsenter` with its options. */
+  readonly by?: readonly string[];
 }
 
 /** A running test program in a directory of its own. `stop()` kills its tree, also after a restore, and removes the directory. */
@@ -70,7 +72,7 @@ export class TestProgram {
   readonly #child: ChildProcess;
   #gone = false;
 
-  constructor(readonly name: string, { args = [], env = {}, uid }: StartOptions = {}) {
+  constructor(readonly name: string, { args = [], env = {}, uid, by = [] }: StartOptions = {}) {
     this.dir = mkdtempSync(join(tmpdir(), `sf-${name}-`));
     chmodSync(this.dir, 0o755); // some become another user
     const out = openSync(join(this.dir, 'out'), 'a+');
@@ -81,7 +83,8 @@ export class TestProgram {
       file = join(this.dir, name);
       spawnSync('chown', ['-R', `${uid}:${uid}`, this.dir]);
     }
-    this.#child = spawn(file, args, {
+    const [command, ...words] = [...by, file, ...args];
+    this.#child = spawn(command!, words, {
       cwd: this.dir, detached: true, stdio: ['ignore', out, out], env: { PATH: '/usr/bin:/bin', HOME: '/', LANG: 'C', ...env },
       ...(uid === undefined ? {} : { uid, gid: uid }),
     });
@@ -102,6 +105,11 @@ export class TestProgram {
     } catch (error) {
       throw new Error(`${(error as Error).message}; alive: ${alive(this.pid)}; it printed:\n${this.output}`);
     }
+  }
+
+  /** Until what it printed has moved its position: the file shows the bytes before. */
+  async settled(): Promise<void> {
+    await until('its position has moved', () => Number(/^pos:\s*(\d+)$/m.exec(readFileSync(`/proc/${this.pid}/fdinfo/1`, 'latin1'))?.[1]) === statSync(join(this.dir, 'out')).size);
   }
 
   /** Until nothing of the original tree is left, not even a zombie: only then are its pids free. */

@@ -13,7 +13,7 @@ export const THEIRS = process.env['CRIU'];
 export interface Ran { readonly status: number | null; readonly output: string; readonly ms: number }
 
 /** Runs a command to its end without blocking this process (which must reap the tasks that a dump kills). */
-export function run(command: string, args: readonly string[], { cwd = '/', seconds = 60, env = process.env }: { cwd?: string; seconds?: number; env?: NodeJS.ProcessEnv } = {}): Promise<Ran> {
+export function run(command: string, args: readonly string[], { cwd = '/', seconds = 60, env = process.env }: { cwd?: string; seconds?: number | undefined; env?: NodeJS.ProcessEnv } = {}): Promise<Ran> {
   return new Promise((resolve, reject) => {
     const start = performance.now();
     const child = spawn(command, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -40,16 +40,16 @@ export function tail(file: string, lines = 25): string {
 }
 
 /** A dump that must succeed. @throws with the log's end */
-export async function dump(bin: string, pid: number, images: string, options: readonly string[] = []): Promise<Ran> {
+export async function dump(bin: string, pid: number, images: string, options: readonly string[] = [], seconds?: number): Promise<Ran> {
   mkdirSync(images, { recursive: true });
-  const ran = await run(bin, ['dump', '-t', String(pid), '-D', images, '-o', 'dump.log', '-v4', ...options]);
+  const ran = await run(bin, ['dump', '-t', String(pid), '-D', images, '-o', 'dump.log', '-v4', ...options], { seconds });
   if (ran.status !== 0) throw new Error(`${bin} dump: exit code ${ran.status}\n${ran.output}\n${tail(join(images, 'dump.log'))}`);
   return ran;
 }
 
 /** A restore (detached) that must succeed. @throws with the log's end */
-export async function restore(bin: string, images: string, options: readonly string[] = []): Promise<Ran> {
-  const ran = await run(bin, ['restore', '-D', images, '-o', 'restore.log', '-v4', '-d', ...options]);
+export async function restore(bin: string, images: string, options: readonly string[] = [], seconds?: number): Promise<Ran> {
+  const ran = await run(bin, ['restore', '-D', images, '-o', 'restore.log', '-v4', '-d', ...options], { seconds });
   if (ran.status !== 0) throw new Error(`${bin} restore: exit code ${ran.status}\n${ran.output}\n${tail(join(images, 'restore.log'))}`);
   return ran;
 }

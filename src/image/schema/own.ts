@@ -136,6 +136,18 @@ export const sf_packet_sock_entry = message('sf_packet_sock_entry', {
 });
 export type sf_packet_sock_entry = Message<typeof sf_packet_sock_entry>;
 
+/** What a descriptor of /dev/net/tun is attached with (the format keeps it with the network namespace). */
+export const sf_tun_entry = message('sf_tun_entry', {
+  /** Flags of TUNSETIFF. */
+  flags: req.uint32(1, { hex: true }),
+  /** TUNGETSNDBUF, TUNGETVNETHDRSZ. */
+  sndbuf: req.uint32(2),
+  header: req.uint32(3),
+  little_endian: opt.bool(4),
+  big_endian: opt.bool(5),
+});
+export type sf_tun_entry = Message<typeof sf_tun_entry>;
+
 /** One open file description, by its id in the files image. */
 export const sf_file_entry = message('sf_file_entry', {
   id: req.uint32(1),
@@ -167,6 +179,7 @@ export const sf_file_entry = message('sf_file_entry', {
   /** SOCK_* of a netlink socket, when it is not SOCK_RAW. */
   socket_type: opt.uint32(60),
   packet: opt.msg(70, () => sf_packet_sock_entry),
+  tun: opt.msg(71, () => sf_tun_entry),
 });
 export type sf_file_entry = Message<typeof sf_file_entry>;
 

@@ -22,9 +22,6 @@ export function checkCredentials(context: RestoreContext, creds: creds_entry, wh
   }
   const lost = capSet(creds.cap_bnd) & KNOWN & ~bounding & ~missing;
   if (lost !== 0n) context.warnings.push(`${where}: its capability bounding set loses what this process's own lacks: ${capNames(lost)}`);
-  if (creds.lsm_profile !== undefined && creds.lsm_profile !== '') {
-    context.refuse(where, `it ran under the security label '${creds.lsm_profile}'`, 'Labels cannot be restored yet');
-  }
 }
 
 export function addCredentials(p: Program, context: RestoreContext, creds: creds_entry): void {

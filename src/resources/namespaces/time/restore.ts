@@ -10,6 +10,7 @@ import { joinTime, splitTime, type Clocks } from '../../../proc/timens.ts';
 import type { Program } from '../../../program/program.ts';
 import { rootTask, type FrozenTree } from '../../../image/tree.ts';
 import type { RestoreContext } from '../../../restore/context.ts';
+import { addJoin } from '../join.ts';
 
 /** A line for /proc/PID/timens_offsets, as long as any can be: the kernel skips blanks. Both lines have to come in one write. */
 const LINE = 48;
@@ -31,6 +32,7 @@ export function checkClocks(context: RestoreContext): void {
     if (ids === undefined || ids.time_ns_id === own) continue;
     context.refuse(`task ${pid}`, `it was in another time namespace than task ${root?.pid}`, 'A tree of several time namespaces cannot be restored');
   }
+  if (context.options.joined?.has('time') === true) return;
   const entry = clocksOf(tree);
   if (entry === undefined) {
     if (own !== undefined && outer !== undefined && own !== outer) context.refuse(`timens-${own}.img`, 'it is missing: it says what the clocks of the tree said', 'The set is incomplete: copy all of its files');
@@ -50,6 +52,11 @@ function lacking({ host }: RestoreContext): string | undefined {
 
 /** Steps of the root, while it is alone and has no thread (setns(2)). */
 export function addClocks(p: Program, context: RestoreContext): void {
+  const joined = context.options.joined?.get('time');
+  if (joined !== undefined) {
+    addJoin(p, 'time', joined);
+    return;
+  }
   const entry = clocksOf(context.tree);
   if (entry === undefined || lacking(context) !== undefined) return;
   p.resource('time namespace');
