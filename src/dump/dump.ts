@@ -114,7 +114,8 @@ class Dump {
     const early = options.finalState !== 'dead' && !hasScripts(options);
 
     if (options.cpuInfo === true) context.tree.cpuinfo = processorEntry(helper);
-    rehearse(options, helper, own, host);
+    // a tree that is to end has no pause to be kept short: what counts is the whole
+    if (options.finalState !== 'dead') rehearse(options, helper, own, host);
     try {
       this.#copyAhead(context, freezer);
       // of a tree whose memory is tracked smaps would be what takes longest while it stands
@@ -125,7 +126,7 @@ class Dump {
       this.#seizedAt = performance.now();
       const lap = laps(this.#frozenAt);
       lap('seize');
-      const collected = collect(context, own, (tids) => helper.state(tids));
+      const collected = collect(context, own, (tids) => helper.beginState(tids));
       context.refusals.throwIfAny();
       lap('read');
       for (const { threads } of context.tasks) for (const { tid, status } of threads) context.seccomp.read(helper, tid, status.seccomp, status.seccompFilters);

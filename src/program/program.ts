@@ -7,6 +7,7 @@ import { StillframeError } from '../errors.ts';
 import { bytesOf } from '../image/text.ts';
 import { SYSCALLS, syscallName, type SyscallName } from '../kernel/syscalls.ts';
 import { errnoName } from '../kernel/errno.ts';
+import { zeroed } from '../zeroed.ts';
 
 export const BLOCK_MAGIC = 0x6b426653;
 const BLOCK_HEADER = 72;
@@ -210,12 +211,12 @@ export class Program {
   }
 
   /**
-   * The block's bytes.
+   * The block's bytes without its stack, which is made of zeros where it runs.
    * @param shared address of `struct sf_shared` in the task, or 0n
    */
   encode({ shared = 0n, stackSize = DEFAULT_STACK }: { shared?: bigint; stackSize?: number } = {}): Buffer {
     const at = this.layout(stackSize);
-    const block = Buffer.alloc(at.size);
+    const block = zeroed(at.data + this.#dataSize);
     const header = [BLOCK_MAGIC, at.size, at.results, this.#results, at.steps, this.steps.length, at.data, this.#dataSize, at.stackTop, 0];
     header.forEach((word, i) => block.writeUInt32LE(word, i * 4));
     block.writeBigUInt64LE(shared, 40);

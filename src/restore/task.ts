@@ -327,13 +327,15 @@ export class TreeCompiler {
     if (core.thread_core?.creds !== undefined) addCredentials(p, this.context, core.thread_core.creds);
     if (seccompMode(core) !== 0) calls.push(...block.takeOut(beforeCredentials));
     p.resource('end');
-    this.#dieWithParent(p);
-    p.park();
+    // a new thread has none, and dies with its process
     const deathSignal = core.thread_core?.pdeath_sig ?? 0;
+    const orphaned = leader || deathSignal !== 0;
+    if (orphaned) this.#dieWithParent(p);
+    p.park();
     if (leader && task.mm?.dumpable !== undefined && task.mm.dumpable < 2) {
       calls.push({ name: 'prctl', args: [PR.SET_DUMPABLE, task.mm.dumpable, 0, 0, 0], resource: 'dumpable' });
     }
-    calls.push({ name: 'prctl', args: [PR.SET_PDEATHSIG, deathSignal, 0, 0, 0], resource: 'parent death signal' });
+    if (orphaned) calls.push({ name: 'prctl', args: [PR.SET_PDEATHSIG, deathSignal, 0, 0, 0], resource: 'parent death signal' });
     if (leader && (shares & CLONE.VM) === 0) calls.push({ name: 'munmap', args: [this.context.arenaStart, this.context.arenaLength], resource: 'the restore\'s own memory' });
     const rseq = core.thread_core?.rseq_entry;
     const stopped = task.core.tc?.task_state === TaskState.STOPPED;

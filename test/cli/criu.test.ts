@@ -30,7 +30,7 @@ for (const [line, expected] of [
   ['dump -t 5 -D img -o none/x.log', /^Error \(log\): .*none\/x\.log: cannot create the log file: ENOENT\. Name a writable file with -o/],
   ['dump -t 5 --stream', /^Error \(cli\): --stream is not supported by dump yet/],
   ['dump -t 5 --lazy-pages', /--lazy-pages is not supported by dump yet/],
-  ['restore --join-ns net:5', /--join-ns is not supported by restore yet/],
+  ['restore --empty-ns net', /--empty-ns is not supported by restore yet/],
   ['restore -S', /--restore-sibling only makes sense with --restore-detached/],
   ['dump --tcp', /--tcp is ambiguous: --tcp-established, --tcp-close/],
   ['--config none.conf check', /^Error \(cli\): --config none\.conf: no such file/],

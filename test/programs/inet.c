@@ -154,7 +154,7 @@ static void datagram(const char *name, int from, int to, const void *address, so
 
 int main(int argc, char **argv)
 {
-	int common = argc > 1 && !strcmp(argv[1], "common");
+	int common = argc > 1 && !strcmp(argv[1], "common"), un = -1, cpu = -1;
 	struct sock_filter code[] = { BPF_STMT(BPF_RET | BPF_K, 0xffffffff) };
 	struct sock_fprog filter = { 1, code };
 
@@ -281,10 +281,24 @@ int main(int argc, char **argv)
 		set(uf, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 9);
 		set(uf, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, 3);
 		set(uf, IPPROTO_IP, IP_TTL, 44);
+		for (int name = 2; name <= 8; name += 6) /* IPV6_2292PKTINFO, IPV6_2292HOPLIMIT */
+			set(uf, IPPROTO_IPV6, name, 1);
+		set(uf, IPPROTO_IPV6, 11 /* IPV6_FLOWINFO */, 1);
+		set(uf, IPPROTO_IPV6, 30 /* IPV6_ROUTER_ALERT_ISOLATE */, 1);
+		must(setsockopt(uf, IPPROTO_IPV6, IPV6_HOPOPTS, (char[8]){ 0, 0, 5, 2, 0, 0, 1, 0 }, 8));
+		set(uf, SOL_SOCKET, 41 /* SO_WIFI_STATUS */, 1);
 		set(uf, SOL_SOCKET, SO_TIMESTAMPNS, 1);
 		must(setsockopt(uf, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)));
 		set(uf, SOL_SOCKET, SO_LOCK_FILTER, 1);
 		keep("UDP with options that CRIU loses", uf);
+		un = bound4(SOCK_DGRAM, 0, 0, 0);
+		set(un, SOL_SOCKET, 63 /* SO_TIMESTAMP_NEW */, 1);
+		set(un, SOL_SOCKET, 65 /* SO_TIMESTAMPING_NEW */, 8);
+		set(un, SOL_SOCKET, SO_INCOMING_CPU, 0);
+		keep("UDP with times as of after 2038", un);
+		int alert = must(socket(AF_INET, SOCK_RAW, IPPROTO_RSVP));
+		set(alert, IPPROTO_IP, 5 /* IP_ROUTER_ALERT */, 1);
+		keep("raw, with router alerts", alert);
 	}
 	int shared = must(fork());
 	if (!shared) {
@@ -294,6 +308,10 @@ int main(int argc, char **argv)
 
 	ready_and_wait();
 	compare();
+	if (!common) {
+		getsockopt(un, SOL_SOCKET, SO_INCOMING_CPU, &cpu, &(socklen_t){ sizeof(cpu) });
+		check(cpu == 0, "incoming cpu", "%d", cpu);
+	}
 	works("the listener (IPv4)", l4);
 	works("the listener (IPv6)", l6);
 	works("the listener (IPv6 only)", any6);

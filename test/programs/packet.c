@@ -7,6 +7,7 @@
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/net_tstamp.h>
 #include <linux/netlink.h>
 #include <linux/packet_diag.h>
 #include <linux/sock_diag.h>
@@ -204,6 +205,7 @@ int main(int argc, char **argv)
 	int criu = argc > 1 && !strcmp(argv[1], "criu"), used = argc > 1 && !strcmp(argv[1], "sent"), n = criu ? 1 : 2;
 	struct sock_filter code[] = { { BPF_RET | BPF_K, 0, 0, 0xffff } };
 	struct sock_fprog filter = { 1, code };
+	struct sock_txtime txtime = { CLOCK_MONOTONIC, SOF_TXTIME_REPORT_ERRORS }, then = { 0 };
 
 	lo = must((int)if_nametoindex("lo") ?: -1);
 	sender = must(socket(AF_PACKET, SOCK_DGRAM, 0));
@@ -214,7 +216,7 @@ int main(int argc, char **argv)
 	must(fcntl(raw, F_SETFL, O_NONBLOCK));
 	set(vnet, SOL_PACKET, PACKET_VNET_HDR, 1), set(vnet, SOL_PACKET, PACKET_LOSS, 1);
 	if (!criu)
-		set(raw, SOL_PACKET, PACKET_QDISC_BYPASS, 1), set(raw, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1), set(vnet, SOL_PACKET, PACKET_VNET_HDR_SZ, 12);
+		set(raw, SOL_PACKET, PACKET_QDISC_BYPASS, 1), set(raw, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1), set(vnet, SOL_PACKET, PACKET_VNET_HDR_SZ, 12), set(vnet, SOL_SOCKET, SO_NOFCS, 1), set(vnet, SOL_SOCKET, SO_INCOMING_CPU, 0), must(setsockopt(vnet, SOL_SOCKET, SO_TXTIME, &txtime, sizeof(txtime)));
 	struct packet_mreq many = { lo, PACKET_MR_MULTICAST, 6, { 1, 0, 0x5e, 1, 2, 3 } }, all = { lo, PACKET_MR_ALLMULTI, 0, { 0 } };
 	must(setsockopt(dgram, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &many, sizeof(many)));
 	for (int i = 0; i < n; i++)
@@ -270,6 +272,9 @@ int main(int argc, char **argv)
 	if (!criu) {
 		check(get(raw, SOL_PACKET, PACKET_QDISC_BYPASS) == 1, "qdisc_bypass", "off");
 		check(get(raw, SOL_PACKET, PACKET_IGNORE_OUTGOING) == 1, "ignore_outgoing", "off");
+		size = sizeof(then);
+		check(!getsockopt(vnet, SOL_SOCKET, SO_TXTIME, &then, &size) && !memcmp(&then, &txtime, sizeof(then)), "txtime", "clock %d, flags %x", then.clockid, then.flags);
+		check(get(vnet, SOL_SOCKET, SO_NOFCS) == 1 && get(vnet, SOL_SOCKET, SO_INCOMING_CPU) == 0, "nofcs, incoming_cpu", "%d %d", get(vnet, SOL_SOCKET, SO_NOFCS), get(vnet, SOL_SOCKET, SO_INCOMING_CPU));
 		check(get(vnet, SOL_PACKET, PACKET_VNET_HDR_SZ) == 12, "vnet_hdr_sz", "%d", get(vnet, SOL_PACKET, PACKET_VNET_HDR_SZ));
 	}
 	struct packet_diag_mclist m = { 0 };

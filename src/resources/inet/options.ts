@@ -1,5 +1,5 @@
 /** Options of internet sockets that the image format has no field for, as one table (../socket/own-options.ts). */
-import { IP, IPPROTO, IPV6, SOL, TCP, UDP, UDPLITE } from '../../kernel/inet.ts';
+import { EXTENSION_SIZE, IP, IPPROTO, IPV6, SOL, TCP, UDP, UDPLITE } from '../../kernel/inet.ts';
 import { AF, SO, SOCK, SOL_SOCKET } from '../../kernel/sockets.ts';
 import { GENERAL_OPTIONS, type OptionTableRow, type WhatSocket as What } from '../socket/own-options.ts';
 
@@ -10,6 +10,8 @@ const isStream = ({ type }: What): boolean => type === SOCK.STREAM;
 export const INET_OPTIONS: readonly OptionTableRow[] = [
   ...GENERAL_OPTIONS,
   { level: SOL_SOCKET, names: [SO.TXREHASH, SO.PEEK_OFF, SO.ZEROCOPY] },
+  { level: SOL_SOCKET, names: [SO.INCOMING_CPU], unconnected: true },
+  { level: SOL_SOCKET, names: [SO.DEBUG, SO.WIFI_STATUS, SO.NOFCS], has: (what) => !isStream(what) },
   { level: SOL_SOCKET, names: [SO.TXTIME], size: 8, has: (what) => !isStream(what) },
   {
     level: SOL.TCP, has: isStream,
@@ -27,6 +29,7 @@ export const INET_OPTIONS: readonly OptionTableRow[] = [
   { level: SOL.IP, names: [IP.TOS, IP.TTL, IP.PKTINFO], has: isV6 },
   { level: SOL.IP, names: [IP.RECVOPTS, IP.RETOPTS, IP.PASSSEC, IP.CHECKSUM, IP.RECVFRAGSIZE, IP.RECVERR_RFC4884], has: (what) => !isStream(what) },
   { level: SOL.IP, names: [IP.MULTICAST_TTL, IP.MULTICAST_LOOP, IP.MULTICAST_ALL, IP.MULTICAST_IF], has: (what) => !isStream(what) },
+  { level: SOL.IP, names: [IP.ROUTER_ALERT], has: (what) => !isV6(what) && what.type === SOCK.RAW },
   { level: SOL.IP, names: [IP.OPTIONS], size: 40, has: (what) => !isV6(what), unconnected: true },
   {
     level: SOL.IPV6, has: isV6,
@@ -37,6 +40,11 @@ export const INET_OPTIONS: readonly OptionTableRow[] = [
     ],
   },
   { level: SOL.IPV6, names: [IPV6.MULTICAST_HOPS, IPV6.MULTICAST_LOOP, IPV6.MULTICAST_ALL, IPV6.MULTICAST_IF], has: (what) => isV6(what) && !isStream(what) },
+  {
+    level: SOL.IPV6, has: (what) => isV6(what) && !isStream(what),
+    names: [IPV6.PKTINFO_2292, IPV6.HOPOPTS_2292, IPV6.DSTOPTS_2292, IPV6.RTHDR_2292, IPV6.HOPLIMIT_2292, IPV6.FLOWINFO, IPV6.ROUTER_ALERT_ISOLATE],
+  },
+  { level: SOL.IPV6, names: [IPV6.HOPOPTS, IPV6.RTHDRDSTOPTS, IPV6.RTHDR, IPV6.DSTOPTS], size: EXTENSION_SIZE, has: isV6, unconnected: true },
   { level: SOL.IPV6, names: [IPV6.CHECKSUM], has: (what) => isV6(what) && what.type === SOCK.RAW && what.protocol !== IPPROTO.ICMPV6 },
   { level: SOL.UDP, names: [UDP.CORK, UDP.ENCAP, UDP.NO_CHECK6_TX, UDP.NO_CHECK6_RX, UDP.SEGMENT, UDP.GRO], has: isUdp },
   { level: SOL.UDPLITE, names: [UDPLITE.SEND_CSCOV, UDPLITE.RECV_CSCOV], has: ({ type, protocol }) => type === SOCK.DGRAM && protocol === IPPROTO.UDPLITE },

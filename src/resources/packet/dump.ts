@@ -8,7 +8,7 @@ import { create } from '../../image/wire.ts';
 import { fd_types, fown_entry, packet_mclist, packet_sock_entry, sf_packet_member_entry, sf_packet_sock_entry, sf_ring_part_entry, sf_sockopt_entry } from '../../image/schema/index.ts';
 import { ownFile } from '../../image/tree-own.ts';
 import { PACKET, PDI, SOCK_PACKET, SOL_PACKET } from '../../kernel/packet.ts';
-import { AF } from '../../kernel/sockets.ts';
+import { AF, SO, SOL_SOCKET } from '../../kernel/sockets.ts';
 import { EBPF_REFUSAL, readFilter } from '../socket/filter.ts';
 import { askOptions, type SocketOptions } from '../socket/options-dump.ts';
 import { LOCAL_OPTIONS, ownOptions, type OptionTableRow } from '../socket/own-options.ts';
@@ -18,6 +18,8 @@ import { learnRings, ringOf } from './memory-dump.ts';
 
 const OPTIONS: readonly OptionTableRow[] = [
   { level: SOL_PACKET, names: [PACKET.TX_HAS_OFF, PACKET.QDISC_BYPASS, PACKET.IGNORE_OUTGOING, PACKET.VNET_HDR_SZ], has: ({ type }) => type !== SOCK_PACKET },
+  { level: SOL_SOCKET, names: [SO.DEBUG, SO.WIFI_STATUS, SO.NOFCS, SO.INCOMING_CPU] },
+  { level: SOL_SOCKET, names: [SO.TXTIME], size: 8 },
   ...LOCAL_OPTIONS,
 ];
 

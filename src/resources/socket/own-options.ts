@@ -22,8 +22,8 @@ export interface OptionTableRow {
 
 /** Those of every family. */
 export const GENERAL_OPTIONS: readonly OptionTableRow[] = [
-  { level: SOL_SOCKET, names: [SO.RXQ_OVFL, SO.SELECT_ERR_QUEUE, SO.BUSY_POLL, SO.PREFER_BUSY_POLL, SO.BUSY_POLL_BUDGET, SO.RCVMARK, SO.RCVPRIORITY] },
-  { level: SOL_SOCKET, names: [SO.MAX_PACING_RATE, SO.TIMESTAMPING], size: 8 },
+  { level: SOL_SOCKET, names: [SO.RXQ_OVFL, SO.SELECT_ERR_QUEUE, SO.BUSY_POLL, SO.PREFER_BUSY_POLL, SO.BUSY_POLL_BUDGET, SO.RCVMARK, SO.RCVPRIORITY, SO.TIMESTAMP_NEW, SO.TIMESTAMPNS_NEW] },
+  { level: SOL_SOCKET, names: [SO.MAX_PACING_RATE, SO.TIMESTAMPING, SO.TIMESTAMPING_NEW], size: 8 },
 ];
 
 /** Those of sockets that are not the internet's. (A locked filter comes last: it cannot be set any more.) */
