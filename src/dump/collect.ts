@@ -84,8 +84,6 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   for (const task of living) {
     checkNamespaces(task, own, context);
     checkTask(task, context);
-    context.cgroups?.read(task, context);
-    context.labels?.read(task);
   }
   checkSession(context);
   const ids = objectIds(living, own, context);
@@ -110,8 +108,11 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
 type ReadThread = Omit<FrozenThread, 'state'>;
 
 /** What /proc says of a task, while the helper asks for the states of threads. */
-function readTask(task: FrozenTask, { log, known }: DumpContext): ReadThread[] {
+function readTask(task: FrozenTask, context: DumpContext): ReadThread[] {
+  const { log, known } = context;
   log.debug(`Reading task (pid: ${task.pid} comm: ${task.stat.comm})`);
+  context.cgroups?.read(task, context);
+  context.labels?.read(task);
   const threads = task.tids.map((tid): ReadThread => {
     const dir = `/proc/${task.pid}/task/${tid}`;
     return { tid, stat: parseStat(readProcRecord(`${dir}/stat`)), status: parseStatus(readProcRecord(`${dir}/status`)) };

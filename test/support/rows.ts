@@ -69,6 +69,8 @@ export const CHAINS: readonly Row[] = [
   { name: 'memory', program: 'memory' },
   { name: 'threads', program: 'threads' },
   { name: 'timers', program: 'timers', mayDiffer: MOVING },
+  { name: 'UTS namespace', program: 'uts' },
+  { name: 'IPC namespace', program: 'ipc', args: ['criu'] },
   { name: 'vDSO', program: 'vdso' },
   { name: 'clocks', program: 'clocks', args: ['4000000'], mayDiffer: [/./], afterDump: (_, images) => { moveClocks(images, 1_000_000n); } },
 ];
