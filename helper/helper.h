@@ -82,7 +82,7 @@ MUST_CHECK struct fail set_mask(uint32_t tid, uint64_t mask);
 MUST_CHECK struct fail leave_rseq(uint32_t tid, struct user_regs *regs, struct rseq_configuration *rseq, bool *moved);
 
 /* The handlers, a file each group. */
-handler req_seize, req_seize_frozen, req_detach, req_kill, req_state, req_run, req_scan, req_pages, req_file_pages, req_peek, req_poke, req_local,
+handler req_seize, req_seize_frozen, req_detach, req_kill, req_state, req_run, req_visit, req_scan, req_pages, req_file_pages, req_peek, req_poke, req_local,
 	req_put_fd, req_get_fd, req_close, req_arena, req_spawn, req_await, req_takeover, req_guard, req_fault, req_keep, req_descriptors, req_same;
 
 /* keeper.c: what a keeper does all its life. */

@@ -3,27 +3,10 @@
  * The order of things is what makes it safe: at every instruction the thread, left alone, finds its way home. So any failure
  * here may just return: DETACH (or our death) lets the stub do the rest.
  */
-#include "executor.h"
-#include "helper.h"
-#include "landing.h"
+#include "inject.h"
 
-#define KEPT_MAX 8
-/* Never blocked while the executor runs: the kernel would reset the handler of a blocked one that it has to force. */
-#define SYNCHRONOUS (SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGILL) | SIGBIT(SIGFPE) | SIGBIT(SIGTRAP) | SIGBIT(SIGSYS))
 
-struct run {
-	uint32_t tid, done_signal, take; /* take: as in struct sf_run, 0 when done */
-	int64_t taken;
-	uint64_t results; /* address of the block's results in the task */
-	uint64_t landing, region, region_size;
-	int mem;
-	struct user_regs home;
-	uint64_t home_mask;
-	struct siginfo kept[KEPT_MAX]; /* signals that came meanwhile */
-	uint32_t nkept;
-};
 
-static uint64_t stub_address(const struct run *r, const uint8_t *symbol) { return r->landing + (uint64_t)(symbol - sf_landing); }
 static bool is_errno(uint64_t value) { return value >= (uint64_t)-4095; }
 
 /* Word by word: for kernels that let nobody write read-only memory through /proc/PID/mem (proc_mem.force_override). */
@@ -38,7 +21,14 @@ static MUST_CHECK struct fail poke_task(const struct run *r, uint32_t where, uin
 	return OK;
 }
 
-static MUST_CHECK struct fail write_task(const struct run *r, uint32_t where, uint64_t address, const void *from, uint64_t size)
+/* Whether this kernel has no such limit. Writes what is there already. */
+bool writes_in_one_go(const struct run *r)
+{
+	uint8_t stub[SF_LANDING_SIZE];
+	return sys_pread(r->mem, stub, sizeof stub, r->landing) == (int64_t)sizeof stub && sys_pwrite(r->mem, stub, sizeof stub, r->landing) == (int64_t)sizeof stub;
+}
+
+struct fail write_task(const struct run *r, uint32_t where, uint64_t address, const void *from, uint64_t size)
 {
 	const uint8_t *p = from;
 	while (size > 0) {
@@ -55,36 +45,33 @@ static MUST_CHECK struct fail write_task(const struct run *r, uint32_t where, ui
 }
 
 /*
- * A stub may be written over only when nobody is on the way through it: neither a thread that this helper could not bring
- * home, nor (a stub left by another helper) a thread that has not left it yet.
+ * A stub that lies there already may be written over only when nobody is on the way through it: neither a thread that this helper could
+ * not bring home, nor (a stub left by another helper) a thread that has not left it yet.
  */
-static MUST_CHECK struct fail nobody_inside(const struct run *r, bool left_behind)
+static MUST_CHECK struct fail nobody_inside(const struct run *r)
 {
 	struct tracee *t;
 	for (uint32_t i = 0; (t = tracee_at(i)) != 0; i++) {
 		struct user_regs regs;
 		if (t->landing == r->landing) return failed(SF_AT_LANDING, t->tid, -EBUSY);
-		if (!left_behind || t->taken != 0) continue;
+		if (t->taken != 0) continue;
 		TRY(get_regs(t->tid, &regs));
 		if (regs.rip - r->landing < SF_LANDING_SIZE) return failed(SF_AT_LANDING, t->tid, -EBUSY);
 	}
 	return OK;
 }
 
-static MUST_CHECK struct fail write_stub(const struct run *r)
+/* The stub for a thread, as it is written to its landing. */
+void make_stub(const struct run *r, bool mine, uint8_t stub[SF_LANDING_SIZE])
 {
-	uint8_t stub[SF_LANDING_SIZE], there[SF_LANDING_SIZE];
 	struct landing_slots slots;
 	uint64_t code = (uint64_t)(sf_landing_slots - sf_landing), size = (uint64_t)(sf_landing_end - sf_landing);
 	const struct user_regs *h = &r->home;
-	TRY(read_task(r->tid, r->mem, r->landing, there, sizeof there));
-	bool ours = memcmp(there + SF_LANDING_TAG_AT, sf_landing + SF_LANDING_TAG_AT, SF_LANDING_TAG) == 0;
-	if (!ours && !is_zero(there, sizeof there)) return failed(SF_AT_LANDING, r->tid, -EEXIST);
-	TRY(nobody_inside(r, ours));
+	memset(stub, 0, SF_LANDING_SIZE);
 	memcpy(stub, sf_landing, size);
 	slots = (struct landing_slots){
-		.region_size = r->region_size, .executor_size = EXECUTOR_PAGES, .done_signal = r->done_signal,
-		.run_mask = ~(SYNCHRONOUS | (r->done_signal != 0 ? SIGBIT(r->done_signal) : 0)), .home_mask = r->home_mask,
+		.region_size = (uint32_t)r->region_size, .executor_size = EXECUTOR_PAGES, .done_signal = r->done_signal, .mine = mine,
+		.run_mask = run_mask(r), .home_mask = r->home_mask,
 		.r15 = h->r15, .r14 = h->r14, .r13 = h->r13, .r12 = h->r12, .rbp = h->rbp, .rbx = h->rbx, .r9 = h->r9, .r8 = h->r8,
 		.eflags = h->eflags, .r11 = h->r11, .r10 = h->r10, .rax = h->rax, .rcx = h->rcx, .rdx = h->rdx, .rsi = h->rsi,
 		.rdi = h->rdi, .rsp = h->rsp, .rip = h->rip,
@@ -101,7 +88,25 @@ static MUST_CHECK struct fail write_stub(const struct run *r)
 		}
 	}
 	memcpy(stub + code, &slots, sizeof slots);
-	return write_task(r, SF_AT_LANDING, r->landing, stub, size);
+}
+
+/* That a landing may be written over: it is unused, or a stub lies there that nobody needs. */
+struct fail check_landing(const struct run *r)
+{
+	uint8_t there[SF_LANDING_SIZE];
+	TRY(read_task(r->tid, r->mem, r->landing, there, sizeof there));
+	if (is_zero(there, sizeof there)) return OK;
+	bool ours = memcmp(there + SF_LANDING_TAG_AT, sf_landing + SF_LANDING_TAG_AT, SF_LANDING_TAG) == 0;
+	return ours ? nobody_inside(r) : failed(SF_AT_LANDING, r->tid, -EEXIST);
+}
+
+static MUST_CHECK struct fail write_stub(struct run *r)
+{
+	uint8_t stub[SF_LANDING_SIZE];
+	TRY(check_landing(r));
+	make_stub(r, true, stub);
+	r->wrote = true;
+	return write_task(r, SF_AT_LANDING, r->landing, stub, sizeof stub);
 }
 
 /* A signal that is not ours came: it is taken off the thread and sent again when the thread is home. */
@@ -114,7 +119,7 @@ static MUST_CHECK struct fail keep_signal(struct run *r, int sig)
 	return OK;
 }
 
-static void send_kept(struct run *r)
+void send_kept(struct run *r)
 {
 	for (uint32_t i = 0; i < r->nkept; i++) {
 		/* what the kernel or kill() sent cannot be sent again as such: then the plain signal */
@@ -142,78 +147,129 @@ static bool is_pause(const struct run *r, const struct user_regs *regs)
 	return r->take != 0 && regs->orig_rax == NR_tkill && regs->rip - r->region < EXECUTOR_PAGES;
 }
 
-/*
- * Lets the thread go on until it stops at `rip`: at the done signal, or without one at the exit of the call before `rip`.
- */
-static MUST_CHECK struct fail run_to(struct run *r, uint64_t rip, struct user_regs *regs)
+static MUST_CHECK struct fail go_on(const struct run *r)
 {
-	int how = r->done_signal == 0 ? PTRACE_SYSCALL : PTRACE_CONT;
-	for (;;) {
+	return check(SF_AT_INJECT_RUN, r->tid, sys_ptrace(r->done_signal == 0 ? PTRACE_SYSCALL : PTRACE_CONT, (int)r->tid, 0, 0));
+}
+
+struct fail resume(struct run *r, uint64_t rip)
+{
+	TRY(go_on(r));
+	r->awaits = rip;
+	return OK;
+}
+
+/* It stops at the done signal, or without one at the exit of the call before the place. */
+struct fail await(struct run *r, struct user_regs *regs)
+{
+	for (uint64_t rip = r->awaits;;) {
 		int status;
-		TRY(check(SF_AT_INJECT_RUN, r->tid, sys_ptrace(how, (int)r->tid, 0, 0)));
 		TRY(wait_tracee(r->tid, SF_AT_INJECT_RUN, &status));
+		r->awaits = 0;
 		if (!W_STOPPED(status)) {
 			tracee_remove(r->tid);
 			return failed(SF_AT_DIED, r->tid, -ESRCH);
 		}
 		int sig = W_STOPSIG(status);
-		if (W_EVENT(status) != 0) continue; /* group stop, or its end: it goes on stopped after DETACH */
-		if (sig == (SIGTRAP | 0x80)) {
+		bool call = sig == (SIGTRAP | 0x80), done = sig == (int)r->done_signal;
+		if (W_EVENT(status) != 0) {
+			/* group stop, or its end: it goes on stopped after DETACH */
+		} else if (call || done) {
 			TRY(get_regs(r->tid, regs));
-			if (regs->rip == rip && (int64_t)regs->rax != -ENOSYS) return OK;
-			if ((int64_t)regs->rax != -ENOSYS && is_pause(r, regs)) take_descriptor(r);
-		} else if (sig == (int)r->done_signal) {
-			TRY(get_regs(r->tid, regs));
-			if (regs->rip == rip) return OK;
-			if (is_pause(r, regs)) take_descriptor(r);
+			bool entry = call && (int64_t)regs->rax == -ENOSYS;
+			if (!entry && regs->rip == rip) return OK;
+			if (!entry && is_pause(r, regs)) take_descriptor(r);
 		} else {
 			TRY(keep_signal(r, sig));
 		}
+		TRY(resume(r, rip));
 	}
 }
 
-/* The short way home, from any stop inside the stub or the executor. */
-static MUST_CHECK struct fail go_home(struct run *r)
+/* Registers and mask of a thread that does not have a region, or has it no more. */
+struct fail be_home(struct run *r)
 {
-	struct user_regs regs;
-	if (r->region != 0) {
-		POINT(SF_AT_INJECT_UNMAP, r->tid);
-		TRY(get_regs(r->tid, &regs));
-		regs.rip = stub_address(r, sf_landing_out);
-		regs.rbx = r->region;
-		regs.orig_rax = ~0ull;
-		TRY(set_regs(r->tid, &regs));
-		POINT(SF_AT_INJECT_UNMAP, r->tid);
-		TRY(run_to(r, stub_address(r, sf_landing_mark3), &regs));
-		if (regs.rbp != 0) return failed(SF_AT_INJECT_UNMAP, r->tid, (int64_t)regs.rbp);
-		r->region = 0;
-	}
 	POINT(SF_AT_SETMASK, r->tid);
 	TRY(set_mask(r->tid, r->home_mask));
 	POINT(SF_AT_SETREGS, r->tid);
 	TRY(set_regs(r->tid, &r->home));
-	POINT(SF_AT_LANDING, r->tid);
-	uint8_t zero[SF_LANDING_SIZE];
-	memset(zero, 0, sizeof zero);
-	TRY(write_task(r, SF_AT_LANDING, r->landing, zero, (uint64_t)(sf_landing_end - sf_landing)));
+	r->inside = false;
 	tracee_find(r->tid)->landing = 0;
+	return OK;
+}
+
+/* On the short way home, from any stop inside the stub or the executor. */
+struct fail send_out(struct run *r)
+{
+	struct user_regs regs;
+	POINT(SF_AT_INJECT_UNMAP, r->tid);
+	TRY(get_regs(r->tid, &regs));
+	regs.rip = stub_address(r, sf_landing_out);
+	regs.rbx = r->region;
+	regs.orig_rax = ~0ull;
+	TRY(set_regs(r->tid, &regs));
+	POINT(SF_AT_INJECT_UNMAP, r->tid);
+	return resume(r, stub_address(r, sf_landing_mark3));
+}
+
+/* Its region is unmapped then. */
+struct fail come_out(struct run *r)
+{
+	struct user_regs regs;
+	TRY(await(r, &regs));
+	if (regs.rbp != 0) return failed(SF_AT_INJECT_UNMAP, r->tid, (int64_t)regs.rbp);
+	r->region = 0;
+	TRY(be_home(r));
 	POINT(SF_AT_LANDING, r->tid);
 	return OK;
 }
 
-/* From the stub's first instruction to mark 1: afterwards the region is mapped. */
-static MUST_CHECK struct fail enter(struct run *r)
+static MUST_CHECK struct fail go_home(struct run *r)
 {
+	if (r->region == 0) return be_home(r);
+	TRY(send_out(r));
+	return come_out(r);
+}
+
+/* Once they are home; what went wrong before is what counts. */
+struct fail clear_landings(const struct run *runs, uint32_t n, struct fail f)
+{
+	uint8_t zero[SF_LANDING_SIZE];
+	memset(zero, 0, sizeof zero);
+	for (uint32_t i = 0; i < n; i++) {
+		if (!runs[i].wrote || runs[i].inside) continue;
+		struct fail cleared = write_task(&runs[i], SF_AT_LANDING, runs[i].landing, zero, sizeof zero);
+		if (cleared.error == 0 && faults_enabled) cleared = fault_point(SF_AT_LANDING, runs[i].tid);
+		if (f.error == 0) f = cleared;
+	}
+	return f;
+}
+
+/* To the stub's first instruction, and on to mark 1. */
+struct fail send_in(struct run *r)
+{
+	TRY(write_stub(r));
+	tracee_find(r->tid)->landing = r->landing;
+	POINT(SF_AT_LANDING, r->tid);
 	struct user_regs regs = r->home;
 	regs.rip = r->landing;
+	regs.rbx = 0;
 	regs.orig_rax = ~0ull;
 	regs.eflags = 0x202;
 	POINT(SF_AT_SETREGS, r->tid);
 	TRY(set_regs(r->tid, &regs));
+	r->inside = true;
 	POINT(SF_AT_SETMASK, r->tid);
-	TRY(set_mask(r->tid, ~(SYNCHRONOUS | (r->done_signal != 0 ? SIGBIT(r->done_signal) : 0))));
+	TRY(set_mask(r->tid, run_mask(r)));
 	POINT(SF_AT_INJECT_MAP, r->tid);
-	TRY(run_to(r, stub_address(r, sf_landing_mark1), &regs));
+	return resume(r, stub_address(r, sf_landing_mark1));
+}
+
+/* At mark 1: the region is mapped. */
+struct fail arrive(struct run *r)
+{
+	struct user_regs regs;
+	TRY(await(r, &regs));
 	if (is_errno(regs.rbx)) return failed(SF_AT_INJECT_MAP, r->tid, (int64_t)regs.rbx);
 	r->region = regs.rbx;
 	if (regs.rbp != 0) return failed(SF_AT_INJECT_MAP, r->tid, (int64_t)regs.rbp);
@@ -221,7 +277,24 @@ static MUST_CHECK struct fail enter(struct run *r)
 	return OK;
 }
 
-static MUST_CHECK struct fail execute(struct run *r, const uint8_t *block, uint64_t size, struct buffer *out)
+/* Until the block has run; what it left is appended to `out`. */
+struct fail finish_block(struct run *r, const struct sf_block *b, uint64_t size, struct buffer *out)
+{
+	struct user_regs regs;
+	uint64_t at = r->region + EXECUTOR_PAGES;
+	uint32_t take = r->take;
+	TRY(await(r, &regs));
+	POINT(SF_AT_INJECT_READ, r->tid);
+	TRY(buffer_reserve(out, out->size + size));
+	TRY(read_task(r->tid, r->mem, at, out->data + out->size, size));
+	if (take != 0) memcpy(out->data + out->size + b->results_off + 8ull * (take - 1), &r->taken, 8);
+	out->size += size;
+	POINT(SF_AT_INJECT_READ, r->tid);
+	return OK;
+}
+
+/* Executor and block into the region, and on to mark 2. */
+struct fail load(struct run *r, const uint8_t *block, uint64_t size)
 {
 	struct user_regs regs;
 	uint64_t at = r->region + EXECUTOR_PAGES;
@@ -233,23 +306,14 @@ static MUST_CHECK struct fail execute(struct run *r, const uint8_t *block, uint6
 	POINT(SF_AT_INJECT_WRITE, r->tid);
 	TRY(get_regs(r->tid, &regs));
 	regs.rip = stub_address(r, sf_landing_go);
-	regs.rax = SF_EXECUTOR_AT(r->region, sf_executor_entry);
+	regs.r12 = SF_EXECUTOR_AT(r->region, sf_executor_entry);
 	regs.rdi = at;
 	regs.rsp = at + b->stack_off;
 	regs.orig_rax = ~0ull;
 	TRY(set_regs(r->tid, &regs));
-	POINT(SF_AT_INJECT_RUN, r->tid);
 	r->results = at + b->results_off;
-	uint32_t take = r->take;
-	r->taken = -ENODATA;
-	TRY(run_to(r, stub_address(r, sf_landing_mark2), &regs));
-	POINT(SF_AT_INJECT_READ, r->tid);
-	TRY(buffer_reserve(out, out->size + size));
-	TRY(read_task(r->tid, r->mem, at, out->data + out->size, size));
-	if (take != 0) memcpy(out->data + out->size + b->results_off + 8ull * (take - 1), &r->taken, 8);
-	out->size += size;
-	POINT(SF_AT_INJECT_READ, r->tid);
-	return OK;
+	POINT(SF_AT_INJECT_RUN, r->tid);
+	return resume(r, stub_address(r, sf_landing_mark2));
 }
 
 /* A block that does not come back is interrupted; its thread must stop before it can be sent home. */
@@ -269,7 +333,8 @@ static MUST_CHECK struct fail interrupt(struct run *r)
 	return ours ? OK : keep_signal(r, sig);
 }
 
-static MUST_CHECK struct fail run_block(struct run *r, const uint8_t *block, uint64_t size, struct buffer *out)
+/* What is known of a thread before it is touched. */
+struct fail look(struct run *r)
 {
 	struct rseq_configuration rseq;
 	bool moved;
@@ -280,50 +345,32 @@ static MUST_CHECK struct fail run_block(struct run *r, const uint8_t *block, uin
 	POINT(SF_AT_GETMASK, r->tid);
 	TRY(get_mask(r->tid, &r->home_mask));
 	POINT(SF_AT_LANDING, r->tid);
-	TRY(write_stub(r));
-	tracee_find(r->tid)->landing = r->landing;
-	POINT(SF_AT_LANDING, r->tid);
-	struct fail f = enter(r);
-	if (f.error == 0) f = execute(r, block, size, out);
-	if (f.error != 0 && f.where == SF_AT_DIED) return f;
-	if (f.error == -ETIMEDOUT && f.where == SF_AT_TIMEOUT) {
-		struct fail stopped = interrupt(r);
-		if (stopped.error != 0) return stopped;
-	}
-	struct fail home = go_home(r);
-	return f.error != 0 ? f : home;
+	return OK;
 }
 
-static MUST_CHECK struct fail run_thread(const struct sf_run *q, uint32_t tid, const uint8_t *block, uint64_t size, struct buffer *out)
+/* A thread that is still on its way comes to its stop first. */
+static MUST_CHECK struct fail settle(struct run *r)
 {
-	if (tracee_find(tid) == 0) return failed(SF_AT_DECODE, tid, -ESRCH);
-	struct run r = {.tid = tid, .done_signal = q->done_signal, .take = q->take, .taken = -ENODATA, .landing = q->landing};
-	r.region_size = EXECUTOR_PAGES + ROUND_UP(((const struct sf_block *)block)->size, PAGE_SIZE);
-	autofd mem = -1;
-	TRY(proc_open(tid, "mem", O_RDWR, &mem));
-	r.mem = mem;
-	deadline_start(q->timeout_ms != 0 ? q->timeout_ms : 10000);
-	struct fail f = run_block(&r, block, size, out);
-	deadline_stop();
-	if (f.error != 0 && r.taken >= 0) (void)sys_close((int)r.taken);
-	send_kept(&r);
+	bool first = r->awaits == stub_address(r, sf_landing_mark1);
+	struct user_regs regs;
+	deadline_start(1000);
+	struct fail f = await(r, &regs);
+	if (f.error == 0 && first && !is_errno(regs.rbx)) r->region = regs.rbx;
+	if (f.error == -ETIMEDOUT && f.where == SF_AT_TIMEOUT) f = interrupt(r);
+	else if (f.error != 0 && f.where != SF_AT_DIED && r->awaits == 0) f = OK; /* it stands somewhere else */
+	if (f.error == 0) r->awaits = 0;
 	return f;
 }
 
-/* struct sf_run, u32 tid[] padded to 8, block -> that block once for each thread */
-struct fail req_run(struct request *rq, struct reply *rp)
+struct fail end_run(struct run *r, struct fail f)
 {
-	struct sf_run q;
-	if (rq->size < sizeof q) return failed(SF_AT_DECODE, 0, -EBADMSG);
-	memcpy(&q, rq->payload, sizeof q);
-	uint64_t head = sizeof q + ROUND_UP(4ull * q.ntids, 8);
-	if (rq->size < head + sizeof(struct sf_block)) return failed(SF_AT_DECODE, 0, -EBADMSG);
-	const uint32_t *tids = (const uint32_t *)(rq->payload + sizeof q);
-	const uint8_t *block = rq->payload + head;
-	bool synchronous = q.done_signal != 0 && q.done_signal <= 64 && (SYNCHRONOUS & SIGBIT(q.done_signal)) != 0;
-	if (q.done_signal > 64 || synchronous || q.landing % 16 != 0) return failed(SF_AT_DECODE, 0, -EINVAL);
-	TRY(check(SF_AT_DECODE, 0, sf_executor_check((const struct sf_block *)block, rq->size - head)));
-	if (q.take > ((const struct sf_block *)block)->nresults || (q.take != 0 && q.ntids != 1)) return failed(SF_AT_DECODE, 0, -EINVAL);
-	for (uint32_t i = 0; i < q.ntids; i++) TRY(run_thread(&q, tids[i], block, rq->size - head, &rp->out));
-	return OK;
+	if (!r->inside || (f.error != 0 && f.where == SF_AT_DIED && f.subject == r->tid)) return f;
+	if (f.error == -ETIMEDOUT && f.where == SF_AT_TIMEOUT && f.subject == r->tid) {
+		struct fail stopped = interrupt(r);
+		if (stopped.error != 0) return stopped;
+		r->awaits = 0;
+	}
+	struct fail home = r->awaits != 0 ? settle(r) : OK;
+	if (home.error == 0) home = go_home(r);
+	return f.error != 0 ? f : home;
 }

@@ -2,6 +2,8 @@
  * The landing stub: a thread's way into the executor and, alone if need be, home. The helper copies it to the landing and
  * fills the constants at its end (landing.h has their layout). See docs/architecture.md, "Running a block in a task that
  * must not be harmed". Without a tracer nobody moves it past mark 1, so the thread unmaps the region and goes home.
+ * Threads of a process use one region, one after the other, each on its way through a stub of its own: the one whose `mine` is set has it,
+ * and unmaps it when it is left alone. A thread that is given the region starts with rbx = region, r12 = entry, r13 = block, r14 = its stack.
  */
 #define NR_mmap 9
 #define NR_mprotect 10
@@ -26,44 +28,53 @@
 sf_landing:
 	jmp 1f
 	.ascii "StillLanding\0\0"          /* tells a stub left behind by a killed helper from a program's own bytes */
-1:	movl $NR_rt_sigprocmask, %eax
-	movl $2, %edi
+1:	xorl %edx, %edx                  /* lea from here on: shorter than mov */
+	leal NR_rt_sigprocmask(%rdx), %eax
+	leal 2(%rdx), %edi
 	leaq run_mask(%rip), %rsi
-	xorl %edx, %edx
-	movl $8, %r10d
+	leal 8(%rdx), %r10d
 	syscall
-	/* the region: executor (r-x) and block (rw-) */
-	movl $NR_mmap, %eax
-	xorl %edi, %edi
-	movq region_size(%rip), %rsi
-	movl $5, %edx
-	movl $0x22, %r10d
-	movq $-1, %r8
+	testq %rbx, %rbx
+	jz 2f
+	cmpb $0, mine(%rip)
+	je sf_landing_out
+	movq %r13, %rdi
+	movq %r14, %rsp
+	jmp sf_landing_go
+2:	/* the region: executor (r-x) and block (rw-) */
 	xorl %r9d, %r9d
+	leal NR_mmap(%r9), %eax
+	xorl %edi, %edi
+	movl region_size(%rip), %esi
+	leal 0x22(%rdx), %r10d
+	leal 5(%rdx), %edx
+	orq $-1, %r8
 	syscall
 	movq %rax, %rbx
-	movq executor_size(%rip), %r12
+	movl executor_size(%rip), %r12d
 	leaq (%rbx, %r12), %rdi
-	movq region_size(%rip), %rsi
-	subq %r12, %rsi
-	movl $3, %edx
-	movl $NR_mprotect, %eax
+	movl region_size(%rip), %esi
+	subl %r12d, %esi
+	movb $3, %dl
+	leal NR_mprotect(%r9), %eax
 	syscall
 	movq %rax, %rbp
 	raise_done
 sf_landing_mark1:
 	jmp sf_landing_out
-sf_landing_go:                           /* the tracer moves rip here, with rax = entry, rdi = block, rsp = its stack */
-	call *%rax
+sf_landing_go:                           /* the tracer moves rip here, with r12 = entry, rdi = block, rsp = its stack */
+	call *%r12
 	raise_done
 sf_landing_mark2:
 sf_landing_out:
+	cmpb $0, mine(%rip)
+	je 3f
 	movq %rbx, %rdi
-	movq region_size(%rip), %rsi
+	movl region_size(%rip), %esi
 	movl $NR_munmap, %eax
 	syscall
 	movq %rax, %rbp
-	raise_done
+3:	raise_done
 sf_landing_mark3:
 	/* what the last call does not change, while every signal is still blocked; then rsp, then the mask */
 	leaq home_popped(%rip), %rsp
@@ -77,11 +88,11 @@ sf_landing_mark3:
 	popq %r8
 	popfq
 	movq home_rsp(%rip), %rsp
-	movl $NR_rt_sigprocmask, %eax
-	movl $2, %edi
-	leaq home_mask(%rip), %rsi
 	movl $0, %edx                    /* mov, not xor: the flags are home already */
-	movl $8, %r10d
+	leal NR_rt_sigprocmask(%rdx), %eax
+	leal 2(%rdx), %edi
+	leaq home_mask(%rip), %rsi
+	leal 8(%rdx), %r10d
 	syscall
 	movq home_r11(%rip), %r11
 	movq home_r10(%rip), %r10
@@ -94,9 +105,10 @@ sf_landing_mark3:
 
 	.balign 8
 sf_landing_slots:
-region_size: .quad 0
-executor_size: .quad 0
-done_signal: .quad 0
+region_size: .long 0
+executor_size: .long 0
+done_signal: .long 0
+mine: .long 0
 run_mask: .quad 0
 home_mask: .quad 0
 home_popped: .quad 0, 0, 0, 0, 0, 0, 0, 0, 0

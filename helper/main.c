@@ -91,6 +91,7 @@ static MUST_CHECK struct fail privileged_op(struct request *rq, struct reply *rp
 	case SF_REQ_FAULT: return req_fault(rq, rp);
 	case SF_REQ_SEIZE_FROZEN: return req_seize_frozen(rq, rp);
 	case SF_REQ_CPUID: return req_cpuid(rq, rp);
+	case SF_REQ_VISIT: return req_visit(rq, rp);
 	case SF_REQ_KEEP: return req_keep(rq, rp);
 	case SF_REQ_DESCRIPTORS: return req_descriptors(rq, rp);
 	case SF_REQ_SAME: return req_same(rq, rp);

@@ -15,7 +15,7 @@
 
 #include "program.h"
 
-#define SF_PROTOCOL_VERSION 1
+#define SF_PROTOCOL_VERSION 2
 #define SF_REQUEST_MAGIC 0x51526653u /* "SfRQ" */
 #define SF_REPLY_MAGIC 0x50526653u   /* "SfRP" */
 #define SF_MAX_PAYLOAD (256u << 20)  /* registers of 10,000 threads, programs of 1,000,000 steps */
@@ -49,6 +49,7 @@ enum sf_req {
 			       they are waited for, the text is written to the descriptor */
 	SF_REQ_DESCRIPTORS = 34, /* u32 pid, u32 fd[] (none: all of its table) -> struct sf_descriptor + link + lines, for each */
 	SF_REQ_SAME = 35,   /* struct sf_object[] -> u32[]: for each the place of the first that is the same kernel object */
+	SF_REQ_VISIT = 36,  /* struct sf_visits + struct sf_visit[] + block -> for each thread the block after it ran */
 };
 
 struct sf_request {
@@ -125,11 +126,26 @@ struct sf_run {
 	uint32_t done_signal; /* a signal whose action in this task is to be ignored (default of SIGURG, SIGWINCH, SIGCHLD,
 				 SIGCONT, or SIG_IGN), or 0: none such, use system-call stops */
 	uint64_t landing;
-	uint32_t timeout_ms;
+	uint32_t timeout_ms;  /* for all of them together; 0: 10 s */
 	uint32_t take;        /* 0, or 1 + the index of a result that is a descriptor of the task: when the block pauses (raises the
 				 done signal itself, with tkill), the helper takes a copy of it. The result read back is then the helper's
 				 number, or -errno. The block must close its own, also when nobody took it */
+	uint64_t second;      /* 0, or another landing right beside the first in its page: threads then hand one region on (inject.c) */
+	uint32_t pid;         /* with `second`: the process that the threads are of */
+	uint32_t reserved;
 	/* u32 tid[ntids], padded to 8 bytes, and struct sf_block ... follow */
+};
+
+/* The same block in threads that do not share memory, side by side. Landings with a stub that was left behind may be refused (EBUSY). */
+#define SF_MAX_VISITS 64 /* each holds a descriptor while it lasts */
+struct sf_visits {
+	uint32_t count;
+	uint32_t timeout_ms; /* for all of them together; 0: 10 s */
+};
+struct sf_visit {
+	uint32_t tid;
+	uint32_t done_signal;
+	uint64_t landing;
 };
 
 struct sf_detach {
@@ -233,7 +249,7 @@ struct sf_takeover {
 	uint32_t tid;
 	uint32_t xstate_size;  /* exactly sf_hello.xstate_size, or 0: leave it */
 	uint32_t ncalls;       /* struct sf_remote_call[ncalls] follow, then xstate */
-	uint32_t flags;        /* 1: remove PTRACE_O_EXITKILL is left to DETACH; reserved */
+	uint32_t group;        /* threads in a row with the same number make their calls side by side; those behind, after them */
 	uint64_t sigmask;
 	uint8_t regs[27 * 8];
 };

@@ -39,48 +39,59 @@ static bool accepted(const struct sf_remote_call *c, int64_t result)
 	}
 }
 
-/* One system call in the stopped thread; it stands at the call's exit afterwards, wherever the call left its memory. */
-static MUST_CHECK struct fail remote_call(uint32_t tid, const struct sf_remote_call *c, struct user_regs *regs)
+/* Points a stopped thread at a system call. */
+static MUST_CHECK struct fail aim(uint32_t tid, const struct sf_remote_call *c)
 {
-	regs->rip = SF_EXECUTOR_AT(arena_address, sf_executor_syscall);
-	regs->orig_rax = ~0ull;
-	regs->rax = c->nr;
-	regs->rdi = c->a[0];
-	regs->rsi = c->a[1];
-	regs->rdx = c->a[2];
-	regs->r10 = c->a[3];
-	regs->r8 = c->a[4];
-	regs->r9 = c->a[5];
-	TRY(set_regs(tid, regs));
-	for (unsigned stops = 0; stops < 2;) {
+	struct user_regs regs;
+	POINT(SF_AT_GETREGS, tid);
+	TRY(get_regs(tid, &regs));
+	regs.rip = SF_EXECUTOR_AT(arena_address, sf_executor_syscall);
+	regs.orig_rax = ~0ull;
+	regs.rax = c->nr;
+	regs.rdi = c->a[0];
+	regs.rsi = c->a[1];
+	regs.rdx = c->a[2];
+	regs.r10 = c->a[3];
+	regs.r8 = c->a[4];
+	regs.r9 = c->a[5];
+	POINT(SF_AT_REMOTE_CALL, tid);
+	return set_regs(tid, &regs);
+}
+
+static MUST_CHECK struct fail go_on(uint32_t tid)
+{
+	return check(SF_AT_REMOTE_CALL, tid, sys_ptrace(PTRACE_SYSCALL, (int)tid, 0, 0));
+}
+
+/* Until it enters its call, or leaves it: wherever the call left its memory, it stands there. */
+static MUST_CHECK struct fail reach_stop(uint32_t tid)
+{
+	for (;;) {
 		int status;
-		TRY(check(SF_AT_REMOTE_CALL, tid, sys_ptrace(PTRACE_SYSCALL, (int)tid, 0, 0)));
 		TRY(wait_tracee(tid, SF_AT_REMOTE_CALL, &status));
 		if (!W_STOPPED(status)) {
 			tracee_remove(tid);
 			return failed(SF_AT_DIED, tid, -ESRCH);
 		}
-		if (W_STOPSIG(status) == (SIGTRAP | 0x80)) stops++;
-		else if (W_EVENT(status) == 0) return failed(SF_AT_REMOTE_CALL, tid, -EFAULT);
+		if (W_STOPSIG(status) == (SIGTRAP | 0x80)) return OK;
+		if (W_EVENT(status) == 0) return failed(SF_AT_REMOTE_CALL, tid, -EFAULT);
+		TRY(go_on(tid));
 	}
-	return get_regs(tid, regs);
 }
 
-static MUST_CHECK struct fail become(const struct plan *p, struct sf_taken *taken)
+static MUST_CHECK struct fail judge(uint32_t tid, const struct sf_remote_call *c, struct sf_taken *taken)
+{
+	struct user_regs regs;
+	TRY(get_regs(tid, &regs));
+	taken->result = (int64_t)regs.rax;
+	if (accepted(c, taken->result)) return OK;
+	return failed(SF_AT_REMOTE_CALL, tid, taken->result < 0 && taken->result >= -4095 ? taken->result : -EBADMSG);
+}
+
+static MUST_CHECK struct fail become(const struct plan *p)
 {
 	uint32_t tid = p->head.tid;
 	struct user_regs regs;
-	POINT(SF_AT_GETREGS, tid);
-	TRY(get_regs(tid, &regs));
-	for (uint32_t i = 0; i < p->head.ncalls; i++) {
-		struct sf_remote_call c;
-		memcpy(&c, p->calls + i * sizeof c, sizeof c);
-		taken->call = i;
-		POINT(SF_AT_REMOTE_CALL, tid);
-		TRY(remote_call(tid, &c, &regs));
-		taken->result = (int64_t)regs.rax;
-		if (!accepted(&c, taken->result)) return failed(SF_AT_REMOTE_CALL, tid, taken->result < 0 && taken->result >= -4095 ? taken->result : -EBADMSG);
-	}
 	if (p->head.xstate_size != 0) {
 		struct iovec iov = {(void *)(uintptr_t)p->xstate, p->head.xstate_size};
 		POINT(SF_AT_SETXSTATE, tid);
@@ -93,7 +104,58 @@ static MUST_CHECK struct fail become(const struct plan *p, struct sf_taken *take
 	return set_regs(tid, &regs);
 }
 
-/* Each thread: struct sf_takeover, remote calls, xstate (padded to 8 bytes). Stops at the first that fails. */
+enum stage { AIM, ENTER, LEAVE, JUDGE, BECOME };
+
+static MUST_CHECK struct fail step(enum stage stage, const struct plan *p, uint32_t call, struct sf_taken *taken)
+{
+	struct sf_remote_call c;
+	if (stage == BECOME) return become(p);
+	memcpy(&c, p->calls + call * sizeof c, sizeof c);
+	taken->call = call;
+	switch (stage) {
+	case AIM:
+		TRY(aim(p->head.tid, &c));
+		return go_on(p->head.tid);
+	case ENTER:
+		TRY(reach_stop(p->head.tid));
+		return go_on(p->head.tid);
+	case LEAVE: return reach_stop(p->head.tid);
+	default: return judge(p->head.tid, &c, taken);
+	}
+}
+
+/* One stage of all of them: while one is on its way to its stop, the others are sent or waited for. */
+static bool all_step(enum stage stage, const struct plan *p, uint32_t n, uint32_t call, struct sf_taken *out)
+{
+	bool good = true;
+	for (uint32_t i = 0; i < n; i++) {
+		if (stage != BECOME && call >= p[i].head.ncalls) continue;
+		if (!good) {
+			out[i].status = -ECANCELED;
+			continue;
+		}
+		struct fail why = step(stage, &p[i], call, &out[i]);
+		out[i].status = why.error;
+		out[i].where = why.where;
+		good = why.error == 0;
+	}
+	return good;
+}
+
+/* Those of one group, together. The calls of one are made in their order. */
+static bool take_group(const struct plan *p, uint32_t n, struct sf_taken *out)
+{
+	uint32_t most = 0;
+	for (uint32_t i = 0; i < n; i++) most = p[i].head.ncalls > most ? p[i].head.ncalls : most;
+	for (uint32_t call = 0; call < most; call++) {
+		for (enum stage stage = AIM; stage <= JUDGE; stage++) {
+			if (!all_step(stage, p, n, call, out)) return false;
+		}
+	}
+	return all_step(BECOME, p, n, 0, out);
+}
+
+/* Each thread: struct sf_takeover, remote calls, xstate (padded to 8 bytes), groups one after the other. Stops at the first that fails. */
 struct fail req_takeover(struct request *rq, struct reply *rp)
 {
 	struct cursor c = {rq->payload, rq->size};
@@ -117,13 +179,10 @@ struct fail req_takeover(struct request *rq, struct reply *rp)
 		out[i] = (struct sf_taken){s[i].tid, s[i].status, s[i].status != 0 ? SF_AT_SEIZE : 0, 0, 0};
 		good = good && s[i].status == 0;
 	}
-	for (uint32_t i = 0; i < n; i++) {
-		if (!good && out[i].status == 0) out[i].status = -ECANCELED;
-		if (!good) continue;
-		struct fail why = become(&p[i], &out[i]);
-		out[i].status = why.error;
-		out[i].where = why.where;
-		good = why.error == 0;
+	for (uint32_t i = 0, end; i < n; i = end) {
+		for (end = i + 1; end < n && p[end].head.group == p[i].head.group;) end++;
+		if (good) good = take_group(p + i, end - i, out + i);
+		else for (uint32_t k = i; k < end; k++) if (out[k].status == 0) out[k].status = -ECANCELED;
 	}
 	deadline_stop();
 	return f;

@@ -46,7 +46,7 @@ export function missing(why: string): StillframeError {
 /** Adds the steps that start a child on `child`. It ends with the helper at the latest. */
 export function startChild(parent: Program, child: Program): Child {
   const bytes = child.encode();
-  const shared = parent.call('mmap', [0, bytes.length, MM.PROT_RW, MM.MAP_SHARED | MM.MAP_ANONYMOUS, -1, 0]);
+  const shared = parent.call('mmap', [0, child.layout().size, MM.PROT_RW, MM.MAP_SHARED | MM.MAP_ANONYMOUS, -1, 0]);
   const image = parent.data(bytes, 16);
   parent.control(Op.COPY, [shared, image, bytes.length], { keep: false });
   const pid = parent.control(Op.SPAWN, [0, SIG.CHLD, 0, 0, shared, 0]);

@@ -1,5 +1,5 @@
 /** Entry of the `bin/stillframe.js` bundle: oclif, with our commands in the same bundle (package.json "oclif.commands" names this file). */
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Config, handle, run, flush, type Hook, type Interfaces } from '@oclif/core';
 import { COMMANDS, loadAllCommands } from '../../commands/index.ts';
@@ -19,7 +19,7 @@ export const COMMAND_NOT_FOUND: Hook.CommandNotFound = async function ({ id, con
 /** @param root the package's directory: its package.json is oclif's configuration */
 export async function start(root: string, argv: readonly string[]): Promise<void> {
   try {
-    await run([...argv], await Config.load({ root, ...(await leaner(root, argv)) }));
+    await run([...argv], await Config.load({ root, ...leaner(root, argv) }));
     flush();
   } catch (error) {
     await handle(error as Error);
@@ -28,9 +28,9 @@ export async function start(root: string, argv: readonly string[]): Promise<void
 }
 
 /** A command of our own needs none of oclif's plugins (help, plugins, autocomplete): without them a start is 20 ms shorter. */
-async function leaner(root: string, [id = '', ...rest]: readonly string[]): Promise<{ pjson?: Interfaces.PJSON }> {
+function leaner(root: string, [id = '', ...rest]: readonly string[]): { pjson?: Interfaces.PJSON } {
   const own = Object.hasOwn(COMMANDS, id) || Object.hasOwn(COMMANDS, `${id}:${rest[0] ?? ''}`);
   if (!own || rest.includes('-h') || rest.includes('--help')) return {};
-  const pjson = JSON.parse(await readFile(join(root, 'package.json'), 'utf8')) as Interfaces.PJSON;
+  const pjson = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Interfaces.PJSON;
   return { pjson: { ...pjson, oclif: { ...pjson.oclif, plugins: [] } } };
 }

@@ -14,6 +14,10 @@ import { readConfigs } from './configfile.ts';
 import { findDirectories, Given, readWords, refuseUnsupported, type Asked, type Directories } from './given.ts';
 import { OPTION_ROWS, VERBS, type OptionRow, type Verb } from './options.ts';
 import { NO_SCRIPTS, type Scripts } from './hooks.ts';
+import { leave } from '../exit.ts';
+import { isTerminal } from '../terminal.ts';
+
+const STDERR = 2;
 
 /** A verb with all it needs, ready to run; the log is open. */
 export interface Ready {
@@ -93,7 +97,7 @@ export async function dumpOptions(ready: Ready): Promise<DumpOptions> {
 
 /** Loaded only where somebody may watch. */
 async function progressOf({ given }: Ready): Promise<Progress | undefined> {
-  const how = given.text('progress') ?? (process.stderr.isTTY ? 'bar' : 'none');
+  const how = given.text('progress') ?? (isTerminal(STDERR) ? 'bar' : 'none');
   if (how === 'none') return undefined;
   const { bar, lines } = await import('../progress.ts');
   return how === 'json' ? lines() : bar(process.stderr.columns);
@@ -218,7 +222,7 @@ export async function exit(code: number): Promise<never> {
     const { endHelper } = await import('../helper/under.ts');
     endHelper(code);
   }
-  process.exit(code);
+  leave(code);
 }
 
 /** The same for a program that otherwise ends by itself, with `process.exitCode`. */

@@ -27,6 +27,8 @@ export interface Container extends ContainerHeader {
 }
 
 const RECORD_SIZE = 16;
+/** Of a file below, the records are read in one pass; of others they are counted first. */
+const SMALL = 1 << 16;
 
 export class ContainerCore {
   constructor(readonly instance: CoreInstance) {}
@@ -74,10 +76,14 @@ export class ContainerCore {
     return this.instance.run((core) => {
       const { exports, error, scratch } = core;
       const file = core.place(bytes);
-      core.check(exports.sf_get_records(file, bytes.length, header.headerSize, 0, 0, scratch, error));
+      let capacity = bytes.length < SMALL ? bytes.length >>> 2 : 0; // each record has a size field of 4 bytes: there cannot be more
+      let table = core.alloc(capacity * RECORD_SIZE);
+      core.check(exports.sf_get_records(file, bytes.length, header.headerSize, capacity === 0 ? 0 : table, capacity, scratch, error));
       const count = core.u32(scratch, 1)[0] ?? 0;
-      const table = core.alloc(count * RECORD_SIZE);
-      core.check(exports.sf_get_records(file, bytes.length, header.headerSize, table, count, scratch, error));
+      if (count > capacity) {
+        table = core.alloc((capacity = count) * RECORD_SIZE);
+        core.check(exports.sf_get_records(file, bytes.length, header.headerSize, table, capacity, scratch, error));
+      }
       if (check) core.check(exports.sf_check_messages(file, table, count, error));
       const words = core.u32(table, count * (RECORD_SIZE / 4));
       const records: RecordSpan[] = [];
@@ -86,12 +92,19 @@ export class ContainerCore {
     });
   }
 
+  readonly #headers = new Map<string, Uint8Array>();
+
   /** The magics as bytes: 4 for a plain file, else 8. */
   header(kind: HeaderKind, magic: number): Uint8Array {
-    return this.instance.run((core) => {
-      const size = core.exports.sf_put_header(core.scratch, KINDS.indexOf(kind), magic);
-      return core.bytes(core.scratch, size).slice();
-    });
+    const key = `${kind} ${magic}`;
+    let header = this.#headers.get(key);
+    if (header === undefined) {
+      this.#headers.set(key, header = this.instance.run((core) => {
+        const size = core.exports.sf_put_header(core.scratch, KINDS.indexOf(kind), magic);
+        return core.bytes(core.scratch, size).slice();
+      }));
+    }
+    return header.slice();
   }
 
   /** The size fields of records, 4 bytes each. @throws CoreError RECORD_TOO_LARGE */

@@ -4,7 +4,7 @@
  */
 import { lstatSync, statSync } from 'node:fs';
 import { keepToBaseline } from '../engine.ts';
-import { findLanding, pickDoneSignal } from '../helper/landing.ts';
+import { findLandings, pickDoneSignal, type Landings } from '../helper/landing.ts';
 import type { Helper, RunOptions } from '../helper/client.ts';
 import type { ThreadState } from '../helper/protocol.ts';
 import type { task_kobj_ids_entry, fs_entry } from '../image/schema/index.ts';
@@ -26,6 +26,7 @@ import { leaveOutProbes } from '../resources/memory/uprobes.ts';
 import { processSettings, type ProcessSettings } from '../resources/process/dump.ts';
 import { isCompat, lostComponents, nameOriginalCall } from '../resources/registers/dump.ts';
 import { NamedFiles } from '../resources/regular/dump.ts';
+import { enterIpc } from '../resources/namespaces/ipc/dump.ts';
 import { askClocks } from '../resources/namespaces/time/clocks.ts';
 import { treeClocks } from '../resources/namespaces/time/dump.ts';
 import { askScheduling, type SchedFacts } from '../resources/scheduling/dump.ts';
@@ -36,7 +37,7 @@ import { leaderProgram, threadProgram, type ProcessAnswers, type Questions, type
 import type { DumpContext } from './context.ts';
 import { collectFiles, readDescriptors, type OpenFiles } from './descriptors.ts';
 import type { Descriptor } from './file-kinds.ts';
-import { describeTask, type FrozenTask } from './frozen.ts';
+import { describeTask, type FrozenTask, type FrozenThread } from './frozen.ts';
 import { checkNamespaces, objectIds, type OwnNamespaces } from './ids.ts';
 import type { FileStat } from '../kernel/stat.ts';
 
@@ -62,30 +63,27 @@ export interface Collected {
 }
 
 /** Of a tree: threads, of a task: mappings, for which much is to be done. */
-const MANY_THREADS = 40, MANY_MAPPINGS = 500, MANY_DESCRIPTORS = 1000;
+const MANY_THREADS = 40, MANY_MAPPINGS = 500;
 
 /** How long a task's program may take: it only asks. */
 const RUN_TIMEOUT_MS = 10_000;
 
 /**
  * Reads all that can be read from outside, and fills the list of refusals.
- * @param stateOf registers and signals of threads, in order
+ * @param stateOf asks for registers and signals of threads, in order; what it returns waits for them
  * @param descriptorsOf reads the descriptors of a task
  */
-export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids: readonly number[]) => readonly ThreadState[],
+export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids: readonly number[]) => () => readonly ThreadState[],
   descriptorsOf: (task: FrozenTask) => Descriptor[] = (task) => readDescriptors(task, context.helper)): Collected {
   const living = context.tasks.filter(({ zombie }) => !zombie);
   if (living.reduce((sum, { tids }) => sum + tids.length, 0) > MANY_THREADS) keepToBaseline();
-  const states = new Map(stateOf(living.flatMap(({ tids }) => tids)).map((state) => [state.tid, state]));
-  for (const task of living) {
-    readTask(task, states, context);
-    leaveOutProbes(task, context);
-  }
+  const states = stateOf(living.flatMap(({ tids }) => tids));
+  const read = living.map((task) => readTask(task, context));
+  addStates(living, read, states(), context);
+  for (const task of living) leaveOutProbes(task, context);
   for (const task of living) {
     checkNamespaces(task, own, context);
     checkTask(task, context);
-    context.cgroups?.read(task, context);
-    context.labels?.read(task);
   }
   checkSession(context);
   const ids = objectIds(living, own, context);
@@ -93,29 +91,47 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   for (const task of living) {
     const filesId = ids.get(task.pid)!.files_id;
     if (!tables.has(filesId)) tables.set(filesId, descriptorsOf(task));
-    if (tables.get(filesId)!.length > MANY_DESCRIPTORS) keepToBaseline();
   }
   const named = new NamedFiles(context);
   for (const { mappings } of living) for (const mapping of mappings) if (isSysv(mapping)) context.reservedShmids.add(Number(mapping.inode));
-  const collected = living.map((task) => collectTask(task, ids.get(task.pid)!, named, context));
-  collectSegments(collected, own.ids.ipc_ns_id ?? 0, context);
+  const known: KnownFiles = new Map();
+  const collected = living.map((task) => collectTask(task, ids.get(task.pid)!, named, known, context));
+  const ipc = collected[0]?.ids.ipc_ns_id ?? 0;
+  if (collected[0] !== undefined && ipc !== (own.ids.ipc_ns_id ?? 0)) enterIpc(collected[0].task, context);
+  collectSegments(collected, ipc, context);
   refuseUndo(living, context);
   const files = collectFiles(tables, context);
   settleSocketMemory(collected, files.files, context);
   return { living: collected, files, named };
 }
 
-function readTask(task: FrozenTask, states: ReadonlyMap<number, ThreadState>, { log, helper, known }: DumpContext): void {
+type ReadThread = Omit<FrozenThread, 'state'>;
+
+/** What /proc says of a task, while the helper asks for the states of threads. */
+function readTask(task: FrozenTask, context: DumpContext): ReadThread[] {
+  const { log, known } = context;
   log.debug(`Reading task (pid: ${task.pid} comm: ${task.stat.comm})`);
-  task.threads = task.tids.map((tid) => {
+  context.cgroups?.read(task, context);
+  context.labels?.read(task);
+  const threads = task.tids.map((tid): ReadThread => {
     const dir = `/proc/${task.pid}/task/${tid}`;
-    const state = states.get(tid);
-    if (state === undefined) throw new RangeError(`the helper gave no state of thread ${tid}`);
-    nameOriginalCall(state, (address, size) => helper.peek(task.pid, address, size));
-    return { tid, state, stat: parseStat(readProcRecord(`${dir}/stat`)), status: parseStatus(readProcRecord(`${dir}/status`)) };
+    return { tid, stat: parseStat(readProcRecord(`${dir}/stat`)), status: parseStatus(readProcRecord(`${dir}/status`)) };
   });
   task.mappings = mappingsOf(task, known);
   if (task.mappings.length > MANY_MAPPINGS) keepToBaseline();
+  return threads;
+}
+
+function addStates(tasks: readonly FrozenTask[], read: readonly (readonly ReadThread[])[], states: readonly ThreadState[], { helper }: DumpContext): void {
+  const byTid = new Map(states.map((state) => [state.tid, state]));
+  tasks.forEach((task, i) => {
+    task.threads = read[i]!.map((thread) => {
+      const state = byTid.get(thread.tid);
+      if (state === undefined) throw new RangeError(`the helper gave no state of thread ${thread.tid}`);
+      nameOriginalCall(state, (address, size) => helper.peek(task.pid, address, size));
+      return { ...thread, state };
+    });
+  });
 }
 
 /** Of a frozen task: as known from before, if nothing has changed. */
@@ -143,24 +159,26 @@ function checkSession({ tasks, options, refusals }: DumpContext): void {
     'Say with -j (--shell-job) that it may be put into the session of whoever restores it');
 }
 
-function collectTask(task: FrozenTask, ids: task_kobj_ids_entry, named: NamedFiles, context: DumpContext): CollectedTask {
+function collectTask(task: FrozenTask, ids: task_kobj_ids_entry, named: NamedFiles, known: KnownFiles, context: DumpContext): CollectedTask {
   const { pid } = task;
   return {
     task, ids, settings: processSettings(pid), timers: parseTimers(readProcText(`/proc/${pid}/timers`)), auxv: parseAuxv(readProc(`/proc/${pid}/auxv`)),
-    mappings: describeMappings(task.mappings, mappedFiles(task, named, context)),
+    mappings: describeMappings(task.mappings, mappedFiles(task, named, known, context)),
     exeId: executableId(task, named), fs: fsEntry(task, task.threads[0]!.status.umask, named),
     answers: undefined, threads: new Map(),
   };
 }
 
-/** Files behind the mappings of a task; a file that several map is looked at once. */
-function mappedFiles(task: FrozenTask, named: NamedFiles, context: DumpContext): (mapping: Mapping) => MappedFile {
-  const known = new Map<string, { id: number; memfd: boolean }>();
+/** By device, inode and path. */
+type KnownFiles = Map<string, { readonly id: number; readonly memfd: boolean }>;
+
+/** Files behind the mappings of a task; a file that is mapped several times, by one task or by many, is looked at once. */
+function mappedFiles(task: FrozenTask, named: NamedFiles, known: KnownFiles, context: DumpContext): (mapping: Mapping) => MappedFile {
   return (mapping) => {
     if (refuseMapping(mapping, () => true) !== undefined) return { id: 0, memfd: false, access: O.RDONLY };
     const door = `/proc/${task.pid}/map_files/${mapping.range}`;
     const access = accessOf(Number(lstatSync(door).mode));
-    const key = `${mapping.device} ${mapping.inode}`;
+    const key = `${mapping.device} ${mapping.inode} ${mapping.name}`;
     let file = known.get(key);
     if (file === undefined) {
       const stat: FileStat = statSync(door, { bigint: true });
@@ -197,32 +215,61 @@ function accessOf(mode: number): number {
   }
 }
 
-type Run = (tids: readonly number[], program: Program, options: RunOptions) => RanBlock[];
+/** Who runs programs in threads: the helper, or what stands in for it. */
+export type Runner = Pick<Helper, 'runEach' | 'visit'>;
 
 /** Lets every thread run its program. After this the tree was touched, though nothing of it shows. */
-export function askThreads({ living }: Collected, { helper }: DumpContext, run: Run = (tids, program, options) => helper.runEach(tids, program, options)): void {
-  for (const one of living) {
+export function askThreads({ living }: Collected, { helper }: DumpContext, runner: Runner = helper): void {
+  const entered = living.map((one) => ({ one, ways: landingsOf(one.task, helper), signals: doneSignals(one.task) }));
+  const of = (tid: number, task: FrozenTask): string => `dump: thread ${tid} of ${describeTask(task)}`;
+  for (const together of sideBySide(entered)) {
+    const { program, read } = together[0]!.questions;
+    const blocks = together.length === 1
+      ? together.map(({ one: { task }, ways: { landing }, signals }) => runner.runEach([task.pid], program, { landing, doneSignal: signals.get(task.pid)!, timeoutMs: RUN_TIMEOUT_MS })[0]!)
+      : runner.visit(together.map(({ one: { task }, ways: { landing }, signals }) => ({ tid: task.pid, landing, doneSignal: signals.get(task.pid)! })), program, RUN_TIMEOUT_MS);
+    together.forEach(({ one }, i) => { one.answers = read(blocks[i]!.check(of(one.task.pid, one.task))); });
+  }
+  for (const { one, ways: { landing, second }, signals } of entered) {
     const { task } = one;
-    const landing = landingOf(task, helper);
-    const ask = <T>(tids: readonly number[], doneSignal: number, { program, read }: Questions<T>): T[] =>
-      run(tids, program, { landing, doneSignal, timeoutMs: RUN_TIMEOUT_MS }).map((ran, i) => read(ran.check(`dump: thread ${tids[i]} of ${describeTask(task)}`)));
-    const signals = doneSignals(task);
-    [one.answers] = ask([task.pid], signals.get(task.pid)!, leaderProgram(one.timers, task.mappings));
     for (const { entry } of one.mappings) settleRing(entry, one.answers!.aio);
-    for (const signal of new Set(signals.values())) {
-      const tids = task.tids.slice(1).filter((tid) => signals.get(tid) === signal);
-      if (tids.length > 0) ask(tids, signal, threadProgram()).forEach((answers, i) => one.threads.set(tids[i]!, answers));
+    const together = second === undefined ? undefined : { second, pid: task.pid };
+    for (const doneSignal of new Set(signals.values())) {
+      const tids = task.tids.slice(1).filter((tid) => signals.get(tid) === doneSignal);
+      if (tids.length === 0) continue;
+      const { program, read } = threadProgram();
+      runner.runEach(tids, program, { landing, together, doneSignal, timeoutMs: RUN_TIMEOUT_MS }).forEach((ran, i) => one.threads.set(tids[i]!, read(ran.check(of(tids[i]!, task)))));
     }
   }
 }
 
-/** How the main thread of a frozen task runs a program. Its registers and status must have been read. */
-export function enterLeader(task: FrozenTask, { helper }: Pick<DumpContext, 'helper'>): RunOptions {
-  return { landing: landingOf(task, helper), doneSignal: doneSignals(task).get(task.pid)!, timeoutMs: RUN_TIMEOUT_MS };
+interface Entered { readonly one: CollectedTask; readonly ways: Landings; readonly signals: ReadonlyMap<number, number> }
+interface Asked extends Entered { readonly questions: Questions<ProcessAnswers> }
+
+/** Leaders that can run the same program at the same time: no two that share memory, none on a landing that is in use. The others go alone. */
+function sideBySide(entered: readonly Entered[]): Asked[][] {
+  const groups = new Map<Program, Asked[]>();
+  const alone: Asked[][] = [];
+  const memories = new Set<number>();
+  for (const each of entered) {
+    const { one: { timers, task, ids }, ways } = each;
+    const questions = leaderProgram(timers, task.mappings);
+    const asked = { ...each, questions };
+    const group = groups.get(questions.program);
+    if (ways.used || memories.has(ids.vm_id)) alone.push([asked]);
+    else if (group === undefined) groups.set(questions.program, [asked]);
+    else group.push(asked);
+    memories.add(ids.vm_id);
+  }
+  return [...groups.values(), ...alone];
 }
 
-const landingOf = (task: FrozenTask, helper: Helper): bigint =>
-  findLanding(helper, task.pid, task.mappings.map(({ start, end, exec, name }) => ({ start, end, name, executable: exec })));
+/** How the main thread of a frozen task runs a program. Its registers and status must have been read. */
+export function enterLeader(task: FrozenTask, { helper }: Pick<DumpContext, 'helper'>): RunOptions {
+  return { landing: landingsOf(task, helper).landing, doneSignal: doneSignals(task).get(task.pid)!, timeoutMs: RUN_TIMEOUT_MS };
+}
+
+const landingsOf = (task: FrozenTask, helper: Helper): Landings =>
+  findLandings(helper, task.pid, task.mappings.map(({ start, end, exec, name }) => ({ start, end, name, executable: exec })));
 
 /** For each thread the signal by which it tells that its program is done: a thread may block one that the others do not (Node's has one that blocks all). */
 function doneSignals({ threads }: FrozenTask): Map<number, number> {

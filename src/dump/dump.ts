@@ -37,6 +37,7 @@ import { readCgroupOptions } from '../resources/cgroup/options.ts';
 import { makeLinks, removeLinks } from '../resources/link-remap/dump.ts';
 import { SecurityLabels } from '../resources/security-label/dump.ts';
 import { findModule } from '../resources/security-label/label.ts';
+import { dumpNamespaces } from './namespaces.ts';
 import { probeHost } from './probe.ts';
 import { rehearse } from './rehearse.ts';
 import { freezerOf, seizeBy, type Freezer } from './freezer.ts';
@@ -114,7 +115,8 @@ class Dump {
     const early = options.finalState !== 'dead' && !hasScripts(options);
 
     if (options.cpuInfo === true) context.tree.cpuinfo = processorEntry(helper);
-    rehearse(options, helper, own, host);
+    // a tree that is to end has no pause to be kept short: what counts is the whole
+    if (options.finalState !== 'dead') rehearse(options, helper, own, host);
     try {
       this.#copyAhead(context, freezer);
       // of a tree whose memory is tracked smaps would be what takes longest while it stands
@@ -125,7 +127,7 @@ class Dump {
       this.#seizedAt = performance.now();
       const lap = laps(this.#frozenAt);
       lap('seize');
-      const collected = collect(context, own, (tids) => helper.state(tids));
+      const collected = collect(context, own, (tids) => helper.beginState(tids));
       context.refusals.throwIfAny();
       lap('read');
       for (const { threads } of context.tasks) for (const { tid, status } of threads) context.seccomp.read(helper, tid, status.seccomp, status.seccompFilters);
@@ -133,6 +135,8 @@ class Dump {
       lap('ask threads');
       askFiles(collected.files, context);
       const outside = askHelper(collected, context, host.affinity.length);
+      dumpNamespaces(collected, context);
+      context.refusals.throwIfAny();
       makeLinks(context);
       lap('ask helper');
       const direct = collected.files.files.some(({ descriptors }) => (descriptors[0]!.info.flags & O.DIRECT) !== 0);

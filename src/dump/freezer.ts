@@ -74,7 +74,7 @@ export class Freezer {
         first = false;
         return helper.seize(tids, { ...options, thaw: { path: this.control, text: thawed } });
       },
-    }, this.root, left);
+    }, this.root, left, true);
     const others = membersOf(this.dir, this.#version).filter((pid) => !tasks.some((task) => task.pid === pid));
     if (others.length > 0) log.warn(this.dir, `processes that are not part of the tree are in this group, and stood still for a moment: ${others.slice(0, 10).join(' ')}`);
     if (!this.wasFrozen) guard.drop(back);

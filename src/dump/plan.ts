@@ -83,7 +83,7 @@ class Look {
   take(options: DumpOptions): { readonly reasons: readonly ErrorParts[]; readonly collected: Collected } {
     const context = new DumpContext(options, this.log, this.helper, newTree(this.own), this.host.shmemDevice, this.host.hugeDevices);
     context.tasks = this.tasks;
-    const collected = collect(context, this.own, (tids) => this.helper.state(tids));
+    const collected = collect(context, this.own, (tids) => this.helper.beginState(tids));
     return { reasons: context.refusals.reasons, collected };
   }
 }

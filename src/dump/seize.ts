@@ -21,14 +21,16 @@ export interface Seizer {
 
 interface Found { readonly pid: number; tids: number[] }
 
-/** The tasks, each parent before its children. @param timeoutMs for the whole tree, 0: none */
-export function seizeTree(helper: Seizer, root: number, timeoutMs: number): FrozenTask[] {
+/** The tasks, each parent before its children. @param timeoutMs for the whole tree, 0: none @param atOnce the first pass is to find all there are */
+export function seizeTree(helper: Seizer, root: number, timeoutMs: number, atOnce = false): FrozenTask[] {
   const deadline = timeoutMs === 0 ? Infinity : performance.now() + timeoutMs;
   const seized = new Map<number, Seized>();
   for (let pass = 0; ; pass++) {
-    const found = discover(root);
+    // few threads but main ones have children, and those are found by the second pass, which has to look everywhere
+    const everywhere = atOnce || pass > 0;
+    const found = discover(root, everywhere);
     const fresh = found.flatMap(({ tids }) => tids).filter((tid) => !seized.has(tid));
-    if (fresh.length === 0) return found.length === 0 ? gone(root) : order(found, seized);
+    if (fresh.length === 0 && everywhere) return found.length === 0 ? gone(root) : order(found, seized);
     const left = deadline - performance.now();
     if (pass === MAX_PASSES || left <= 0) throw tooSlow(root, timeoutMs, pass);
     for (const one of helper.seize(fresh, { timeoutMs: left === Infinity ? 0 : Math.max(1, Math.ceil(left)) })) {
@@ -38,8 +40,8 @@ export function seizeTree(helper: Seizer, root: number, timeoutMs: number): Froz
   }
 }
 
-/** Every task below the root with its threads, as /proc shows them now. */
-function discover(root: number): Found[] {
+/** Every task below the root with its threads, as /proc shows them now. @param everywhere also children of other threads than the main one */
+function discover(root: number, everywhere: boolean): Found[] {
   const found: Found[] = [];
   const queue = [root];
   for (let pid = queue.shift(); pid !== undefined; pid = queue.shift()) {
@@ -47,7 +49,7 @@ function discover(root: number): Found[] {
       const tids = readProcNumbers(`/proc/${pid}/task`);
       tids.sort((a, b) => Number(b === pid) - Number(a === pid) || a - b);
       found.push({ pid, tids });
-      for (const tid of tids) {
+      for (const tid of everywhere ? tids : tids.slice(0, 1)) {
         try {
           queue.push(...readProcText(`/proc/${pid}/task/${tid}/children`).trim().split(' ').filter((text) => text !== '').map(Number));
         } catch (error) {
@@ -91,6 +93,17 @@ function depthFirst(tasks: readonly FrozenTask[]): FrozenTask[] {
     stack.push(...[...children.get(task) ?? []].reverse());
   }
   return ordered;
+}
+
+/** Whether the process that started then is no more. */
+export function hasEnded(pid: number, start: bigint): boolean {
+  try {
+    const now = parseStat(readProcRecord(`/proc/${pid}/stat`));
+    return now.startTime !== start || isZombie(now);
+  } catch (error) {
+    if (isGone(error)) return true;
+    throw error;
+  }
 }
 
 export const isZombie = (stat: ProcStat): boolean => stat.state === 'Z' || stat.state === 'X';

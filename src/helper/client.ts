@@ -15,9 +15,11 @@ import { Wire, WireClosed, type Reply } from './wire.ts';
 export interface RunOptions {
   /** From `findLanding`. */
   readonly landing: bigint;
+  /** With another landing right beside it (from `findLandings`) several threads of the process `pid` are faster. */
+  readonly together?: { readonly second: bigint; readonly pid: number } | undefined;
   /** From `pickDoneSignal`; 0 (default): system-call stops, works always but costs two stops a system call. */
   readonly doneSignal?: number;
-  /** After this the program is interrupted and the thread sent home. Default 10,000. */
+  /** After this, for all threads together, the program is interrupted and the thread sent home. Default 10,000. */
   readonly timeoutMs?: number;
   /**
    * A result that is a descriptor of the task: where the program pauses (raises `doneSignal` with tkill) the helper takes a copy. The result
@@ -25,6 +27,9 @@ export interface RunOptions {
    */
   readonly take?: ResultRef;
 }
+
+/** A thread and how it runs a program: as in `RunOptions`. */
+export interface Visit { readonly tid: number; readonly landing: bigint; readonly doneSignal: number }
 
 export interface ScanOptions {
   /** Pages with at least one of these `PageIs` bits (0: every page). */
@@ -69,7 +74,7 @@ export interface FaultPlan {
 const DOING: Record<p.ReqName, string> = {
   HELLO: 'start helper', SEIZE: 'seize threads', STATE: 'read thread state', RUN: 'run a program in a task', DETACH: 'let threads go',
   KILL: 'kill processes', SCAN: 'scan memory', PAGES: 'copy memory', PEEK: 'read memory', POKE: 'write memory', LOCAL: 'run a program in the helper',
-  CPUID: 'ask the processor', SEIZE_FROZEN: 'seize frozen threads',
+  CPUID: 'ask the processor', VISIT: 'run a program in tasks', SEIZE_FROZEN: 'seize frozen threads',
   PUT_FD: 'hand a descriptor to the helper', GET_FD: 'fetch a descriptor from the helper', CLOSE: 'close descriptors in the helper',
   ARENA: 'map the arena', SPAWN: 'start the first task', AWAIT: 'wait for the restored tasks', TAKEOVER: 'take restored threads over',
   FILE_PAGES: 'copy file ranges', FAULT: 'plan a fault', KEEP: 'leave a keeper behind', GUARD: 'set a guard',
@@ -153,7 +158,13 @@ export class Helper {
 
   /** Registers, masks and queues of seized threads, in the order asked for. */
   state(tids: readonly number[]): p.ThreadState[] {
-    return p.decodeStates(this.#ask('STATE', p.encodeWords(tids)).payload);
+    return this.beginState(tids)();
+  }
+
+  /** The same, while the caller does something else that does not need the helper. What is returned waits for the answer. */
+  beginState(tids: readonly number[]): () => p.ThreadState[] {
+    const reply = this.#begin('STATE', [p.encodeWords(tids)]);
+    return () => p.decodeStates(reply().payload);
   }
 
   /** Runs a program in a seized thread and brings the thread home. The block tells how it went: `check()` it. */
@@ -162,27 +173,49 @@ export class Helper {
   }
 
   /** The same for several threads of one process, one after the other, with one request. Blocks in the order of `tids`. */
-  runEach(tids: readonly number[], program: Program, { landing, doneSignal = 0, timeoutMs = 0, take }: RunOptions): RanBlock[] {
-    const head = Buffer.alloc(24 + Math.ceil(tids.length / 2) * 8);
+  runEach(tids: readonly number[], program: Program, { landing, together, doneSignal = 0, timeoutMs = 0, take }: RunOptions): RanBlock[] {
+    const head = Buffer.alloc(RUN + Math.ceil(tids.length / 2) * 8);
     head.writeUInt32LE(tids.length, 0);
     head.writeUInt32LE(doneSignal, 4);
     head.writeBigUInt64LE(landing, 8);
     head.writeUInt32LE(timeoutMs, 16);
     head.writeUInt32LE(take === undefined ? 0 : take.index + 1, 20);
-    tids.forEach((tid, i) => head.writeUInt32LE(tid, 24 + 4 * i));
-    const block = withoutStack(program.encode());
+    head.writeBigUInt64LE(together?.second ?? 0n, 24);
+    head.writeUInt32LE(together?.pid ?? 0, 32);
+    tids.forEach((tid, i) => head.writeUInt32LE(tid, RUN + 4 * i));
+    const block = program.encode();
     const { payload } = this.#ask('RUN', head, block);
     return tids.map((_, i) => new RanBlock(program, payload.subarray(i * block.length, (i + 1) * block.length)));
   }
 
+  /** The same in threads of processes that do not share memory, side by side. Landings must be unused (`findLandings`). Blocks in the order of `visits`. */
+  visit(visits: readonly Visit[], program: Program, timeoutMs = 0): RanBlock[] {
+    const block = program.encode();
+    const ran: RanBlock[] = [];
+    for (let from = 0; from < visits.length; from += MAX_VISITS) {
+      const some = visits.slice(from, from + MAX_VISITS);
+      const head = Buffer.alloc(8 + 16 * some.length);
+      head.writeUInt32LE(some.length, 0);
+      head.writeUInt32LE(timeoutMs, 4);
+      some.forEach(({ tid, doneSignal, landing }, i) => {
+        head.writeUInt32LE(tid, 8 + 16 * i);
+        head.writeUInt32LE(doneSignal, 12 + 16 * i);
+        head.writeBigUInt64LE(landing, 16 + 16 * i);
+      });
+      const { payload } = this.#ask('VISIT', head, block);
+      for (let i = 0; i < some.length; i++) ran.push(new RanBlock(program, payload.subarray(i * block.length, (i + 1) * block.length)));
+    }
+    return ran;
+  }
+
   /** Runs a program in the helper. Descriptors it opens stay open there under their numbers. */
   local(program: Program): RanBlock {
-    return new RanBlock(program, this.#ask('LOCAL', withoutStack(program.encode())).payload);
+    return new RanBlock(program, this.#ask('LOCAL', program.encode()).payload);
   }
 
   /** Sees that a program is run when the helper dies before `guard()` without one is called. It has what the helper has open now. */
   guard(program?: Program): void {
-    this.#ask('GUARD', ...(program === undefined ? [] : [withoutStack(program.encode())]));
+    this.#ask('GUARD', ...(program === undefined ? [] : [program.encode()]));
   }
 
   /** CPUID's four registers. A leaf that this processor has not answers with something of another one (Intel) or zeros (AMD). */
@@ -326,15 +359,25 @@ export class Helper {
   }
 
   #exchange(name: p.ReqName, parts: readonly Uint8Array[], fd?: number): Reply {
+    return this.#begin(name, parts, fd)();
+  }
+
+  #begin(name: p.ReqName, parts: readonly Uint8Array[], fd?: number): () => Reply {
     if (this.#closed) throw new StillframeError({ doing: DOING[name], where: 'helper', why: 'it was closed before' });
-    let reply: Reply;
+    const finish = this.#alive(name, () => this.#wire.begin(p.Req[name], parts, fd));
+    return () => {
+      const reply = this.#alive(name, finish);
+      if (reply.status !== 0) throw requestError(name, reply);
+      return reply;
+    };
+  }
+
+  #alive<T>(name: p.ReqName, speak: () => T): T {
     try {
-      reply = this.#wire.exchange(p.Req[name], parts, fd);
+      return speak();
     } catch (error) {
       throw error instanceof WireClosed ? this.#death(name, error) : error;
     }
-    if (reply.status !== 0) throw requestError(name, reply);
-    return reply;
   }
 
   #death(name: p.ReqName, cause: WireClosed): StillframeError {
@@ -346,6 +389,10 @@ export class Helper {
 /** First word of a keeper's command line. */
 export const KEEPER_NAME = 'stillframe-keeper';
 const PAGES_MAY_VANISH = 0x8000_0000, PAGES_PLACED = 0x4000_0000;
+/** SF_MAX_VISITS */
+const MAX_VISITS = 64;
+/** Bytes of struct sf_run. */
+const RUN = 40;
 
 /** Parent of a process; undefined when it is gone. */
 function parentOf(pid: number): number | undefined {
@@ -378,11 +425,6 @@ function requestError(name: p.ReqName, { status, where, subject }: Reply): Still
 
 /** What `subject` of a failed step is, when not a task. */
 const SUBJECT: Readonly<Partial<Record<p.WhereName, string>>> = { DECODE: 'entry', WRITE: 'descriptor', FD: 'descriptor', CLONE: 'pid' };
-
-/** The wire carries a block up to the end of its data; the stack is made where it runs. */
-function withoutStack(block: Buffer): Buffer {
-  return block.subarray(0, Math.min(block.length, Math.max(72, block.readUInt32LE(24) + block.readUInt32LE(28))));
-}
 
 /** Where the binary is: `STILLFRAME_HELPER`, the source tree, or beside the bundle. */
 export function helperPath(): string {

@@ -3,6 +3,7 @@
  * never touches native code.
  */
 import { StillframeError } from '../errors.ts';
+import { offerQuickExit } from '../exit.ts';
 import { errnoName } from '../kernel/errno.ts';
 import { loadKoffi, type Koffi } from './koffi-native.ts';
 
@@ -57,6 +58,7 @@ function bind(): Libc {
   const socketpair = lib.func('int socketpair(int, int, int, void *)');
   const close = lib.func('int close(int)');
   const waitpid = lib.func('int waitpid(int, void *, int)');
+  offerQuickExit(lib.func('void _exit(int)'));
   const fail = (call: string, errno: number): never => {
     throw new StillframeError({ doing: 'start helper', why: `${call}: ${errnoName(errno)}` });
   };

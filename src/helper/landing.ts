@@ -22,17 +22,35 @@ const SLOTS = Number(PAGE) / LANDING_SIZE;
  * @throws StillframeError when no executable mapping has room
  */
 export function findLanding(helper: Helper, pid: number, maps: readonly LandingCandidate[]): bigint {
+  return findLandings(helper, pid, maps).landing;
+}
+
+export interface Landings {
+  readonly landing: bigint;
+  /** Right beside it, where there is room. */
+  readonly second: bigint | undefined;
+  /** A stub lies there that a killed helper left behind. */
+  readonly used: boolean;
+}
+
+/** The same, with a second one. */
+export function findLandings(helper: Helper, pid: number, maps: readonly LandingCandidate[]): Landings {
   const executable = maps.filter((m) => m.executable && (m.name === '[vdso]' || m.name.startsWith('/')));
   const ordered = [...executable.filter((m) => m.name === '[vdso]'), ...executable.filter((m) => m.name !== '[vdso]')];
-  let left: bigint | undefined;
-  for (const { end } of ordered) {
-    for (const { address, used } of slots(helper, pid, end)) {
-      if (!used) return address;
-      left ??= address;
-    }
-  }
   // a thread that is still inside its executor has the executor's mapping
   const inside = maps.some((m) => m.executable && m.name === '' && m.end - m.start === BigInt(helper.hello.executorSize));
+  const free = ({ used }: Place): boolean => !used || !inside;
+  let left: Landings | undefined;
+  for (const { end } of ordered) {
+    const places = slots(helper, pid, end);
+    const found = (at: number): Landings => {
+      const beside = [places[at + 1], places[at - 1]].find((place) => place !== undefined && free(place));
+      return { landing: places[at]!.address, second: beside?.address, used: places[at]!.used };
+    };
+    const at = places.findIndex(({ used }) => !used);
+    if (at >= 0) return found(at);
+    if (places.length > 0) left ??= found(0);
+  }
   if (left !== undefined && !inside) return left;
   throw new StillframeError({
     doing: 'dump', where: `task ${pid}`,
@@ -41,10 +59,12 @@ export function findLanding(helper: Helper, pid: number, maps: readonly LandingC
   });
 }
 
+interface Place { readonly address: bigint; readonly used: boolean }
+
 /** Places for a stub at the end of a mapping, last first: zero bytes, or a stub that was left behind. */
-function slots(helper: Helper, pid: number, end: bigint): { address: bigint; used: boolean }[] {
+function slots(helper: Helper, pid: number, end: bigint): Place[] {
   const page = readable(helper, pid, end - PAGE);
-  const found: { address: bigint; used: boolean }[] = [];
+  const found: Place[] = [];
   for (let i = SLOTS - 1; i >= 0 && page.length === Number(PAGE); i--) {
     const bytes = page.subarray(i * LANDING_SIZE, (i + 1) * LANDING_SIZE);
     const used = bytes.toString('latin1', 2, 2 + LANDING_TAG.length) === LANDING_TAG;

@@ -5,8 +5,9 @@ import { textOf } from '../image/text.ts';
 import { O_CLOEXEC, type FdInfo } from '../proc/fdinfo.ts';
 import { KernelStat, STAT_SIZE } from '../kernel/stat.ts';
 import { acceptance, type Expect } from '../program/program.ts';
+import { zeroed } from '../zeroed.ts';
 
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 export const REQUEST_MAGIC = 0x51526653;
 export const REPLY_MAGIC = 0x50526653;
 export const REQUEST_SIZE = 16;
@@ -20,7 +21,7 @@ export const REGS_SIZE = 27 * 8;
 export const Req = {
   HELLO: 1, SEIZE: 2, STATE: 3, RUN: 4, DETACH: 5, KILL: 6, SCAN: 7, PAGES: 8, PEEK: 9, POKE: 10, LOCAL: 11, PUT_FD: 12,
   GET_FD: 13, CLOSE: 14, ARENA: 15, SPAWN: 16, AWAIT: 17, TAKEOVER: 18, FILE_PAGES: 19, FAULT: 20, KEEP: 30, GUARD: 31, CPUID: 32, SEIZE_FROZEN: 33,
-  DESCRIPTORS: 34, SAME: 35,
+  DESCRIPTORS: 34, SAME: 35, VISIT: 36,
 } as const;
 export type ReqName = keyof typeof Req;
 
@@ -125,6 +126,8 @@ export interface RemoteCall {
 
 export interface Takeover {
   readonly tid: number;
+  /** Neighbours of one number (0) make their calls side by side, others one group after the other. */
+  readonly group?: number;
   readonly calls: readonly RemoteCall[];
   /** NT_X86_XSTATE, standard format, of exactly `hello.xstateSize` bytes; empty: leave it. */
   readonly xstate: Uint8Array;
@@ -306,10 +309,11 @@ const TAKEOVER = 24 + REGS_SIZE;
 const REMOTE_CALL = 72;
 export function encodeTakeover(t: Takeover): Buffer {
   if (t.regs.length !== REGS_SIZE) throw new RangeError(`registers of thread ${t.tid}: ${t.regs.length} bytes, not ${REGS_SIZE}`);
-  const b = Buffer.alloc(TAKEOVER + t.calls.length * REMOTE_CALL + Math.ceil(t.xstate.length / 8) * 8);
+  const b = zeroed(TAKEOVER + t.calls.length * REMOTE_CALL + Math.ceil(t.xstate.length / 8) * 8);
   b.writeUInt32LE(t.tid, 0);
   b.writeUInt32LE(t.xstate.length, 4);
   b.writeUInt32LE(t.calls.length, 8);
+  b.writeUInt32LE(t.group ?? 0, 12);
   b.writeBigUInt64LE(t.sigmask, 16);
   b.set(t.regs, 24);
   t.calls.forEach((call, i) => encodeRemoteCall(b, TAKEOVER + i * REMOTE_CALL, call));

@@ -74,7 +74,9 @@ function startRequest(ours: number): Buffer {
   child.call('execve', [child.cstring(process.execPath), argv, env]);
 
   const starter = new Program('helper');
-  const block = starter.data(child.encode(), 16);
+  const bytes = child.encode();
+  const block = starter.data(bytes, 16);
+  starter.reserve(child.layout().size - bytes.length, 1); // its stack
   starter.control(Op.SPAWN, [0, SIGCHLD, 0, 0, block, 0]);
   starter.call('close', [ours]);
   return request(starter);

@@ -12,6 +12,8 @@ const SOL_SOCKET = 1;
 const SCM_RIGHTS = 1;
 const EINTR = 4;
 const SCRATCH = 1 << 16;
+/** Many parts are sent as one up to here. */
+const GATHERED = 1 << 24;
 const CMSG_FD = 24; // a cmsghdr with one descriptor, padded
 
 export interface Reply {
@@ -61,6 +63,8 @@ export class Wire {
   readonly #out = new Message(this.#libc, Buffer.alloc(SCRATCH));
   readonly #in = new Message(this.#libc, Buffer.alloc(SCRATCH));
   #seq = 0;
+  /** The request whose reply has not been read. */
+  #expected: number | undefined;
 
   constructor(readonly fd: number) {}
 
@@ -72,6 +76,12 @@ export class Wire {
    * @throws WireClosed when the other end is gone
    */
   exchange(op: number, parts: readonly Uint8Array[], fd?: number): Reply {
+    return this.begin(op, parts, fd)();
+  }
+
+  /** Sends a request. What is returned waits for the reply, which is dropped when another request comes first. */
+  begin(op: number, parts: readonly Uint8Array[], fd?: number): () => Reply {
+    this.#drop();
     const size = parts.reduce((sum, part) => sum + part.length, 0);
     if (size > MAX_PAYLOAD) {
       throw new StillframeError({ doing: 'talk to the helper', why: `a request of ${size} bytes; the limit is ${MAX_PAYLOAD}` });
@@ -83,8 +93,19 @@ export class Wire {
     let at = REQUEST_SIZE;
     if (together) for (const part of parts) { head.set(part, at); at += part.length; }
     this.#sendFirst(at, fd);
-    if (!together) for (const part of parts) this.#sendAll(part);
-    return this.#receive(seq);
+    if (!together) for (const part of parts.length > 2 && size < GATHERED ? [Buffer.concat(parts, size)] : parts) this.#sendAll(part);
+    this.#expected = seq;
+    return () => {
+      if (this.#expected !== seq) throw new RangeError('the reply was not waited for');
+      return this.#receive(seq);
+    };
+  }
+
+  /** The reply that nobody asked for any more. */
+  #drop(): void {
+    if (this.#expected === undefined) return;
+    const { fd } = this.#receive(this.#expected);
+    if (fd >= 0) this.#libc.close(fd);
   }
 
   #sendFirst(size: number, fd: number | undefined): void {
@@ -100,6 +121,7 @@ export class Wire {
   }
 
   #receive(seq: number): Reply {
+    this.#expected = undefined;
     const head = this.#in.bytes;
     let got = this.#retry(() => this.#libc.recvmsg(this.fd, this.#in.prepare(SCRATCH, 0), MSG_CMSG_CLOEXEC));
     const fd = got > 0 ? this.#in.fd : -1;

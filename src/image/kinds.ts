@@ -202,18 +202,18 @@ export function kindOfMagic(magic: number): Kind | undefined {
 
 interface Matcher { readonly kind: Kind; readonly regexp: RegExp; readonly hex: boolean }
 let matchers: Matcher[] | undefined;
+/** The one that matched last: a set has many files of few kinds. No name has two kinds. */
+let likely: Matcher | undefined;
 
 /** Which kind a file name belongs to, and the id in it (undefined when it has none or a word). */
 export function kindOfFile(name: string): { kind: Kind; id?: bigint; word?: string } | undefined {
   matchers ??= KINDS.map(matcher);
-  for (const { kind: k, regexp, hex } of matchers) {
-    const match = regexp.exec(name);
-    if (match === null) continue;
-    const part = match[1];
-    if (part === undefined) return { kind: k };
-    return k.file.includes('%s') ? { kind: k, word: part } : { kind: k, id: BigInt(hex ? `0x${part}` : part) };
-  }
-  return undefined;
+  if (likely?.regexp.test(name) !== true) likely = matchers.find(({ regexp }) => regexp.test(name));
+  if (likely === undefined) return undefined;
+  const { kind: k, regexp, hex } = likely;
+  const part = regexp.exec(name)?.[1];
+  if (part === undefined) return { kind: k };
+  return k.file.includes('%s') ? { kind: k, word: part } : { kind: k, id: BigInt(hex ? `0x${part}` : part) };
 }
 
 function matcher(k: Kind): Matcher {

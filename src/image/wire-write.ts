@@ -13,10 +13,23 @@ const unsigned = new BigUint64Array(halves.buffer);
 const KEEP = 1 << 20;
 /** Varint of 10 bytes plus a tag. */
 const MAX_SCALAR = 16;
+/** Tags below are at most two bytes; no list of numbers has a higher one. */
+const MOST_TAG = 0x4000;
 
 /** One writer serves everybody: writing is synchronous, and what is returned is a copy. */
 let buffer = new Uint8Array(4096);
 let at = 0;
+
+/** Bytes of values that are written often, with the field they were written for. */
+const fixed = new WeakMap<object, { field: FieldPlan | undefined; bytes: Uint8Array }>();
+const NOT_YET = new Uint8Array(0);
+
+/** Freezes a message or a list that many messages have in common: it is encoded once, and copied after. */
+export function shared<T extends object>(value: T): T {
+  Object.freeze(value);
+  fixed.set(value, { field: undefined, bytes: NOT_YET });
+  return value;
+}
 
 export function writeMessage(desc: Desc<object>, message: object): Uint8Array {
   at = 0;
@@ -73,12 +86,17 @@ function writeFields(plan: Plan, message: Values): void {
       buffer[at++] = value;
     } else if (!field.repeated) {
       writeField(field, value, undefined);
+    } else if (value instanceof Uint32Array && field.type === 'uint32' && field.tag < MOST_TAG) {
+      writeWords(field.tag, value, 1);
+    } else if (value instanceof BigUint64Array && field.type === 'uint64' && field.tag < MOST_TAG) {
+      writeWords(field.tag, new Uint32Array(value.buffer, value.byteOffset, 2 * value.length), 2);
     } else if (!Array.isArray(value)) {
       throw new WireError(field.name, `a list is needed, not ${describe(value)}`);
-    } else if (field.type === 'uint32' || field.type === 'uint64') {
-      writeNumbers(field, value);
-    } else {
-      for (let k = 0; k < value.length; k++) writeField(field, value[k] as unknown, k);
+    } else if (!writeShared(field, value)) {
+      const start = at;
+      if (field.type === 'uint32' || field.type === 'uint64') writeNumbers(field, value);
+      else for (let i = 0; i < value.length; i++) writeField(field, value[i] as unknown, i);
+      if (fixed.has(value)) fixed.set(value, { field, bytes: buffer.slice(start, at) });
     }
   }
   if (Object.getOwnPropertySymbols(message).length > 0) {
@@ -89,6 +107,37 @@ function writeFields(plan: Plan, message: Values): void {
       at += unknown.data.length;
     }
   }
+}
+
+/** A value that was written for this field before. */
+function writeShared(field: FieldPlan, value: object): boolean {
+  const known = fixed.get(value);
+  if (known === undefined || known.field !== field) return false;
+  room(known.bytes.length);
+  buffer.set(known.bytes, at);
+  at += known.bytes.length;
+  return true;
+}
+
+/** Numbers of one or two words, the lower first: register files as they lie in memory. Most are 0. */
+function writeWords(tag: number, words: Uint32Array, width: 1 | 2): void {
+  room(words.length / width * MAX_SCALAR);
+  const out = buffer;
+  const long = tag >= 0x80, first = long ? tag & 0x7f | 0x80 : tag, second = tag >>> 7;
+  let to = at;
+  for (let i = 0; i < words.length; i += width) {
+    out[to++] = first;
+    if (long) out[to++] = second;
+    const low = words[i]!;
+    if (low < 0x80 && (width === 1 || words[i + 1] === 0)) {
+      out[to++] = low;
+    } else {
+      at = to;
+      varint64(low, width === 1 ? 0 : words[i + 1]!);
+      to = at;
+    }
+  }
+  at = to;
 }
 
 /** Register files are lists of hundreds of numbers, most of them 0. */
@@ -109,7 +158,8 @@ function writeNumbers(field: FieldPlan, list: readonly unknown[]): void {
 
 function writeField(field: FieldPlan, value: unknown, index: number | undefined): void {
   room(MAX_SCALAR);
-  varint(field.tag);
+  if (field.tag < 0x80) buffer[at++] = field.tag;
+  else varint(field.tag);
   try {
     writeValue(field, value);
   } catch (error) {
@@ -180,7 +230,7 @@ function varint(number: number): void {
 }
 
 function varint64(low: number, high: number): void {
-  let [l, h] = [low, high];
+  let l = low, h = high;
   while (h > 0) {
     buffer[at++] = l & 0x7f | 0x80;
     l = (l >>> 7 | h << 25) >>> 0;
@@ -199,8 +249,15 @@ function word(number: number): void {
 /** A message inside: one byte is left for its length, and it is moved when it needs more. */
 function writeInner(field: FieldPlan, value: unknown): void {
   if (typeof value !== 'object' || value === null) throw needed('an object', value);
+  if (writeShared(field, value)) return;
+  const before = at;
   const start = ++at;
   writeFields(planOf(field.message!()), value as Values);
+  endInner(start);
+  if (fixed.has(value)) fixed.set(value, { field, bytes: buffer.slice(before, at) });
+}
+
+function endInner(start: number): void {
   const size = at - start;
   if (size < 0x80) {
     buffer[start - 1] = size;

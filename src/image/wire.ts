@@ -11,6 +11,7 @@ import { readMessage } from './wire-read.ts';
 import { writeMessage } from './wire-write.ts';
 
 export { WireError } from './wire-plan.ts';
+export { shared } from './wire-write.ts';
 
 const SCALARS: Readonly<Record<ScalarName, ScalarType>> = {
   int32: ScalarType.INT32, uint32: ScalarType.UINT32, sint32: ScalarType.SINT32, fixed32: ScalarType.FIXED32, bool: ScalarType.BOOL,

@@ -1,11 +1,13 @@
 /** Running the shell commands of the iptables lock, and finding what such locks left. */
-import { spawnSync } from 'node:child_process';
+import { createRequire } from 'node:module';
 import { CHAIN } from './iptables.ts';
 
 export interface Ran { readonly status: number; readonly output: string }
 
 /** Runs a command that was built here. */
 export function runCommand(command: string): Ran {
+  // loaded only now: few dumps and restores run a command
+  const { spawnSync } = createRequire(import.meta.url)('node:child_process') as typeof import('node:child_process');
   const ran = spawnSync('/bin/sh', ['-c', command], { encoding: 'utf8', env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` } });
   return { status: ran.status ?? 1, output: `${ran.stdout}${ran.stderr}${ran.error === undefined ? '' : String(ran.error)}`.trim() };
 }

@@ -51,12 +51,7 @@ export function layOut(blocks: readonly BlockPlan[], address: bigint, executorSi
 }
 
 /** A block's bytes without its stack, which is made of zeros. */
-export function encodeBlock(block: BlockPlan, shared: bigint): Buffer {
-  const { program } = block;
-  const bytes = program.encode({ shared, stackSize: STACK_SIZE });
-  const at = program.layout(STACK_SIZE);
-  return bytes.subarray(0, at.data + program.dataSize);
-}
+export const encodeBlock = ({ program }: BlockPlan, shared: bigint): Buffer => program.encode({ shared, stackSize: STACK_SIZE });
 
 /** struct sf_shared at the start: how many arrive at each barrier. */
 export function encodeShared(parties: readonly number[]): Buffer {

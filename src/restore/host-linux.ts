@@ -1,7 +1,6 @@
 /** Reads what a restore has to know of this machine from /proc, and from what the helper says of the CPU. */
 import { openSync, readFileSync, readSync, closeSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { isatty } from 'node:tty';
 import { StillframeError } from '../errors.ts';
 import type { Hello } from '../helper/protocol.ts';
 import { RLIM_INFINITY, RLIMITS } from '../kernel/process.ts';
@@ -10,6 +9,7 @@ import { readTimeOffsets } from '../proc/timens.ts';
 import { featureNames, layoutOf } from '../resources/registers/xstate.ts';
 import { findModule } from '../resources/security-label/label.ts';
 import type { VdsoImage } from '../resources/vdso/symbols.ts';
+import { isTerminal } from '../terminal.ts';
 import type { Host, Rlimit } from './host.ts';
 
 /** Rows of /proc/PID/limits, by resource number. */
@@ -48,7 +48,7 @@ export function readHost(hello: Hello): Host {
     vdso: readVdso(),
     sid,
     pgid,
-    terminal: [0, 1, 2].find((fd) => isatty(fd)),
+    terminal: [0, 1, 2].find((fd) => isTerminal(fd)),
     foreground: tpgid === pgid,
     securityModule: findModule(),
     clockOffsets: readTimeOffsets('self'),

@@ -10,7 +10,7 @@ import { SYSCALLS } from '../kernel/syscalls.ts';
 import { CLONE } from '../kernel/process.ts';
 import { SIG, signalName } from '../kernel/signals.ts';
 import { runCommand } from '../network-lock/run.ts';
-import type { Log } from '../log.ts';
+import { Level, type Log } from '../log.ts';
 import { tryReadProcText } from '../proc/read.ts';
 import { Deferred, Program, State, type RanBlock } from '../program/program.ts';
 import { askClocks } from '../resources/namespaces/time/clocks.ts';
@@ -105,7 +105,7 @@ export class RestoreRun {
     for (const block of blocks) {
       try {
         this.#write(encodeBlock(block, layout.shared), block.address!);
-        this.log.forTask(block.pid).debug(`${block.program.subject}: ${block.program.steps.length} steps to do`);
+        if (this.log.level >= Level.DEBUG) this.log.forTask(block.pid).debug(`${block.program.subject}: ${block.program.steps.length} steps to do`);
       } catch (cause) {
         if (cause instanceof StillframeError) throw cause;
         throw new StillframeError({ doing, where: block.program.subject, why: `its program cannot be encoded: ${cause instanceof Error ? cause.message : String(cause)}`, cause });
@@ -134,7 +134,7 @@ export class RestoreRun {
       const { end, pid, waitStatus, parked } = this.helper.await(this.#arena!.shared, parking.length, this.options.progress === undefined ? SLICE_MS : WATCHED_SLICE_MS, addresses);
       this.#report();
       if (end === AwaitEnd.ALL_PARKED) {
-        for (const block of this.plan.blocks) this.log.forTask(block.pid).debug(`${block.program.subject}: all done, waits to be let go`);
+        if (this.log.level >= Level.DEBUG) for (const block of this.plan.blocks) this.log.forTask(block.pid).debug(`${block.program.subject}: all done, waits to be let go`);
         return;
       }
       if (end === AwaitEnd.ONE_FAILED) throw this.#failure();
@@ -206,8 +206,8 @@ export class RestoreRun {
   /** Threads first, leaders after, whose last call takes the arena away from all threads of the process. */
   #takeOver(): void {
     const blocks = [...this.plan.blocks.filter(({ parks }) => parks)].sort((a, b) => rank(a) - rank(b));
-    const taken = this.helper.takeover(blocks.map(({ tid, takeover }) => ({
-      tid, sigmask: takeover!.sigmask, regs: takeover!.registers, xstate: takeover!.xstate,
+    const taken = this.helper.takeover(blocks.map(({ pid, tid, takeover }) => ({
+      tid, group: rank({ pid, tid, takeover }), sigmask: takeover!.sigmask, regs: takeover!.registers, xstate: takeover!.xstate,
       calls: takeover!.calls.map(({ name, args, expect }) => ({ nr: SYSCALLS[name], expect, args: args.map((arg) => (arg instanceof Deferred ? BigInt(arg.value()) : arg)) })),
     })));
     const failed = taken.find(({ status }) => status !== 0 && errnoName(-status) !== 'ECANCELED') ?? taken.find(({ status }) => status !== 0);
@@ -300,7 +300,7 @@ export class RestoreRun {
   }
 }
 
-const rank = ({ pid, tid, takeover }: BlockPlan): number => (pid !== tid ? 0 : takeover!.calls.some(({ name }) => name === 'munmap') ? 2 : 1);
+const rank = ({ pid, tid, takeover }: Pick<BlockPlan, 'pid' | 'tid' | 'takeover'>): number => (pid !== tid ? 0 : takeover!.calls.some(({ name }) => name === 'munmap') ? 2 : 1);
 
 function quad(value: bigint): Buffer {
   const bytes = Buffer.alloc(8);

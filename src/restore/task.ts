@@ -15,6 +15,7 @@ import { addLocks } from '../resources/locks/restore.ts';
 import { addLayout } from '../resources/memory/layout.ts';
 import { TaskMemory } from '../resources/memory/restore.ts';
 import { addClocks } from '../resources/namespaces/time/restore.ts';
+import { addUts } from '../resources/namespaces/uts/restore.ts';
 import { encodeExtendedState, encodeRegisters } from '../resources/registers/restore.ts';
 import { seccompCalls, seccompMode } from '../resources/seccomp/restore.ts';
 import { addLabel } from '../resources/security-label/restore.ts';
@@ -107,7 +108,10 @@ export class TreeCompiler {
     const shares = parent === undefined ? 0 : sharing(task, parent);
     if ((shares & CLONE.FILES) === 0) this.#closeAll(p, parent === undefined);
     this.cgroups.enter(p, task, parent);
-    if (parent === undefined) addClocks(p, context);
+    if (parent === undefined) {
+      addClocks(p, context);
+      addUts(p, context);
+    }
     const children = context.childrenOf(task.pid).filter((c) => jobs.bornBy(c.pid) === undefined);
     const [early, late] = [children.filter((c) => jobs.early(c, task)), children.filter((c) => !jobs.early(c, task))];
     const deadFirst = (list: Task[]): [Task[], Task[]] => [list.filter((c) => !isAlive(c)), list.filter(isAlive)];
@@ -327,13 +331,15 @@ export class TreeCompiler {
     if (core.thread_core?.creds !== undefined) addCredentials(p, this.context, core.thread_core.creds);
     if (seccompMode(core) !== 0) calls.push(...block.takeOut(beforeCredentials));
     p.resource('end');
-    this.#dieWithParent(p);
-    p.park();
+    // a new thread has none, and dies with its process
     const deathSignal = core.thread_core?.pdeath_sig ?? 0;
+    const orphaned = leader || deathSignal !== 0;
+    if (orphaned) this.#dieWithParent(p);
+    p.park();
     if (leader && task.mm?.dumpable !== undefined && task.mm.dumpable < 2) {
       calls.push({ name: 'prctl', args: [PR.SET_DUMPABLE, task.mm.dumpable, 0, 0, 0], resource: 'dumpable' });
     }
-    calls.push({ name: 'prctl', args: [PR.SET_PDEATHSIG, deathSignal, 0, 0, 0], resource: 'parent death signal' });
+    if (orphaned) calls.push({ name: 'prctl', args: [PR.SET_PDEATHSIG, deathSignal, 0, 0, 0], resource: 'parent death signal' });
     if (leader && (shares & CLONE.VM) === 0) calls.push({ name: 'munmap', args: [this.context.arenaStart, this.context.arenaLength], resource: 'the restore\'s own memory' });
     const rseq = core.thread_core?.rseq_entry;
     const stopped = task.core.tc?.task_state === TaskState.STOPPED;

@@ -20,7 +20,7 @@ import { filesIn, options, withDirectory } from './support.ts';
 const EIO = 5;
 const KILL = 0;
 /** Requests a dump makes. */
-const REQUESTS: readonly ReqName[] = ['SEIZE', 'STATE', 'PEEK', 'RUN', 'LOCAL', 'DESCRIPTORS', 'SAME', 'SCAN', 'PAGES', 'DETACH', 'PUT_FD', 'FILE_PAGES', 'CLOSE'];
+const REQUESTS: readonly ReqName[] = ['SEIZE', 'STATE', 'PEEK', 'RUN', 'VISIT', 'LOCAL', 'DESCRIPTORS', 'SAME', 'SCAN', 'PAGES', 'DETACH', 'PUT_FD', 'FILE_PAGES', 'CLOSE'];
 
 const faults = suite('a dump that fails at any step');
 

@@ -22,9 +22,10 @@ import { OURS, run } from '../support/tool.ts';
 const NEVER = 0xffffffff;
 const ENOMEM = 12;
 /** What a dump asks of the helper. */
-const REQUESTS: readonly ReqName[] = ['SEIZE', 'STATE', 'RUN', 'SCAN', 'PAGES', 'PEEK', 'POKE', 'LOCAL', 'PUT_FD', 'GET_FD', 'CLOSE', 'DETACH', 'FILE_PAGES', 'KILL'];
+const REQUESTS: readonly ReqName[] = ['SEIZE', 'STATE', 'RUN', 'VISIT', 'SCAN', 'PAGES', 'PEEK', 'POKE', 'LOCAL', 'PUT_FD', 'GET_FD', 'CLOSE', 'DETACH', 'FILE_PAGES', 'KILL'];
 
-const ALWAYS: readonly ReqName[] = ['SEIZE', 'STATE', 'RUN', 'SCAN', 'PAGES', 'LOCAL', 'DETACH'];
+/** What every dump asks; one of a tree with processes asks VISIT, others RUN. */
+const ALWAYS: readonly ReqName[] = ['SEIZE', 'STATE', 'SCAN', 'PAGES', 'LOCAL', 'DETACH'];
 
 /** One dump with -R in this process, by a helper that `prepare` has tampered with. Returns its error, if any. */
 async function attempt(program: TestProgram, prepare: (helper: Helper) => void): Promise<Error | undefined> {
@@ -79,7 +80,7 @@ for (const name of ['pipes', 'signals']) {
         };
       }), undefined);
       emptied(program);
-      if (ALWAYS.includes(request)) assert.ok(count > 0, `a dump asks ${request} of the helper`);
+      if (ALWAYS.includes(request) || request === (treeOf(program.pid).length > 1 ? 'VISIT' : 'RUN')) assert.ok(count > 0, `a dump asks ${request} of the helper`);
       for (let nth = 1; nth <= count; nth++) {
         for (const errno of [ENOMEM, 0]) { // 0: the helper dies there
           const error = await attempt(program, (helper) => { helper.fault({ request, nth, errno }); });
@@ -100,7 +101,8 @@ for (const name of ['pipes', 'signals']) {
     const tamper = (helper: Helper): void => {
       plan.seen = 0;
       plan.hit = '';
-      const [runEach, local] = [helper.runEach.bind(helper), helper.local.bind(helper)];
+      const [runEach, visit, local] = [helper.runEach.bind(helper), helper.visit.bind(helper), helper.local.bind(helper)];
+      helper.visit = (visits, steps, timeoutMs) => visit(visits, spoiled(steps, plan), timeoutMs);
       helper.runEach = (tids, steps, options) => runEach(tids, spoiled(steps, plan), options);
       helper.local = (steps): RanBlock => local(spoiled(steps, plan));
     };

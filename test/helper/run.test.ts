@@ -1,15 +1,17 @@
 /** Running a program in a live task, and what the task notices of it: nothing, whatever fails, whoever dies. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Op, Program } from '../../src/program/program.ts';
+import { Cond, Op, Program } from '../../src/program/program.ts';
 import { StillframeError } from '../../src/errors.ts';
 import type { Helper } from '../../src/helper/client.ts';
-import { fixture, landingOf, look, runsOn, signals, sleep, tids, withHelper, withTask, type Task } from './tasks.ts';
+import { fixture, landingOf, landingsOf, look, runsOn, signals, sleep, tids, withHelper, withTask, type Task } from './tasks.ts';
 
 const run = suite('Helper.run');
 const faults = suite('Helper.run, with every step failing');
 const SIGURG = 23;
 const RT = 35;
+/** A first, one in the middle, a last. */
+const THREE = 3;
 
 const steady = fixture('steady');
 const whoami = (): { program: Program; pid: ReturnType<Program['call']>; tid: ReturnType<Program['call']> } => {
@@ -30,6 +32,7 @@ for (const args of [[], ['seccomp']]) {
       const before = look(task.pid);
       await withHelper(async (helper) => {
         const landing = landingOf(helper, task.pid);
+        const room = landingsOf(helper, task.pid) !== undefined;
         for (let round = 0; round < 20; round++) {
           const all = freeze(helper, task.pid);
           const states = helper.state(all);
@@ -39,6 +42,8 @@ for (const args of [[], ['seccomp']]) {
             assert.is(ran.result(pid), BigInt(task.pid));
             assert.is(ran.result(self), BigInt(tid));
           }
+          const { program, tid: self } = whoami();
+          helper.runEach(all, program, { ...landingsOf(helper, task.pid) ?? { landing }, doneSignal }).forEach((ran, i) => assert.is(ran.check('test').result(self), BigInt(all[i]!)));
           const after = helper.state(all);
           states.forEach((state, i) => {
             assert.is(state.regs.compare(after[i]!.regs), 0);
@@ -46,6 +51,7 @@ for (const args of [[], ['seccomp']]) {
             assert.is(state.sigmask, after[i]!.sigmask);
           });
           assert.ok(helper.peek(task.pid, landing, 512).every((byte) => byte === 0), 'the landing is clean again');
+          assert.equal(landingsOf(helper, task.pid) === undefined, !room, 'so are two');
           assert.equal(new Set(helper.detach(all)), new Set([0]));
           await sleep(3);
         }
@@ -182,14 +188,14 @@ faults('where /proc/PID/mem may not be written, ptrace does it', () => withTask(
   assert.is(look(task.pid), before);
 }));
 
-/** Freezes a task and finds a landing, also when a thread of it is still walking home from the last time. */
-async function freezeHome(helper: Helper, pid: number): Promise<bigint> {
+/** Freezes a task and finds where to land, also when a thread of it is still walking home from the last time. */
+async function freezeHome<T>(helper: Helper, pid: number, find: (helper: Helper, pid: number) => T): Promise<T> {
   for (let left = 500; ; left--) {
     const all = freeze(helper, pid);
     try {
-      const landing = landingOf(helper, pid);
-      helper.run(pid, whoami().program, { landing, doneSignal: SIGURG }).check('test');
-      return landing;
+      const found = find(helper, pid);
+      helper.run(pid, whoami().program, { landing: landingOf(helper, pid), doneSignal: SIGURG }).check('test');
+      return found;
     } catch (error) {
       if (left === 0) throw error;
       helper.detach(all);
@@ -198,12 +204,21 @@ async function freezeHome(helper: Helper, pid: number): Promise<bigint> {
   }
 }
 
-/** How many points a successful RUN of one thread passes. */
-async function points(task: Task, doneSignal: number): Promise<number> {
+function cleanLandings(helper: Helper, pid: number): NonNullable<ReturnType<typeof landingsOf>> {
+  const landings = landingsOf(helper, pid, (landing) => helper.run(pid, whoami().program, { landing, doneSignal: SIGURG }).check('test'));
+  assert.ok(landings !== undefined);
+  return landings!;
+}
+
+/** How many points a successful RUN of one thread passes, or of all together. */
+async function points(task: Task, doneSignal: number, together = false): Promise<number> {
   return withHelper((helper) => {
     const all = freeze(helper, task.pid);
     helper.fault({ request: 'RUN', nth: 0xffffffff, errno: 1 });
-    helper.run(task.pid, whoami().program, { landing: landingOf(helper, task.pid), doneSignal }).check('test');
+    const landings = landingsOf(helper, task.pid);
+    if (together && landings === undefined) return 0;
+    if (together) helper.runEach(all.slice(0, THREE), whoami().program, { ...landings!, doneSignal });
+    else helper.run(task.pid, whoami().program, { landing: landingOf(helper, task.pid), doneSignal }).check('test');
     const seen = helper.fault({ request: 'RUN', nth: 0, errno: 1 });
     helper.detach(all);
     return seen;
@@ -220,7 +235,7 @@ for (const errno of [0, 12]) {
       for (let nth = 1; nth <= count; nth++) {
         for (const victim of tids(task.pid)) {
           await withHelper(async (helper) => {
-            const landing = await freezeHome(helper, task.pid);
+            const landing = await freezeHome(helper, task.pid, landingOf);
             helper.fault({ request: 'RUN', nth, errno });
             assert.throws(() => helper.run(victim, whoami().program, { landing, doneSignal }), errno === 0 ? /killed by signal 9/ : /ENOMEM/, `point ${nth}`);
           }, { faults: true });
@@ -231,6 +246,106 @@ for (const errno of [0, 12]) {
       }
     }));
   }
+}
+
+for (const [errno, signals] of [[0, [SIGURG, 0]], [12, [SIGURG]]] as const) {
+  for (const doneSignal of signals) {
+    faults(`${errno === 0 ? 'the helper is killed' : 'a call fails'} at each point of a RUN of three threads together, done signal ${doneSignal}: the program runs on`, () => withTask(steady, [], async (task) => {
+      await task.says('ok 2');
+      const count = await points(task, doneSignal, true);
+      if (count === 0) return; // no room on this kernel
+      assert.ok(count >= 30, `${count} points`);
+      const before = look(task.pid);
+      for (let nth = 1; nth <= count; nth++) {
+        await withHelper(async (helper) => {
+          const landings = await freezeHome(helper, task.pid, cleanLandings);
+          helper.fault({ request: 'RUN', nth, errno });
+          assert.throws(() => helper.runEach(tids(task.pid).slice(0, THREE), whoami().program, { ...landings, doneSignal }), errno === 0 ? /killed by signal 9/ : /ENOMEM/, `point ${nth}`);
+        }, { faults: true });
+        await sleep(2);
+        await runsOn(task);
+        assert.is(look(task.pid), before, `after point ${nth}`);
+      }
+    }));
+  }
+}
+
+faults('a program that does not come back, in the second thread of several: all are home', () => withTask(steady, [], async (task) => {
+  await task.says('ok 2');
+  const before = look(task.pid);
+  await withHelper((helper) => {
+    const all = freeze(helper, task.pid);
+    const program = new Program('task');
+    program.jump(program.call('gettid'), Cond.NE, all[1]!, () => program.here); // only that thread waits
+    program.call('pause', [], { expect: 'any' });
+    const landings = landingsOf(helper, task.pid) ?? { landing: landingOf(helper, task.pid) };
+    assert.throws(() => helper.runEach(all, program, { ...landings, doneSignal: SIGURG, timeoutMs: 50 }), /waiting for the thread to come back: ETIMEDOUT/);
+    helper.runEach(all, whoami().program, { ...landings, doneSignal: SIGURG }).forEach((ran) => ran.check('test'));
+    helper.detach(all);
+  });
+  await runsOn(task);
+  assert.is(look(task.pid), before);
+}));
+
+/** Several programs at once, the body with all of them. */
+const withTasks = (count: number, body: (tasks: readonly Task[]) => Promise<void>, tasks: readonly Task[] = []): Promise<void> =>
+  tasks.length === count ? body(tasks) : withTask(steady, [], (task) => withTasks(count, body, [...tasks, task]));
+
+const visitsOf = (helper: Helper, tasks: readonly Task[], doneSignal: number): { tid: number; landing: bigint; doneSignal: number }[] =>
+  tasks.map(({ pid }) => ({ tid: pid, landing: landingOf(helper, pid), doneSignal }));
+
+run('processes run a program side by side, and go on as they were', () => withTasks(3, async (tasks) => {
+  for (const task of tasks) await task.says('ok 2');
+  const before = tasks.map(({ pid }) => look(pid));
+  await withHelper((helper) => {
+    for (const doneSignal of [SIGURG, 0]) {
+      const all = tasks.flatMap(({ pid }) => freeze(helper, pid));
+      const { program, pid } = whoami();
+      helper.visit(visitsOf(helper, tasks, doneSignal), program).forEach((ran, i) => assert.is(ran.check('test').result(pid), BigInt(tasks[i]!.pid)));
+      helper.detach(all);
+    }
+  });
+  for (const task of tasks) await runsOn(task);
+  assert.equal(tasks.map(({ pid }) => look(pid)), before);
+}));
+
+run('one of them does not come back: all are home', () => withTasks(3, async (tasks) => {
+  for (const task of tasks) await task.says('ok 2');
+  const before = tasks.map(({ pid }) => look(pid));
+  await withHelper((helper) => {
+    const all = tasks.flatMap(({ pid }) => freeze(helper, pid));
+    const program = new Program('task');
+    program.jump(program.call('getpid'), Cond.NE, tasks[1]!.pid, () => program.here); // only that one waits
+    program.call('pause', [], { expect: 'any' });
+    assert.throws(() => helper.visit(visitsOf(helper, tasks, SIGURG), program, 50), /waiting for the thread to come back: ETIMEDOUT/);
+    helper.visit(visitsOf(helper, tasks, SIGURG), whoami().program).forEach((ran) => ran.check('test'));
+    helper.detach(all);
+  });
+  for (const task of tasks) await runsOn(task);
+  assert.equal(tasks.map(({ pid }) => look(pid)), before);
+}));
+
+for (const errno of [0, 12]) {
+  faults(`${errno === 0 ? 'the helper is killed' : 'a call fails'} at each point of a visit of two processes: they run on`, () => withTasks(2, async (tasks) => {
+    for (const task of tasks) await task.says('ok 2');
+    const before = tasks.map(({ pid }) => look(pid));
+    const attempt = (nth: number): Promise<number> => withHelper(async (helper) => {
+      for (const { pid } of tasks) await freezeHome(helper, pid, landingOf);
+      const visits = visitsOf(helper, tasks, SIGURG);
+      helper.fault({ request: 'VISIT', nth, errno });
+      if (nth === 0xffffffff) helper.visit(visits, whoami().program);
+      else assert.throws(() => helper.visit(visits, whoami().program), errno === 0 ? /killed by signal 9/ : /ENOMEM/, `point ${nth}`);
+      return errno === 0 && nth !== 0xffffffff ? 0 : helper.fault({ request: 'VISIT', nth: 0, errno: 1 });
+    }, { faults: true });
+    const count = await attempt(0xffffffff);
+    assert.ok(count >= 30, `${count} points`);
+    for (let nth = 1; nth <= count; nth++) {
+      await attempt(nth);
+      for (const task of tasks) await runsOn(task);
+      for (let wait = 500; wait > 0 && !tasks.every(({ pid }, i) => look(pid) === before[i]); wait--) await sleep(2);
+      assert.equal(tasks.map(({ pid }) => look(pid)), before, `after point ${nth}`);
+    }
+  }));
 }
 
 run.run();

@@ -35,7 +35,14 @@ function numbers(seed: number): () => number {
 }
 
 // not those that would hit whatever task a random pid belongs to: SEIZE, KILL, POKE, TAKEOVER with whole payloads
-const SAFE = [Req.HELLO, Req.STATE, Req.RUN, Req.DETACH, Req.LOCAL, Req.PUT_FD, Req.GET_FD, Req.CLOSE, Req.ARENA, Req.SPAWN, Req.AWAIT, Req.FILE_PAGES, Req.SAME, Req.FAULT, 0, 21, 0xffffffff];
+const SAFE = [Req.HELLO, Req.STATE, Req.RUN, Req.VISIT, Req.DETACH, Req.LOCAL, Req.PUT_FD, Req.GET_FD, Req.CLOSE, Req.ARENA, Req.SPAWN, Req.AWAIT, Req.FILE_PAGES, Req.SAME, Req.FAULT, 0, 21, 0xffffffff];
+
+test('a reply that is not waited for is dropped by the next request', () => withWire((wire) => {
+  const never = wire.begin(Req.CPUID, [encodeWords([0, 0])]);
+  assert.is(wire.exchange(Req.CPUID, [encodeWords([0, 0, 1, 0])]).payload.length, 32);
+  assert.throws(never, /was not waited for/);
+  assert.is(wire.begin(Req.CPUID, [encodeWords([0, 0])])().payload.length, 16);
+}));
 
 test('random payloads of every size', () => withWire((wire) => {
   const next = numbers(1);

@@ -1,7 +1,7 @@
 /** Messages to bytes and back: presence, unknown fields, strings that are no UTF-8, messages that do not fit. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { create, decodeMessage, encodeMessage } from '../../src/image/wire.ts';
+import { create, decodeMessage, encodeMessage, shared } from '../../src/image/wire.ts';
 import { message, opt, rep, req } from '../../src/image/schema/define.ts';
 import { fd_types, fdinfo_entry, pagemap_entry, pstree_entry, vma_entry } from '../../src/image/schema/index.ts';
 import { bytesOf, textOf } from '../../src/image/text.ts';
@@ -74,6 +74,26 @@ encoding('refuses a number out of range and a number where 64 bits are needed', 
   assert.throws(() => encodeMessage(pstree_entry, create(pstree_entry, { pid: -1, ppid: 0, pgid: 0, sid: 0 })), /field pid: -1 is not a uint32/);
   const bad = { vaddr: 4096, compat_nr_pages: 0 } as unknown as pagemap_entry;
   assert.throws(() => encodeMessage(pagemap_entry, bad), /field vaddr: a bigint is needed/);
+});
+
+encoding('numbers as they lie in memory are written like a list of them', () => {
+  const lists = message('lists', { words: rep.uint32(3), long: rep.uint64(4), far: rep.uint32(20), farther: rep.uint64(21) });
+  const words = [0, 1, 0x7f, 0x80, 0x4000, 0xffffffff, 0], long = [0n, 0x7fn, 0x80n, 1n << 31n, 1n << 32n, (1n << 64n) - 1n, 0n];
+  const plain = create(lists, { words, long, far: words, farther: long });
+  const memory = create(lists, { words: Uint32Array.from(words), long: BigUint64Array.from(long), far: Uint32Array.from(words), farther: BigUint64Array.from(long) });
+  assert.equal(encodeMessage(lists, memory), encodeMessage(lists, plain));
+  assert.equal(decodeMessage(lists, encodeMessage(lists, memory)), plain);
+});
+
+encoding('what is shared is written the same wherever it stands, and cannot be changed', () => {
+  const inner = message('inner', { a: req.uint32(1), list: rep.uint64(2) });
+  const outer = message('outer', { one: opt.msg(1, () => inner), other: opt.msg(2, () => inner), many: rep.msg(17, () => inner), list: rep.uint64(18), same: rep.uint64(19) });
+  const list = [1n, 300n], value = { a: 5, list: [7n] };
+  const plain = { one: value, other: value, many: [value, value], list, same: list };
+  const common = shared({ ...value }), numbers = shared([...list]);
+  const written = { one: common, other: common, many: [common, common], list: numbers, same: numbers };
+  for (let i = 0; i < 3; i++) assert.equal(encodeMessage(outer, written), encodeMessage(outer, plain));
+  assert.throws(() => { common.a = 6; }, TypeError);
 });
 encoding.run();
 

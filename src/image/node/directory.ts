@@ -3,7 +3,7 @@
  * (/proc/self/fd/N/NAME), so that a set stays the same set when its path is renamed or the working directory changes.
  */
 import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, realpathSync, statSync, writeSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import '../../core/node.ts';
 import { StillframeError } from '../../errors.ts';
 import type { ByteSource } from '../codec.ts';
@@ -51,7 +51,7 @@ export class DirectorySet implements ImageSet {
   }
 
   /** A path to one of its files that stays right whatever happens to the directory's own path (in this process). */
-  path(name: string): string { return join(this.#base, name); }
+  path(name: string): string { return `${this.#base}/${name}`; }
 
   open(name: string): ByteSource | undefined {
     let size: number;

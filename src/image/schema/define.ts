@@ -76,9 +76,11 @@ export interface Desc<M extends object> {
 /** The type of a description's messages. */
 export type Message<D> = D extends Desc<infer M> ? M : never;
 
-/** What `create` takes: repeated fields may be left out, required ones not. */
+/** What `create` takes: repeated fields may be left out, required ones not. Numbers of a message that is only to be written may be as they lie in memory. */
 export type Init<M> = { [K in keyof M as M[K] extends readonly unknown[] ? never : K]: M[K] } &
-  { [K in keyof M as M[K] extends readonly unknown[] ? K : never]?: M[K] };
+  { [K in keyof M as M[K] extends readonly unknown[] ? K : never]?: M[K] | AsInMemory<M[K]> };
+
+type AsInMemory<L> = L extends number[] ? Uint32Array : L extends bigint[] ? BigUint64Array : never;
 
 export function message<const F extends Fields>(name: string, fields: F): Desc<Shape<F>> {
   return { name, fields };

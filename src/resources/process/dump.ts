@@ -1,5 +1,5 @@
 /** What a process is besides memory, files and signals: break, dumpable, subreaper, THP, membarrier, limits, oom score, login uid, personality. */
-import { create } from '../../image/wire.ts';
+import { create, shared } from '../../image/wire.ts';
 import { rlimit_entry, task_rlimits_entry } from '../../image/schema/index.ts';
 import { parseLimits } from '../../proc/limits.ts';
 import { readProcRecord, tryReadProcText } from '../../proc/read.ts';
@@ -73,12 +73,20 @@ export interface ProcessSettings {
   readonly coredumpFilter: number;
 }
 
+/** What was read last, and what it means: the processes of a tree mostly have the same limits. */
+let last: { text: string; limits: task_rlimits_entry } | undefined;
+
+function limitsOf(text: string): task_rlimits_entry {
+  if (last?.text !== text) {
+    last = { text, limits: shared(create(task_rlimits_entry, { rlimits: parseLimits(text).map(({ soft, hard }) => create(rlimit_entry, { cur: soft, max: hard })) })) };
+  }
+  return last.limits;
+}
+
 export function processSettings(pid: number): ProcessSettings {
   const loginuid = tryReadProcText(`/proc/${pid}/loginuid`);
   return {
-    limits: create(task_rlimits_entry, {
-      rlimits: parseLimits(readProcRecord(`/proc/${pid}/limits`)).map(({ soft, hard }) => create(rlimit_entry, { cur: soft, max: hard })),
-    }),
+    limits: limitsOf(readProcRecord(`/proc/${pid}/limits`)),
     loginuid: loginuid === undefined ? undefined : Number(loginuid) >>> 0,
     oomScoreAdj: Number(readProcRecord(`/proc/${pid}/oom_score_adj`)),
     coredumpFilter: parseInt(readProcRecord(`/proc/${pid}/coredump_filter`), 16),

@@ -3,9 +3,9 @@
  * Layouts: `struct user_regs_struct` (<asm/user_64.h>), XSAVE area (Intel SDM 1, 13.4; kernel Documentation/arch/x86/xstate.rst),
  * `struct user_desc` (<asm/ldt.h>).
  */
-import { create } from '../../image/wire.ts';
+import { create, shared } from '../../image/wire.ts';
 import {
-  thread_info_x86, user_desc_t, user_x86_fpregs_entry, user_x86_regs_entry, user_x86_regs_mode, user_x86_xsave_entry,
+  thread_info_x86, user_desc_t, user_x86_fpregs_entry, user_x86_regs_mode, user_x86_xsave_entry,
 } from '../../image/schema/index.ts';
 import { SYSCALLS } from '../../kernel/syscalls.ts';
 import type { ThreadState } from '../../helper/protocol.ts';
@@ -24,9 +24,12 @@ const USER32_CS = 0x23n;
 const CS_AT = WORDS.indexOf('cs') * 8;
 
 export function registersOf({ regs }: ThreadState): Registers {
-  const registers = {} as Registers;
-  for (let i = 0; i < WORDS.length; i++) registers[WORDS[i]!] = regs.readBigUInt64LE(i * 8);
-  return registers;
+  const w = words64(regs, 0, WORDS.length);
+  return {
+    r15: w[0]!, r14: w[1]!, r13: w[2]!, r12: w[3]!, bp: w[4]!, bx: w[5]!, r11: w[6]!, r10: w[7]!, r9: w[8]!, r8: w[9]!, ax: w[10]!, cx:
+    w[11]!, dx: w[12]!, si: w[13]!, di: w[14]!, orig_ax: w[15]!, ip: w[16]!, cs: w[17]!, flags: w[18]!, sp: w[19]!, ss: w[20]!, fs_base:
+    w[21]!, gs_base: w[22]!, ds: w[23]!, es: w[24]!, fs: w[25]!, gs: w[26]!,
+  };
 }
 
 /** Whether a thread is in 32-bit mode. */
@@ -77,8 +80,10 @@ function entersAgain(regs: Registers): boolean {
 }
 
 /** XSAVE components that the image has a field for: bit, bytes. */
-const X = { YMM: 2, BNDREGS: 3, BNDCSR: 4, OPMASK: 5, ZMM_HI256: 6, HI16_ZMM: 7, PKRU: 9 } as const;
+const X = { X87: 0, SSE: 1, YMM: 2, BNDREGS: 3, BNDCSR: 4, OPMASK: 5, ZMM_HI256: 6, HI16_ZMM: 7, PKRU: 9 } as const;
 const XSAVE_HEADER = 512;
+/** What the legacy area alone tells. */
+const ALL_IN_USE = 3n;
 
 /** Where each component lies in the standard format. Processors without room for MPX (AMD) place the later ones lower. */
 export interface XLayout { readonly ymm: number; readonly bndregs: number; readonly bndcsr: number; readonly opmask: number; readonly zmm: number; readonly hi16: number; readonly pkru: number }
@@ -107,66 +112,82 @@ export function lostComponents(xstate: Buffer): string[] {
   return [[17, 'AMX tile configuration'], [18, 'AMX tiles'], [19, 'APX registers']].filter(([bit]) => hasBit(inUse, bit as number)).map(([, name]) => name as string);
 }
 
-function words32(bytes: Buffer, at: number, n: number): number[] {
-  const words = new Array<number>(n);
-  const view = new DataView(bytes.buffer, bytes.byteOffset + at, 4 * n);
-  for (let i = 0; i < n; i++) words[i] = view.getUint32(4 * i, true);
-  return words;
+/** Bytes as numbers, without a copy where they lie at a multiple of their size. */
+function words32(bytes: Buffer, at: number, n: number): Uint32Array {
+  const start = bytes.byteOffset + at;
+  return start % 4 === 0 ? new Uint32Array(bytes.buffer, start, n) : new Uint32Array(Uint8Array.from(bytes.subarray(at, at + 4 * n)).buffer);
 }
 
-function words64(bytes: Buffer, at: number, n: number): bigint[] {
-  const words = new Array<bigint>(n);
-  const view = new DataView(bytes.buffer, bytes.byteOffset + at, 8 * n);
-  // most are 0, which needs no bigint of its own
-  for (let i = 0; i < n; i++) words[i] = view.getInt32(8 * i) === 0 && view.getInt32(8 * i + 4) === 0 ? 0n : view.getBigUint64(8 * i, true);
-  return words;
+function words64(bytes: Buffer, at: number, n: number): BigUint64Array {
+  const start = bytes.byteOffset + at;
+  return start % 8 === 0 ? new BigUint64Array(bytes.buffer, start, n) : new BigUint64Array(Uint8Array.from(bytes.subarray(at, at + 8 * n)).buffer);
 }
+
+const zeros32 = (n: number): number[] => shared(new Array<number>(n).fill(0));
+const zeros64 = (n: number): bigint[] => shared(new Array<bigint>(n).fill(0n));
+/** Components that a thread has not used since it started, or since it cleared them: the processor says so, and they are all 0. */
+const UNUSED = {
+  st: zeros32(32), xmm: zeros32(64), ymm: zeros32(64), bndregs: zeros64(8), bndcsr: zeros64(2), opmask: zeros64(8), zmm: zeros64(64), hi16: zeros64(128),
+} as const;
 
 function extendedState(x: Buffer, features: bigint): user_x86_fpregs_entry {
   const at = xstateLayout(x.length, features);
-  const has = (bit: number): boolean => hasBit(features, bit);
-  const xsave = x.length < XSAVE_HEADER + 64 ? undefined : create(user_x86_xsave_entry, {
-    xstate_bv: x.readBigUInt64LE(XSAVE_HEADER),
-    ymmh_space: has(X.YMM) ? words32(x, at.ymm, 64) : [],
-    bndreg_state: has(X.BNDREGS) ? words64(x, at.bndregs, 8) : [],
-    bndcsr_state: has(X.BNDCSR) ? words64(x, at.bndcsr, 2) : [],
-    opmask_reg: has(X.OPMASK) ? words64(x, at.opmask, 8) : [],
-    zmm_upper: has(X.ZMM_HI256) ? words64(x, at.zmm, 64) : [],
-    hi16_zmm: has(X.HI16_ZMM) ? words64(x, at.hi16, 128) : [],
-    pkru: has(X.PKRU) ? words32(x, at.pkru, 2) : [],
+  const extended = x.length >= XSAVE_HEADER + 64;
+  const inUse = extended ? x.readBigUInt64LE(XSAVE_HEADER) : ALL_IN_USE;
+  const used = Number(inUse & 0xffffn), there = Number(features & 0xffffn);
+  const numbers = (bit: number, start: number, n: number, unused: number[]): number[] | Uint32Array => (used >> bit & 1) === 1 ? words32(x, start, n) : unused;
+  const optional = (bit: number, start: number, n: number, unused: bigint[]): bigint[] | BigUint64Array =>
+    (there >> bit & 1) === 0 ? [] : (used >> bit & 1) === 1 ? words64(x, start, n) : unused;
+  const xsave = !extended ? undefined : create(user_x86_xsave_entry, {
+    xstate_bv: inUse,
+    ymmh_space: (there >> X.YMM & 1) === 1 ? numbers(X.YMM, at.ymm, 64, UNUSED.ymm) : [],
+    bndreg_state: optional(X.BNDREGS, at.bndregs, 8, UNUSED.bndregs),
+    bndcsr_state: optional(X.BNDCSR, at.bndcsr, 2, UNUSED.bndcsr),
+    opmask_reg: optional(X.OPMASK, at.opmask, 8, UNUSED.opmask),
+    zmm_upper: optional(X.ZMM_HI256, at.zmm, 64, UNUSED.zmm),
+    hi16_zmm: optional(X.HI16_ZMM, at.hi16, 128, UNUSED.hi16),
+    pkru: (there >> X.PKRU & 1) === 1 ? words32(x, at.pkru, 2) : [], // the kernel's, whatever the processor says
   });
   return create(user_x86_fpregs_entry, {
     cwd: x.readUInt16LE(0), swd: x.readUInt16LE(2), twd: x.readUInt16LE(4), fop: x.readUInt16LE(6),
     rip: x.readBigUInt64LE(8), rdp: x.readBigUInt64LE(16), mxcsr: x.readUInt32LE(24), mxcsr_mask: x.readUInt32LE(28),
-    st_space: words32(x, 32, 32), xmm_space: words32(x, 160, 64), xsave,
+    st_space: numbers(X.X87, 32, 32, UNUSED.st), xmm_space: numbers(X.SSE, 160, 64, UNUSED.xmm), xsave,
   });
 }
 
 /** GDT_ENTRY_TLS_MIN (<asm/segment.h>). */
 const FIRST_TLS = 12;
 
-function tlsEntry(desc: Buffer, number: number): user_desc_t {
-  // a kernel without 32-bit emulation has no such entries: they are told as the empty ones they would be
-  if (desc.every((byte) => byte === 0)) {
-    return create(user_desc_t, {
-      entry_number: number, base_addr: 0, limit: 0, seg_32bit: false, contents_h: false, contents_l: false, read_exec_only: true,
-      limit_in_pages: false, seg_not_present: true, usable: false,
-    });
-  }
-  const bits = desc.readUInt32LE(12);
+/** What a kernel without 32-bit emulation has no entries for is told as the empty ones they would be; few programs have others. */
+const EMPTY_TLS = [0, 1, 2].map((i) => shared(create(user_desc_t, {
+  entry_number: FIRST_TLS + i, base_addr: 0, limit: 0, seg_32bit: false, contents_h: false, contents_l: false, read_exec_only: true,
+  limit_in_pages: false, seg_not_present: true, usable: false,
+})));
+
+function tlsEntry(desc: Buffer, index: number): user_desc_t {
+  const words = words32(desc, 0, 4), bits = words[3]!;
   const bit = (n: number): boolean => (bits >> n & 1) === 1;
-  return create(user_desc_t, {
-    entry_number: desc.readUInt32LE(0), base_addr: desc.readUInt32LE(4), limit: desc.readUInt32LE(8),
+  const empty = isEmptyTls(words, index);
+  return empty ? EMPTY_TLS[index]! : create(user_desc_t, {
+    entry_number: words[0]!, base_addr: words[1]!, limit: words[2]!,
     seg_32bit: bit(0), contents_l: bit(1), contents_h: bit(2), read_exec_only: bit(3), limit_in_pages: bit(4), seg_not_present: bit(5), usable: bit(6),
   });
+}
+
+/** Bits 3 and 5: read_exec_only and seg_not_present. */
+const EMPTY_BITS = 0x28;
+
+function isEmptyTls(words: Uint32Array, index: number): boolean {
+  const [number, base, limit, bits] = words;
+  return base === 0 && limit === 0 && ((number === 0 && bits === 0) || (number === FIRST_TLS + index && bits === EMPTY_BITS));
 }
 
 /** @param regs as they are to be restored @param features XCR0 */
 export function threadInfo(state: ThreadState, regs: Registers, clearTidAddress: bigint, features: bigint): thread_info_x86 {
   return create(thread_info_x86, {
     clear_tid_addr: clearTidAddress,
-    gpregs: create(user_x86_regs_entry, { ...regs, mode: user_x86_regs_mode.NATIVE }),
+    gpregs: { ...regs, mode: user_x86_regs_mode.NATIVE },
     fpregs: extendedState(state.xstate, features),
-    tls: state.tls.map((desc, i) => tlsEntry(desc, FIRST_TLS + i)),
+    tls: state.tls.map(tlsEntry),
   });
 }

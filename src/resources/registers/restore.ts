@@ -1,13 +1,11 @@
 /** Registers of a restored thread: the image's general registers and extended state as ptrace sets them. */
 import type { core_entry, thread_info_x86 } from '../../image/schema/index.ts';
 import type { ErrorParts } from '../../errors.ts';
+import { zeroed } from '../../zeroed.ts';
 import { encodeXstate, featureNames, missingFeatures, type XstateLayout } from './xstate.ts';
 
-/** `struct user_regs_struct` of <sys/user.h>: the image has its fields in the same order. */
-const ORDER = [
-  'r15', 'r14', 'r13', 'r12', 'bp', 'bx', 'r11', 'r10', 'r9', 'r8', 'ax', 'cx', 'dx', 'si', 'di', 'orig_ax', 'ip', 'cs', 'flags',
-  'sp', 'ss', 'fs_base', 'gs_base', 'ds', 'es', 'fs', 'gs',
-] as const;
+/** Of `struct user_regs_struct` (<sys/user.h>). */
+const WORDS = 27;
 
 const NOT_IN_A_CALL = 0xffff_ffff_ffff_ffffn;
 /** -errno of a call that the kernel would restart, from <linux/errno.h>. */
@@ -31,8 +29,13 @@ export function encodeRegisters(info: thread_info_x86): Buffer {
     }
   }
   regs.orig_ax = NOT_IN_A_CALL;
-  const bytes = Buffer.alloc(ORDER.length * 8);
-  ORDER.forEach((name, i) => bytes.writeBigUInt64LE(BigInt.asUintN(64, regs[name]), 8 * i));
+  const bytes = zeroed(WORDS * 8);
+  // written out: there may be thousands of threads, and the image has the fields in the order of the struct
+  new BigUint64Array(bytes.buffer, bytes.byteOffset, WORDS).set([
+    regs.r15, regs.r14, regs.r13, regs.r12, regs.bp, regs.bx, regs.r11, regs.r10, regs.r9, regs.r8, regs.ax, regs.cx, regs.dx,
+    regs.si, regs.di, regs.orig_ax, regs.ip, regs.cs, regs.flags, regs.sp, regs.ss, regs.fs_base, regs.gs_base, regs.ds, regs.es,
+    regs.fs, regs.gs,
+  ]);
   return bytes;
 }
 

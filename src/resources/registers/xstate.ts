@@ -2,7 +2,8 @@
  * Extended register state (NT_X86_XSTATE, the standard xsave format): where each component lies on a CPU, and the way between
  * these bytes and the image's `user_x86_fpregs_entry`. The order is in the Intel SDM, volume 1, chapter 13; the offsets differ between CPUs.
  */
-import type { user_x86_fpregs_entry, user_x86_xsave_entry } from '../../image/schema/index.ts';
+import type { user_x86_fpregs_entry } from '../../image/schema/index.ts';
+import { zeroed } from '../../zeroed.ts';
 
 /** Component numbers: bits of XCR0 and of xstate_bv. */
 export const X = { FP: 0, SSE: 1, AVX: 2, BNDREGS: 3, BNDCSR: 4, OPMASK: 5, ZMM_HI256: 6, HI16_ZMM: 7, PKRU: 9, CET_USER: 11 } as const;
@@ -57,21 +58,6 @@ export function featureNames(bits: bigint): string {
   return names.join(', ');
 }
 
-/** The image's parts of the xsave area, by component: words as they lie in memory. */
-function parts(xsave: user_x86_xsave_entry): [number, Buffer][] {
-  const words32 = (words: readonly number[]): Buffer => Buffer.from(Uint32Array.from(words).buffer);
-  const words64 = (words: readonly bigint[]): Buffer => Buffer.from(BigUint64Array.from(words).buffer);
-  return [
-    [X.AVX, words32(xsave.ymmh_space)],
-    [X.BNDREGS, words64(xsave.bndreg_state)],
-    [X.BNDCSR, words64(xsave.bndcsr_state)],
-    [X.OPMASK, words64(xsave.opmask_reg)],
-    [X.ZMM_HI256, words64(xsave.zmm_upper)],
-    [X.HI16_ZMM, words64(xsave.hi16_zmm)],
-    [X.PKRU, words32(xsave.pkru)],
-  ];
-}
-
 /** Components in use in the image that this CPU does not have: 0n when the thread can run here. */
 export function missingFeatures(fpregs: user_x86_fpregs_entry, layout: XstateLayout): bigint {
   const used = fpregs.xsave?.xstate_bv ?? 3n;
@@ -80,7 +66,7 @@ export function missingFeatures(fpregs: user_x86_fpregs_entry, layout: XstateLay
 
 /** The image's extended state as the bytes PTRACE_SETREGSET takes. */
 export function encodeXstate(fpregs: user_x86_fpregs_entry, layout: XstateLayout): Buffer {
-  const area = Buffer.alloc(Math.max(layout.size, HEADER_END));
+  const area = zeroed(Math.max(layout.size, HEADER_END));
   area.writeUInt16LE(fpregs.cwd & 0xffff, 0);
   area.writeUInt16LE(fpregs.swd & 0xffff, 2);
   area.writeUInt16LE(fpregs.twd & 0xffff, 4);
@@ -89,15 +75,32 @@ export function encodeXstate(fpregs: user_x86_fpregs_entry, layout: XstateLayout
   area.writeBigUInt64LE(fpregs.rdp, 16);
   area.writeUInt32LE(fpregs.mxcsr, 24);
   area.writeUInt32LE(fpregs.mxcsr_mask, 28);
-  fpregs.st_space.slice(0, 32).forEach((word, i) => area.writeUInt32LE(word >>> 0, 32 + 4 * i));
-  fpregs.xmm_space.slice(0, 64).forEach((word, i) => area.writeUInt32LE(word >>> 0, 160 + 4 * i));
+  put32(area, 32, 128, fpregs.st_space);
+  put32(area, 160, 256, fpregs.xmm_space);
   const xsave = fpregs.xsave;
   area.writeBigUInt64LE((xsave?.xstate_bv ?? 3n) & (layout.features | 3n), LEGACY);
   if (xsave === undefined) return area;
-  for (const [component, bytes] of parts(xsave)) {
-    const at = layout.offsets.get(component);
-    if (at === undefined || bytes.length === 0) continue;
-    bytes.copy(area, at, 0, Math.min(bytes.length, SIZES.get(component) ?? 0, area.length - at));
-  }
+  const component32 = (component: number, words: readonly number[]): void => put32(area, layout.offsets.get(component), SIZES.get(component)!, words);
+  const component64 = (component: number, words: readonly bigint[]): void => put64(area, layout.offsets.get(component), SIZES.get(component)!, words);
+  component32(X.AVX, xsave.ymmh_space);
+  component64(X.BNDREGS, xsave.bndreg_state);
+  component64(X.BNDCSR, xsave.bndcsr_state);
+  component64(X.OPMASK, xsave.opmask_reg);
+  component64(X.ZMM_HI256, xsave.zmm_upper);
+  component64(X.HI16_ZMM, xsave.hi16_zmm);
+  component32(X.PKRU, xsave.pkru);
   return area;
+}
+
+/** Words into the area, as many as the component has room for. Undefined: this CPU does not have it. */
+function put32(area: Buffer, at: number | undefined, size: number, words: readonly number[]): void {
+  if (at === undefined) return;
+  const room = Math.max(0, Math.min(size, area.length - at)) >>> 2;
+  new Uint32Array(area.buffer, area.byteOffset + at, room).set(words.length > room ? words.slice(0, room) : words);
+}
+
+function put64(area: Buffer, at: number | undefined, size: number, words: readonly bigint[]): void {
+  if (at === undefined) return;
+  const room = Math.max(0, Math.min(size, area.length - at)) >>> 3;
+  new BigUint64Array(area.buffer, area.byteOffset + at, room).set(words.length > room ? words.slice(0, room) : words);
 }

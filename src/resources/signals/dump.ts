@@ -1,5 +1,5 @@
 /** Signals: actions of the process, alternate stack of a thread, queued signals with their siginfo. */
-import { create } from '../../image/wire.ts';
+import { create, shared } from '../../image/wire.ts';
 import { sa_entry, siginfo_entry, signal_queue_entry, thread_sas_entry } from '../../image/schema/index.ts';
 import type { Program, RanBlock } from '../../program/program.ts';
 
@@ -18,13 +18,29 @@ export function askActions(program: Program): (ran: RanBlock) => sa_entry[] {
   program.resource('signal actions');
   const actions = program.reserve(ACTIONABLE.length * SIGACTION_SIZE);
   ACTIONABLE.forEach((signal, i) => program.call('rt_sigaction', [signal, 0, actions.at(i * SIGACTION_SIZE), 8], { keep: false }));
-  return (ran) => ACTIONABLE.map((_, i) => {
-    const at = ran.data(actions.at(i * SIGACTION_SIZE), SIGACTION_SIZE);
-    return create(sa_entry, {
-      sigaction: at.readBigUInt64LE(0), flags: at.readBigUInt64LE(8), restorer: at.readBigUInt64LE(16), mask: at.readBigUInt64LE(24),
-      compat_sigaction: false,
-    });
-  });
+  return (ran) => readActions(ran.data(actions));
+}
+
+const action = (at: Buffer): sa_entry => create(sa_entry, {
+  sigaction: at.readBigUInt64LE(0), flags: at.readBigUInt64LE(8), restorer: at.readBigUInt64LE(16), mask: at.readBigUInt64LE(24), compat_sigaction: false,
+});
+
+const NOTHING = Buffer.alloc(SIGACTION_SIZE);
+const DEFAULT_ACTION = shared(action(NOTHING));
+/** What the last process said: its children mostly say the same. */
+let last: { bytes: Buffer; actions: sa_entry[] } | undefined;
+
+function readActions(bytes: Buffer): sa_entry[] {
+  if (last?.bytes.equals(bytes) !== true) {
+    last = {
+      bytes: Buffer.from(bytes),
+      actions: shared(ACTIONABLE.map((_, i) => {
+        const at = bytes.subarray(i * SIGACTION_SIZE, (i + 1) * SIGACTION_SIZE);
+        return at.equals(NOTHING) ? DEFAULT_ACTION : action(at);
+      })),
+    };
+  }
+  return last.actions;
 }
 
 /** Steps of each thread: its alternate signal stack. */
