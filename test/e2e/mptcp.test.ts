@@ -1,10 +1,8 @@
 /** MPTCP sockets: kept without a connection; connections are refused, or found closed. */
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { suite } from 'uvu';
-import * as assert from 'uvu/assert';
-import { TestProgram } from '../support/program.ts';
+import { refusedDump } from '../support/refused.ts';
 import { roundTrip } from '../support/round-trip.ts';
-import { OURS, run } from '../support/tool.ts';
 
 const SWITCH = '/proc/sys/net/mptcp/enabled';
 const KEEP = { dumpOptions: ['--tcp-established'], restoreOptions: ['--tcp-established'] };
@@ -17,18 +15,9 @@ if (existsSync(SWITCH) && readFileSync(SWITCH, 'latin1').trim() === '1') {
   for (const how of ['connected', 'fallen']) {
     mptcp(`found closed: ${how}`, async () => { await roundTrip('mptcp', { ...CLOSE, args: [how] }); });
     mptcp(`refused, and nothing changed: ${how}`, async () => {
-      const program = new TestProgram('mptcp', { args: [how] });
-      try {
-        await program.waitFor(/^ready$/m);
-        mkdirSync(program.images);
-        const { status, output } = await run(OURS, ['dump', '-t', String(program.pid), '-D', program.images, '--tcp-established']);
-        assert.is(status, 1, output);
-        assert.match(output, /mptcp 127\.0\.0\.1:\d+ -> 127\.0\.0\.1:\d+: it is an MPTCP connection \(ESTABLISHED\).*--tcp-close/s);
-        mkdirSync(`${program.dir}/refused`);
-        await program.verdict();
-      } finally {
-        await program.stop();
-      }
+      await refusedDump('mptcp', [how], /mptcp 127\.0\.0\.1:\d+ -> 127\.0\.0\.1:\d+: it is an MPTCP connection \(ESTABLISHED\).*--tcp-close/s, {
+        dumpOptions: ['--tcp-established'], then: ({ dir }) => { mkdirSync(`${dir}/refused`); },
+      });
     });
   }
 }

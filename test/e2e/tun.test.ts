@@ -4,6 +4,7 @@ import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestProgram, compiled } from '../support/program.ts';
+import { refusedDump } from '../support/refused.ts';
 import { roundTrip } from '../support/round-trip.ts';
 import { OURS, run } from '../support/tool.ts';
 
@@ -34,20 +35,7 @@ if (available()) {
   tun('dump and restore', async () => { await cleanly({}); });
   tun('dump with -R, then restore, twice', async () => { await cleanly({ leaveRunning: true, times: 2 }); });
   for (const [how, says] of [['mortal', /network device sfa\d+ goes when the program ends.*ip tuntap add/s], ['filter', /network device sfa\d+ has a filter \(TUNATTACHFILTER\)/]] as const) {
-    tun(`refused, and nothing changed: ${how}`, async () => {
-      const program = new TestProgram('tun', { args: [how] });
-      try {
-        await program.waitFor(/^ready$/m);
-        mkdirSync(program.images);
-        const { status, output } = await run(OURS, ['dump', '-t', String(program.pid), '-D', program.images]);
-        assert.is(status, 1, output);
-        assert.match(output, says);
-        await program.verdict();
-      } finally {
-        await program.stop();
-        clean(program.pid);
-      }
-    });
+    tun(`refused, and nothing changed: ${how}`, async () => { await refusedDump('tun', [how], says, { lastly: ({ pid }) => { clean(pid); } }); });
   }
   tun('restore is refused where the device is gone', async () => {
     const program = new TestProgram('tun');

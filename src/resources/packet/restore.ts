@@ -4,6 +4,7 @@ import { ownFileOf } from '../../image/tree-own.ts';
 import { IFNAMSIZ, IFREQ_SIZE, SIOCGIFINDEX, SIOCGIFNAME } from '../../kernel/inet.ts';
 import { FANOUT, MAX_ADDR_LEN, PACKET, RING_REQUEST_SIZE, SOCKADDR_LL_SIZE, SOCKADDR_PKT_NAME, SOCKADDR_PKT_SIZE, SOCK_PACKET, SOL_PACKET, TPACKET } from '../../kernel/packet.ts';
 import { AF, SOCK } from '../../kernel/sockets.ts';
+import { addLoop } from '../../program/loop.ts';
 import type { Arg, DataRef, Program } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import { referenced } from '../../restore/descriptors.ts';
@@ -89,7 +90,7 @@ function open(file: file_entry, entry: packet_sock_entry, context: RestoreContex
     if (rx !== undefined && own?.packet !== undefined) addReceived(p, fd, entry, { ...own.packet, rx }, (q) => addBind(q, fd, entry, own.packet?.device));
     entry.mclist.forEach((member, i) => {
       const { count = 1, device } = own?.packet?.members[i] ?? {};
-      for (let times = 0; times < count; times++) addMembership(p, fd, member, device);
+      addMembership(p, fd, member, device, count);
     });
     addBind(p, fd, entry, own?.packet?.device);
     if (entry.fanout !== undefined) set(p, fd, PACKET.FANOUT, entry.fanout);
@@ -158,12 +159,12 @@ function addOldBind(p: Program, fd: Arg, index: number, device: string | undefin
 }
 
 /** struct packet_mreq: device, type, length of the address, address. */
-function addMembership(p: Program, fd: Arg, { index, type, addr }: packet_sock_entry['mclist'][number], device: string | undefined): void {
+function addMembership(p: Program, fd: Arg, { index, type, addr }: packet_sock_entry['mclist'][number], device: string | undefined, count: number): void {
   const request = Buffer.alloc(8 + MAX_ADDR_LEN);
   request.writeUInt16LE(type, 4);
   request.writeUInt16LE(addr.length, 6);
   request.set(addr, 8);
   const place = p.data(request, 8);
   addIndex(p, fd, place, index, device);
-  p.call('setsockopt', [fd, SOL_PACKET, PACKET.ADD_MEMBERSHIP, place, request.length], { keep: false, remedy: { ENODEV: `There is no network device of number ${index} here`, EINVAL: 'Its device has shorter addresses here: it is another kind of device' } });
+  addLoop(p, count, () => void p.call('setsockopt', [fd, SOL_PACKET, PACKET.ADD_MEMBERSHIP, place, request.length], { keep: false, remedy: { ENODEV: `There is no network device of number ${index} here`, EINVAL: 'Its device has shorter addresses here: it is another kind of device' } }));
 }
