@@ -11,8 +11,7 @@ import { writePageMap } from '../image/tree-write.ts';
 import type { PageMap } from '../image/tree.ts';
 import type { Log } from '../log.ts';
 import { MemoryChain } from '../memory-tracking/chain.ts';
-import { isGone, readProcRecord } from '../proc/read.ts';
-import { parseStat } from '../proc/stat.ts';
+import { readProcRecord } from '../proc/read.ts';
 import { parseStatus } from '../proc/status.ts';
 import { describeMappings, refuseMapping, type DumpedMapping, type MappedFile } from '../resources/memory/dump.ts';
 import { mappedMemoryFile } from '../resources/shared-memory/dump.ts';
@@ -31,7 +30,7 @@ import { choosePages, copyMemoryFiles, copyPages, noPages, type ChosenPages } fr
 import { probeHost, type HostFacts } from './probe.ts';
 import { rehearse } from './rehearse.ts';
 import { freezerOf, seizeBy } from './freezer.ts';
-import { isZombie } from './seize.ts';
+import { hasEnded } from './seize.ts';
 import { eligible, trackedTask, uptime } from './tracked.ts';
 
 /** `pre_dump_mode` of the inventory, as CRIU numbers them. Both are done alike here. */
@@ -89,7 +88,7 @@ class PreDump {
           const parts = chain.divide(trackedTask(task), chosen, true);
           this.#writeMap('PAGEMAP', task.pid, copyPages(task.pid, parts, target, context, this.#counts, true));
         } catch (error) {
-          if (!hasEnded(task)) throw error;
+          if (!hasEnded(task.pid, task.stat.startTime)) throw error;
           log.info(`Task ${task.pid} ended while its memory was to be copied: it is left out`);
         }
       }
@@ -149,17 +148,6 @@ class PreDump {
 
   #writeMap(kind: 'PAGEMAP' | 'SHMEM_PAGEMAP', id: number | bigint, map: PageMap): void {
     writePageMap(this.images, kind, id, map);
-  }
-}
-
-/** Whether the process that was looked at is no more. */
-function hasEnded({ pid, stat }: FrozenTask): boolean {
-  try {
-    const now = parseStat(readProcRecord(`/proc/${pid}/stat`));
-    return now.startTime !== stat.startTime || isZombie(now);
-  } catch (error) {
-    if (isGone(error)) return true;
-    throw error;
   }
 }
 

@@ -15,7 +15,7 @@ import { fileNames, PE_LAZY, PE_PRESENT, type PageMap } from '../image/tree.ts';
 import { O } from '../kernel/files.ts';
 import type { Log } from '../log.ts';
 import { LATER, lay, moves, overlay, PAGES, sizeOf, within, without, type Piece, type Span } from '../memory-tracking/placement.ts';
-import { isOfFile, scanHeld, type KindRange } from '../memory-tracking/scan.ts';
+import { isOfFile, scanHeld, scanHeldInParts, type KindRange } from '../memory-tracking/scan.ts';
 import type { TrackedTask } from '../memory-tracking/tracker.ts';
 import { makeUffd, register } from '../memory-tracking/uffd.ts';
 import type { Progress } from '../progress.ts';
@@ -31,7 +31,7 @@ import type { FrozenTask } from './frozen.ts';
 import type { ImageDirectory } from './image-directory.ts';
 import { KnownMappings } from './known-mappings.ts';
 import { copyRanges, pageMapEntry, type ChosenPages, type PageCounts } from './pages.ts';
-import { seizeTree } from './seize.ts';
+import { hasEnded, seizeTree } from './seize.ts';
 import { eligible } from './tracked.ts';
 
 /** Below this a task's memory is copied in about the time that its being looked at takes. */
@@ -143,20 +143,19 @@ export class Precopy {
   #round(): number {
     let bytes = 0;
     for (const task of this.#tasks.values()) {
-      const spans = this.#changed(task);
-      bytes += task.pieces.length === 0 ? this.#copyAll(task, spans) : this.#copy(task, spans, RUNNING);
+      const { pid, ranges } = task;
+      const changed = { allOf: PageIs.WRITTEN, report: 0n, protect: 'tracked' } as const;
+      try {
+        // pages that go into the image and were written since they were last protected, which they are now
+        if (task.pieces.length === 0) bytes += this.#copyAll(task, scanHeld(this.helper, pid, ranges, changed).map(spanOf));
+        else for (const regions of scanHeldInParts(this.helper, pid, ranges, changed)) bytes += this.#copy(task, regions.map(spanOf), RUNNING);
+      } catch (error) {
+        if (!hasEnded(pid, task.start)) throw error;
+        // and if that was a mistake: what is protected by now and was not copied must not be taken for unchanged
+        task.pieces = [];
+      }
     }
     return bytes;
-  }
-
-  /** Pages that go into the image and were written since they were last protected, which they are now. */
-  #changed({ pid, ranges }: Tracked): Span[] {
-    try {
-      return scanHeld(this.helper, pid, ranges, { allOf: PageIs.WRITTEN, report: 0n, protect: 'tracked' }).map(spanOf);
-    } catch (error) {
-      if (!isGone(error)) this.log.debug(`task ${pid}: ${error instanceof Error ? error.message : String(error)}`);
-      return [];
-    }
   }
 
   /** Pages of a place in a file go there again; those of none go to the end of the second file. @returns bytes */

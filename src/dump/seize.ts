@@ -95,6 +95,17 @@ function depthFirst(tasks: readonly FrozenTask[]): FrozenTask[] {
   return ordered;
 }
 
+/** Whether the process that started then is no more. */
+export function hasEnded(pid: number, start: bigint): boolean {
+  try {
+    const now = parseStat(readProcRecord(`/proc/${pid}/stat`));
+    return now.startTime !== start || isZombie(now);
+  } catch (error) {
+    if (isGone(error)) return true;
+    throw error;
+  }
+}
+
 export const isZombie = (stat: ProcStat): boolean => stat.state === 'Z' || stat.state === 'X';
 
 function leaderless(pid: number, { comm }: ProcStat): StillframeError {

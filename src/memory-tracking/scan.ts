@@ -26,3 +26,20 @@ export function scanHeld(helper: Helper, pid: number, ranges: readonly KindRange
   for (let i = 0, j = 0; i < a.length || j < b.length;) all.push(j >= b.length || (i < a.length && a[i]!.start < b[j]!.start) ? a[i++]! : b[j++]!);
   return all;
 }
+
+/** Regions that are looked at and worked off at once: memory for them is bounded however many there are. */
+const MANY = 16_384;
+
+/** The same, part by part, not in the order of addresses. */
+export function* scanHeldInParts(helper: Helper, pid: number, ranges: readonly KindRange[], options: Omit<ScanOptions, 'anyOf' | 'noneOf' | 'maxRegions'>): Generator<Region[]> {
+  for (const file of [false, true]) {
+    let left: readonly Range[] = ranges.filter((range) => range.file === file);
+    while (left.length > 0) {
+      const regions = helper.scan(pid, left, { ...options, ...(file ? HOLDS : HOLDS_ANONYMOUS), maxRegions: MANY });
+      if (regions.length > 0) yield regions;
+      if (regions.length < MANY) break;
+      const from = regions.at(-1)!.end;
+      left = left.filter(({ address, size }) => address + size > from).map((range) => (range.address < from ? { address: from, size: range.address + range.size - from } : range));
+    }
+  }
+}

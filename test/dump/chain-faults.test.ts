@@ -55,50 +55,97 @@ const view = (pid: number): Snapshot => new Map([...snapshot(pid)].map(([key, va
 
 const images = (dir: string): string[] => readdirSync(dir).filter((name) => name.endsWith('.img') || name === 'parent');
 
+interface Attempt {
+  readonly requests: readonly ReqName[];
+  readonly errno: number;
+  readonly before?: () => Promise<unknown>;
+  /** Makes the set `next`. */
+  readonly run: (startHelper: () => Helper) => Promise<unknown>;
+}
+
+/** Lets it fail at every point of every request: nothing is left, the program is unharmed. @returns how often it failed */
+async function everyPoint(program: TestProgram, path: (name: string) => string, { requests, errno, before, run }: Attempt): Promise<number> {
+  const unharmed = view(program.pid);
+  let failures = 0;
+  for (const request of requests) {
+    await before?.();
+    let points = 1;
+    for (let nth = NEVER; nth === NEVER || nth <= points; nth = nth === NEVER ? 1 : nth + 1) {
+      const start = (): Helper => {
+        const helper = Helper.start({ faults: true });
+        const close = helper.close.bind(helper);
+        helper.fault({ request, nth, errno });
+        helper.close = () => {
+          try {
+            const seen = helper.fault({ request, nth: 0, errno: EIO });
+            if (nth === NEVER) points = seen;
+          } catch { /* it was killed, as planned */ }
+          close();
+        };
+        return helper;
+      };
+      const where = `${request} point ${nth} of ${points}`;
+      try {
+        await run(start);
+      } catch (error) {
+        assert.instance(error, StillframeError, `${where}: ${(error as Error).stack}`);
+        assert.equal(images(path('next')), [], where);
+        failures++;
+      }
+      rmSync(path('next'), { recursive: true, force: true });
+      let differs: readonly string[] = [];
+      await until(`${where}: unharmed`, () => (differs = differences(unharmed, view(program.pid))).length === 0, 3000).catch((error: Error) => { throw new Error(`${error.message}:\n${differs.join('\n')}`); });
+      if (points > 24) nth += nth === NEVER ? 0 : Math.floor(points / 24); // LOCAL has many that are alike
+    }
+  }
+  return failures;
+}
+
 const faults = suite('a pre-dump that fails at any step');
 
 for (const errno of [EIO, KILL]) {
   faults(errno === KILL ? 'the helper is killed there' : 'the step fails', () => withBallast(async (program, path) => {
-    const before = view(program.pid);
-    let failures = 0;
-    for (const request of REQUESTS) {
-      rmSync(path('base'), { recursive: true, force: true });
-      await link('pre-dump', program.pid, path('base'));
-      let points = 1;
-      for (let nth = NEVER; nth === NEVER || nth <= points; nth = nth === NEVER ? 1 : nth + 1) {
-        const start = (): Helper => {
-          const helper = Helper.start({ faults: true });
-          const close = helper.close.bind(helper);
-          helper.fault({ request, nth, errno });
-          helper.close = () => {
-            try {
-              const seen = helper.fault({ request, nth: 0, errno: EIO });
-              if (nth === NEVER) points = seen;
-            } catch { /* it was killed, as planned */ }
-            close();
-          };
-          return helper;
-        };
-        const where = `${request} point ${nth} of ${points}`;
-        try {
-          await link('pre-dump', program.pid, path('next'), { parent: '../base', startHelper: start });
-        } catch (error) {
-          assert.instance(error, StillframeError, `${where}: ${(error as Error).stack}`);
-          assert.equal(images(path('next')), [], where);
-          failures++;
-        }
-        rmSync(path('next'), { recursive: true, force: true });
-        let differs: readonly string[] = [];
-        await until(`${where}: unharmed`, () => (differs = differences(before, view(program.pid))).length === 0, 3000).catch((error: Error) => { throw new Error(`${error.message}:\n${differs.join('\n')}`); });
-        if (points > 24) nth += nth === NEVER ? 0 : Math.floor(points / 24); // LOCAL has many that are alike
-      }
-    }
+    const failures = await everyPoint(program, path, {
+      requests: REQUESTS, errno,
+      before: async () => {
+        rmSync(path('base'), { recursive: true, force: true });
+        await link('pre-dump', program.pid, path('base'));
+      },
+      run: (startHelper) => link('pre-dump', program.pid, path('next'), { parent: '../base', startHelper }),
+    });
     assert.ok(failures > 20, `only ${failures} faults made a pre-dump fail`);
     await rightAfter(program, 'base');
   }));
 }
 
 faults.run();
+
+const ahead = suite('a dump that copies ahead and fails at any step');
+
+for (const errno of [EIO, KILL]) {
+  ahead(errno === KILL ? 'the helper is killed there' : 'the step fails', () => withBallast(async (program, path) => {
+    const precopy = { asked: true, maxPauseMs: 10 };
+    const tracks = (): boolean => /^VmFlags:.* uw/m.test(readFileSync(`/proc/${program.pid}/smaps`, 'latin1'));
+    const failures = await everyPoint(program, path, {
+      requests: ['SEIZE', 'STATE', 'RUN', 'SCAN', 'PAGES', 'DETACH', 'LOCAL', 'CLOSE', 'PUT_FD'], errno,
+      run: async (startHelper) => {
+        try {
+          await link('dump -R', program.pid, path('next'), { track: false, precopy, startHelper });
+        } finally {
+          await until('nothing tracks it any more', () => !tracks());
+        }
+      },
+    });
+    assert.ok(failures > 20, `only ${failures} faults made a dump fail`);
+    await changed(program);
+    await link('dump', program.pid, path('last'), { track: false, precopy });
+    await program.gone();
+    await restore(OURS, path('last'));
+    await program.verdict();
+  }));
+}
+
+ahead.run();
 
 const parents = suite('a parent set');
 

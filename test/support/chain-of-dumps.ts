@@ -15,15 +15,16 @@ export interface LinkOptions {
   readonly parent?: string | undefined;
   readonly track?: boolean;
   readonly autoDedup?: boolean;
+  readonly precopy?: DumpOptions['precopy'];
   readonly log?: Log;
   readonly startHelper?: () => Helper;
 }
 
 /** Makes the set `dir`, on top of `parent`. @returns its statistics */
-export async function link(verb: Verb, pid: number, dir: string, { parent, track = true, autoDedup = false, log = SILENT, startHelper }: LinkOptions = {}): Promise<DumpStats> {
+export async function link(verb: Verb, pid: number, dir: string, { parent, track = true, autoDedup = false, precopy, log = SILENT, startHelper }: LinkOptions = {}): Promise<DumpStats> {
   mkdirSync(dir, { recursive: true });
   const options: Omit<DumpOptions, 'finalState'> = {
-    pid, imagesDir: dir, workDir: dir, shellJob: false, timeoutSeconds: 10, ghostLimit: 1n << 20n, scripts: NO_SCRIPTS, given: new Map(), trackMemory: track, parent, autoDedup,
+    pid, imagesDir: dir, workDir: dir, shellJob: false, timeoutSeconds: 10, ghostLimit: 1n << 20n, scripts: NO_SCRIPTS, given: new Map(), trackMemory: track, parent, autoDedup, precopy,
   };
   const { stats } = verb === 'pre-dump' ? await preDump({ ...options, mode: 'read' }, log, startHelper)
     : await dump({ ...options, finalState: verb === 'dump' ? 'dead' : 'running' }, log, startHelper);
