@@ -26,6 +26,7 @@ import { leaveOutProbes } from '../resources/memory/uprobes.ts';
 import { processSettings, type ProcessSettings } from '../resources/process/dump.ts';
 import { isCompat, lostComponents, nameOriginalCall } from '../resources/registers/dump.ts';
 import { NamedFiles } from '../resources/regular/dump.ts';
+import { enterIpc } from '../resources/namespaces/ipc/dump.ts';
 import { askClocks } from '../resources/namespaces/time/clocks.ts';
 import { treeClocks } from '../resources/namespaces/time/dump.ts';
 import { askScheduling, type SchedFacts } from '../resources/scheduling/dump.ts';
@@ -62,7 +63,7 @@ export interface Collected {
 }
 
 /** Of a tree: threads, of a task: mappings, for which much is to be done. */
-const MANY_THREADS = 40, MANY_MAPPINGS = 500, MANY_DESCRIPTORS = 1000;
+const MANY_THREADS = 40, MANY_MAPPINGS = 500;
 
 /** How long a task's program may take: it only asks. */
 const RUN_TIMEOUT_MS = 10_000;
@@ -83,8 +84,6 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   for (const task of living) {
     checkNamespaces(task, own, context);
     checkTask(task, context);
-    context.cgroups?.read(task, context);
-    context.labels?.read(task);
   }
   checkSession(context);
   const ids = objectIds(living, own, context);
@@ -92,13 +91,14 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   for (const task of living) {
     const filesId = ids.get(task.pid)!.files_id;
     if (!tables.has(filesId)) tables.set(filesId, descriptorsOf(task));
-    if (tables.get(filesId)!.length > MANY_DESCRIPTORS) keepToBaseline();
   }
   const named = new NamedFiles(context);
   for (const { mappings } of living) for (const mapping of mappings) if (isSysv(mapping)) context.reservedShmids.add(Number(mapping.inode));
   const known: KnownFiles = new Map();
   const collected = living.map((task) => collectTask(task, ids.get(task.pid)!, named, known, context));
-  collectSegments(collected, own.ids.ipc_ns_id ?? 0, context);
+  const ipc = collected[0]?.ids.ipc_ns_id ?? 0;
+  if (collected[0] !== undefined && ipc !== (own.ids.ipc_ns_id ?? 0)) enterIpc(collected[0].task, context);
+  collectSegments(collected, ipc, context);
   refuseUndo(living, context);
   const files = collectFiles(tables, context);
   settleSocketMemory(collected, files.files, context);
@@ -108,8 +108,11 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
 type ReadThread = Omit<FrozenThread, 'state'>;
 
 /** What /proc says of a task, while the helper asks for the states of threads. */
-function readTask(task: FrozenTask, { log, known }: DumpContext): ReadThread[] {
+function readTask(task: FrozenTask, context: DumpContext): ReadThread[] {
+  const { log, known } = context;
   log.debug(`Reading task (pid: ${task.pid} comm: ${task.stat.comm})`);
+  context.cgroups?.read(task, context);
+  context.labels?.read(task);
   const threads = task.tids.map((tid): ReadThread => {
     const dir = `/proc/${task.pid}/task/${tid}`;
     return { tid, stat: parseStat(readProcRecord(`${dir}/stat`)), status: parseStatus(readProcRecord(`${dir}/status`)) };

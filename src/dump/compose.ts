@@ -49,7 +49,6 @@ export function compose(collected: Collected, outside: Outside, pages: PagesOf, 
   if (own !== undefined) tree.own = { ...(tree.own ?? own), writer: own.writer, tasks: own.tasks };
   tree.seccomp = context.seccomp.entry;
   if (context.labels?.module !== undefined) tree.inventory.lsmtype = TYPES[context.labels.module];
-  tree.cgroup = context.cgroups?.entry(context);
   for (const { threads } of tree.tasks.values()) {
     for (const [tid, { thread_core }] of threads) {
       if (thread_core === undefined) continue;

@@ -26,6 +26,8 @@ export class DumpContext {
   known: Pick<KnownTasks, 'mappings'> | undefined;
   /** Where the tree is in control groups; undefined where nobody asks (a pre-dump). */
   cgroups: CgroupSets | undefined;
+  /** The tree has an IPC namespace of its own, and the helper is in it. */
+  ownIpc = false;
   /** Undefined where nobody asks. */
   labels: SecurityLabels | undefined;
   /** Opening a file would be noticed by the tree (it watches files, or has leases): what may be left out then is not read. */

@@ -6,7 +6,8 @@ import type { fdinfo_entry } from '../image/schema/index.ts';
 import type { Helper } from '../helper/client.ts';
 import type { HeldDescriptor } from '../helper/protocol.ts';
 import type { FileStat } from '../kernel/stat.ts';
-import { Program, type RanBlock } from '../program/program.ts';
+import { Program } from '../program/program.ts';
+import { addEach } from './ask-each.ts';
 import type { DumpContext } from './context.ts';
 import { describeDescriptor, FILE_KINDS, nameUnsupported, type Descriptor, type FileKind, type FileOwner, type OpenFile } from './file-kinds.ts';
 import type { FrozenTask } from './frozen.ts';
@@ -96,20 +97,10 @@ export function askFiles({ files }: OpenFiles, context: DumpContext): void {
 
 function askBatch(files: readonly OpenFile[], context: DumpContext): void {
   const program = new Program('helper');
-  const answers: ((ran: RanBlock) => void)[] = [];
-  const targets = new Map<number, ReturnType<Program['call']>>();
-  for (const file of files) {
-    const { task, fd } = file.descriptors[0]!;
-    program.resource(describeDescriptor(file.descriptors[0]!));
-    let target = targets.get(task.pid);
-    if (target === undefined) targets.set(task.pid, target = program.call('pidfd_open', [task.pid, 0]));
-    const held = program.call('pidfd_getfd', [target, fd, 0]);
-    answers.push(file.kind.ask!(program, held, file, context));
-    program.call('close', [held], { keep: false });
-  }
-  for (const target of targets.values()) program.call('close', [target], { keep: false });
+  const first = (file: OpenFile): Descriptor => file.descriptors[0]!;
+  const asked = addEach(program, files, first, (file) => file.kind.shape?.(file, context, program), (held, file) => file.kind.ask!(program, held, file, context));
   const ran = context.helper.local(program).check('dump');
-  for (const answer of answers) answer(ran);
+  for (const { item, answers, view } of asked) answers(view(ran), item);
 }
 
 /** Holds what would not wait for the images to be written: see `FileKind.hold`. */

@@ -37,6 +37,7 @@ import { readCgroupOptions } from '../resources/cgroup/options.ts';
 import { makeLinks, removeLinks } from '../resources/link-remap/dump.ts';
 import { SecurityLabels } from '../resources/security-label/dump.ts';
 import { findModule } from '../resources/security-label/label.ts';
+import { dumpNamespaces } from './namespaces.ts';
 import { probeHost } from './probe.ts';
 import { rehearse } from './rehearse.ts';
 import { freezerOf, seizeBy, type Freezer } from './freezer.ts';
@@ -134,6 +135,8 @@ class Dump {
       lap('ask threads');
       askFiles(collected.files, context);
       const outside = askHelper(collected, context, host.affinity.length);
+      dumpNamespaces(collected, context);
+      context.refusals.throwIfAny();
       makeLinks(context);
       lap('ask helper');
       const direct = collected.files.files.some(({ descriptors }) => (descriptors[0]!.info.flags & O.DIRECT) !== 0);

@@ -79,7 +79,9 @@ export interface FileKind {
    * Adds steps of the helper about an open file it holds as `held`, while the tree is frozen; what is returned reads the answers.
    * Nothing may be consumed or changed: the program may run on.
    */
-  ask?(program: Program, held: ResultRef, file: OpenFile, context: DumpContext): (ran: RanBlock) => void;
+  ask?(program: Program, held: ResultRef, file: OpenFile, context: DumpContext): (ran: RanBlock, file: OpenFile) => void;
+  /** Those of the same shape are asked the same: `ask` is called for one of them, its answer for each. It may ask what is the same for all of them. */
+  shape?(file: OpenFile, context: DumpContext, program: Program): string | undefined;
   /** The last thing in the frozen window, when only writing the images can still fail: may change things, if `context.guard` can take it back. */
   hold?(own: readonly OpenFile[], context: DumpContext): void;
   /** Its entry, and whatever other images it needs (into `context.tree`). Called for each open file once; the tree may run again already. */

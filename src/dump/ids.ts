@@ -38,7 +38,7 @@ export function ownIds(own: OwnNamespaces): task_kobj_ids_entry {
 }
 
 /** Namespaces that may be others than ours; all tasks are in the same. */
-const MAY_DIFFER = [{ proc: 'time', field: 'time_ns_id' }, { proc: 'cgroup', field: 'cgroup_ns_id' }] as const;
+const MAY_DIFFER = [{ proc: 'time', field: 'time_ns_id' }, { proc: 'cgroup', field: 'cgroup_ns_id' }, { proc: 'uts', field: 'uts_ns_id' }, { proc: 'ipc', field: 'ipc_ns_id' }] as const;
 
 /** Refuses tasks that live in namespaces of their own. */
 export function checkNamespaces(task: FrozenTask, own: OwnNamespaces, context: DumpContext): void {

@@ -1,7 +1,8 @@
 /** An open file description in one line: its kind, what it is of, and what is special about it. One line a kind in `KINDS`. */
 import { textOf } from '../image/text.ts';
-import { fd_types, type file_entry, type inet_sk_entry, type unix_sk_entry } from '../image/schema/index.ts';
+import { fd_types, type file_entry, type inet_sk_entry, type packet_sock_entry, type unix_sk_entry } from '../image/schema/index.ts';
 import type { FrozenTree } from '../image/tree.ts';
+import { ownFileOf } from '../image/tree-own.ts';
 import { clockName, endpoint, familyName, fileModeType, namespaceName, netlinkName, openFlags, pollEvents, protocolName, signalSet, socketTypeName, tcpStateName } from './names.ts';
 
 export interface Description {
@@ -58,7 +59,7 @@ const KINDS: readonly Describe[] = [
   ({ isk, id }, tree) => isk && describeInet(tree, isk, id),
   ({ usk, id }, tree) => usk && describeUnix(tree, usk, id),
   ({ nlsk }) => nlsk && { kind: 'netlink', what: netlinkName(nlsk.protocol), flags: openFlags(nlsk.flags), notes: at([`port ${nlsk.portid}`, nlsk.groups.length > 0 && `groups ${nlsk.groups.map((group) => `0x${group.toString(16)}`).join(',')}`]) },
-  ({ psk }) => psk && { kind: 'packet', what: `protocol 0x${psk.protocol.toString(16)}`, flags: openFlags(psk.flags), notes: at([psk.ifindex !== 0 && `interface ${psk.ifindex}`]) },
+  ({ psk }, tree) => psk && { kind: 'packet', what: `protocol ${etherType(psk.protocol)}`, flags: openFlags(psk.flags), notes: at([psk.ifindex !== 0 && `interface ${interfaceOf(tree, psk)}`]) },
   ({ efd }) => efd && { kind: 'eventfd', what: `count ${efd.counter}`, flags: openFlags(efd.flags), notes: [] },
   ({ epfd }) => epfd && { kind: 'epoll', what: `${epfd.tfd.length} watched`, flags: openFlags(epfd.flags), notes: epfd.tfd.slice(0, 16).map((one) => `fd ${one.tfd}: ${pollEvents(one.events)}`) },
   ({ sgfd }) => sgfd && { kind: 'signalfd', what: signalSet(sgfd.sigmask).join(' '), flags: openFlags(sgfd.flags), notes: [] },
@@ -91,8 +92,16 @@ const KINDS: readonly Describe[] = [
 
 const queued = (bytes: number | undefined): string | undefined => (bytes === undefined || bytes === 0 ? undefined : `${bytes} bytes queued`);
 
+/** MPTCP sockets stand as TCP sockets in the format's entry. */
+const transportOf = (tree: FrozenTree, { proto }: inet_sk_entry, id: number): string => (ownFileOf(tree, id)?.inet?.mptcp === true ? 'mptcp' : protocolName(proto));
+
+/** EtherType of a packet socket, which the format has in network order. */
+const etherType = (protocol: number): string => `0x${((protocol & 0xff) << 8 | protocol >>> 8).toString(16)}`;
+/** The device that it is bound to, by name where the set has it. */
+const interfaceOf = (tree: FrozenTree, { id, ifindex }: packet_sock_entry): string => ownFileOf(tree, id)?.packet?.device ?? String(ifindex);
+
 function describeInet(tree: FrozenTree, isk: inet_sk_entry, id: number): Description {
-  const protocol = protocolName(isk.proto);
+  const protocol = transportOf(tree, isk, id);
   const tcp = tree.tcp_streams.get(isk.ino);
   const local = endpoint(isk.src_addr, isk.src_port);
   const peer = isk.dst_port === 0 ? '' : ` -> ${endpoint(isk.dst_addr, isk.dst_port)}`;
@@ -139,7 +148,7 @@ export function describeSocket(tree: FrozenTree, file: file_entry): SocketRow | 
     const tcp = tree.tcp_streams.get(isk.ino);
     const stateful = isk.proto === 6 || isk.proto === 262;
     return {
-      family: familyName(isk.family), type: socketTypeName(isk.type), protocol: protocolName(isk.proto), state: stateful ? tcpStateName(isk.state) : isk.dst_port === 0 ? '' : 'connected',
+      family: familyName(isk.family), type: socketTypeName(isk.type), protocol: transportOf(tree, isk, file.id), state: stateful ? tcpStateName(isk.state) : isk.dst_port === 0 ? '' : 'connected',
       local: endpoint(isk.src_addr, isk.src_port), peer: isk.dst_port === 0 ? '' : endpoint(isk.dst_addr, isk.dst_port), inode: isk.ino,
       inq: tcp?.entry.inq_len ?? queueOf(tree, file.id), outq: tcp?.entry.outq_len ?? 0,
     };
@@ -152,7 +161,7 @@ export function describeSocket(tree: FrozenTree, file: file_entry): SocketRow | 
     };
   }
   if (nlsk !== undefined) return { family: 'netlink', type: 'raw', protocol: netlinkName(nlsk.protocol), state: '', local: `port ${nlsk.portid}`, peer: nlsk.dst_portid === 0 ? '' : `port ${nlsk.dst_portid}`, inode: nlsk.ino, inq: queueOf(tree, file.id), outq: 0 };
-  if (psk !== undefined) return { family: 'packet', type: socketTypeName(psk.type), protocol: `0x${psk.protocol.toString(16)}`, state: '', local: `interface ${psk.ifindex}`, peer: '', inode: 0, inq: queueOf(tree, file.id), outq: 0 };
+  if (psk !== undefined) return { family: 'packet', type: socketTypeName(psk.type), protocol: etherType(psk.protocol), state: '', local: psk.ifindex === 0 ? '' : `interface ${interfaceOf(tree, psk)}`, peer: '', inode: 0, inq: queueOf(tree, file.id), outq: 0 };
   return undefined;
 }
 

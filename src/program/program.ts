@@ -38,6 +38,11 @@ export class ResultRef {
   constructor(readonly index: number) {}
 }
 
+/** The address of a stored result, and of those behind it: for steps that copy them. */
+export class ResultAddress {
+  constructor(readonly index: number) {}
+}
+
 /** A value that is known only when the program is encoded: a descriptor number in the helper, an address in the arena. */
 export class Deferred {
   constructor(readonly label: string, readonly value: () => bigint | number) {}
@@ -46,7 +51,7 @@ export class Deferred {
 export const SELF_PID = Symbol('getpid()');
 export const SELF_TID = Symbol('gettid()');
 
-export type Arg = number | bigint | DataRef | ResultRef | Deferred | typeof SELF_PID | typeof SELF_TID;
+export type Arg = number | bigint | DataRef | ResultRef | ResultAddress | Deferred | typeof SELF_PID | typeof SELF_TID;
 
 /** Which results are a success (default: anything that is not -errno). */
 export type Expect = 'any' | { equals: number | bigint } | { orErrno: number };
@@ -79,6 +84,8 @@ export class Program {
   #resource = '';
   #strings = new Map<string, DataRef>();
   #texts = new Map<number, string>();
+  /** Steps that run more than once: what a step is about says the row at which it is (repeat.ts). */
+  readonly repeated: { readonly from: number; readonly to: number; readonly row: DataRef; readonly resources: readonly string[] }[] = [];
 
   /** @param subject who runs it, as a person reads it: `task 1597`, `thread 1600 of task 1597`, `helper` */
   constructor(readonly subject: string) {}
@@ -111,6 +118,13 @@ export class Program {
     const offset = Math.ceil(this.#dataSize / align) * align;
     this.#dataSize = offset + size;
     return new DataRef(offset, size);
+  }
+
+  /** What lies in the data area from one offset to another, as it is before the program runs. */
+  initial(from: number, to: number): Buffer {
+    const bytes = Buffer.alloc(to - from);
+    for (const { offset, bytes: part } of this.#chunks) if (offset >= from && offset < to) bytes.set(typeof part === 'function' ? part() : part, offset - from);
+    return bytes;
   }
 
   /** A NUL-terminated string (bytes are kept as they are: a path need not be UTF-8). The same string is stored once. */
@@ -212,17 +226,19 @@ export class Program {
     return block;
   }
 
-  /** Tells a failed step as a person needs it. `result` is what the step returned. */
-  failure(doing: string, index: number, result: bigint): StillframeError {
+  /** Tells a failed step as a person needs it. `result` is what the step returned. @param ran tells of a repeated step for what it was run */
+  failure(doing: string, index: number, result: bigint, ran?: RanBlock): StillframeError {
     const step = this.steps[index];
     if (step === undefined) {
       return new StillframeError({ doing, where: this.subject, why: `step ${index} of ${this.steps.length} failed with ${result}` });
     }
     const errno = result < 0n && result >= -4095n ? errnoName(Number(-result)) : undefined;
     const got = errno ?? `returned ${result}${typeof step.expect === 'object' && 'equals' in step.expect ? `, expected ${step.expect.equals}` : ''}`;
+    const repeated = ran === undefined ? undefined : this.repeated.find(({ from, to }) => index >= from && index < to);
+    const resource = repeated?.resources[ran!.data(repeated.row).readUInt32LE(0)] ?? step.resource;
     return new StillframeError({
       doing,
-      where: step.resource === '' ? this.subject : `${this.subject}, ${step.resource}`,
+      where: resource === '' ? this.subject : `${this.subject}, ${resource}`,
       why: `${describeStep(this, step)}: ${got}`,
       remedy: (errno === undefined ? undefined : step.remedy?.[errno]) ?? step.remedy?.['*'],
     });
@@ -303,6 +319,10 @@ function encodeArg(view: DataView, at: number, arg: Arg): number {
     setInteger(view, at, arg.value());
     return Kind.IMM;
   }
+  if (arg instanceof ResultAddress) {
+    setNumber(view, at, BLOCK_HEADER + arg.index * 8);
+    return Kind.BLOCK;
+  }
   throw new TypeError('not a step argument');
 }
 
@@ -321,6 +341,7 @@ function describeArg(program: Program, arg: Arg): string {
   if (arg === SELF_TID) return 'gettid()';
   if (arg instanceof DataRef) return program.textAt(arg) ?? `data+${arg.offset}`;
   if (arg instanceof ResultRef) return `result ${arg.index}`;
+  if (arg instanceof ResultAddress) return `&result ${arg.index}`;
   if (arg instanceof Deferred) return `<${arg.label}>`;
   return '?';
 }
@@ -336,7 +357,7 @@ export class RanBlock {
 
   /** Throws the failed step's error; does nothing when the program ran to its end. */
   check(doing: string): this {
-    if (this.state === State.FAILED) throw this.program.failure(doing, this.at, this.failedWith);
+    if (this.state === State.FAILED) throw this.program.failure(doing, this.at, this.failedWith, this);
     if (this.state !== State.DONE) {
       throw new StillframeError({ doing, where: this.program.subject, why: `its program stopped in state ${this.state} at step ${this.at}` });
     }

@@ -6,6 +6,9 @@ import { checkFilesystem } from '../resources/filesystem/restore.ts';
 import { checkLocks } from '../resources/locks/restore.ts';
 import { checkMemory } from '../resources/memory/check.ts';
 import { checkClocks } from '../resources/namespaces/time/restore.ts';
+import { checkIpc } from '../resources/namespaces/ipc/restore.ts';
+import { checkOneOf } from '../resources/namespaces/own.ts';
+import { checkUts } from '../resources/namespaces/uts/restore.ts';
 import { checkRegisters } from '../resources/registers/restore.ts';
 import { checkLabel, checkLabelOption } from '../resources/security-label/restore.ts';
 import { checkThread } from '../resources/threads/restore.ts';
@@ -49,7 +52,8 @@ function checkTask(context: RestoreContext, task: Task): void {
 const NAMESPACES = ['pid', 'net', 'ipc', 'uts', 'mnt', 'user', 'cgroup', 'time'] as const;
 
 /** Their folders say what they can be. */
-const CHECKED_BY_KIND: ReadonlySet<string> = new Set(['time', 'cgroup']);
+const OWN_KINDS = ['time', 'cgroup', 'uts', 'ipc'] as const;
+const CHECKED_BY_KIND: ReadonlySet<string> = new Set(OWN_KINDS);
 
 /** Namespaces other than the ones the dumping process was in. */
 function checkNamespaces(context: RestoreContext, { pid, ids }: Task): void {
@@ -66,7 +70,10 @@ function checkNamespaces(context: RestoreContext, { pid, ids }: Task): void {
 
 function checkOther(context: RestoreContext, tree: FrozenTree): void {
   checkLocks(context);
+  for (const kind of OWN_KINDS) checkOneOf(context, kind);
   checkClocks(context);
+  checkUts(context);
+  checkIpc(context);
   checkCgroups(context);
   checkLabelOption(context);
   for (const name of tree.own?.needs ?? []) context.refuse('stillframe.img', `the set needs '${name}', which this version does not know`, 'Restore it with the version of Stillframe that wrote it');

@@ -16,6 +16,7 @@ import { Jobs } from './jobs.ts';
 import type { SourceSet } from './page-runs.ts';
 import { moduleOf } from '../resources/security-label/label.ts';
 import { Cgroups } from '../resources/cgroup/restore.ts';
+import { addIpc } from '../resources/namespaces/ipc/restore.ts';
 import { addJoins } from '../resources/namespaces/join.ts';
 import { TreeCompiler } from './task.ts';
 
@@ -45,6 +46,7 @@ export function planRestore(set: SourceSet, options: Partial<PlanOptions> = {}, 
   context.arenaAddress = arena.start;
   context.vdsoAddress = arena.end - VDSO_RESERVE;
   addJoins(context.local.program, options.joined ?? new Map());
+  addIpc(context);
   const cgroups = context.cgroups = new Cgroups(context);
   openDescriptions(context);
   const compiler = new TreeCompiler(context, jobs, arena, cgroups);

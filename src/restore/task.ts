@@ -15,6 +15,7 @@ import { addLocks } from '../resources/locks/restore.ts';
 import { addLayout } from '../resources/memory/layout.ts';
 import { TaskMemory } from '../resources/memory/restore.ts';
 import { addClocks } from '../resources/namespaces/time/restore.ts';
+import { addUts } from '../resources/namespaces/uts/restore.ts';
 import { encodeExtendedState, encodeRegisters } from '../resources/registers/restore.ts';
 import { seccompCalls, seccompMode } from '../resources/seccomp/restore.ts';
 import { addLabel } from '../resources/security-label/restore.ts';
@@ -107,7 +108,10 @@ export class TreeCompiler {
     const shares = parent === undefined ? 0 : sharing(task, parent);
     if ((shares & CLONE.FILES) === 0) this.#closeAll(p, parent === undefined);
     this.cgroups.enter(p, task, parent);
-    if (parent === undefined) addClocks(p, context);
+    if (parent === undefined) {
+      addClocks(p, context);
+      addUts(p, context);
+    }
     const children = context.childrenOf(task.pid).filter((c) => jobs.bornBy(c.pid) === undefined);
     const [early, late] = [children.filter((c) => jobs.early(c, task)), children.filter((c) => !jobs.early(c, task))];
     const deadFirst = (list: Task[]): [Task[], Task[]] => [list.filter((c) => !isAlive(c)), list.filter(isAlive)];

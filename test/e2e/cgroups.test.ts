@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { NO_SCRIPTS } from '../../src/cli/hooks.ts';
+import { threadsTogether } from '../../src/resources/cgroup/dump.ts';
 import { openSet } from '../../src/image/node/directory.ts';
 import { readImage } from '../../src/image/set.ts';
 import type { cgroup_entry } from '../../src/image/schema/index.ts';
@@ -38,10 +39,11 @@ function remove(group: string): void {
   rmdirSync(group);
 }
 
-const groupsOf = (pid: number): string => readFileSync(`/proc/${pid}/cgroup`, 'latin1');
 
 for (const { name, at, property, usual, other, threads } of HIERARCHIES) {
   const label = name === '' ? 'v2' : `v1 (${name})`;
+  // other hierarchies may come and go meanwhile
+  const groupsOf = (pid: number): string => readFileSync(`/proc/${pid}/cgroup`, 'latin1').split('\n').find((line) => line.split(':')[1] === name) ?? '(none)';
   const value = (group: string): string => readFileSync(join(group, property), 'latin1').trim();
   const within = (what: string, body: (group: string) => Promise<void>): void => {
     test(`${label}: ${what}`, async () => {
@@ -194,6 +196,24 @@ for (const { name, at, property, usual, other, threads } of HIERARCHIES) {
       assert.ok(steps > 10, `${steps} steps`);
       assert.not.ok(existsSync(group));
     }, { options: ['--cgroup-dump-controller', name] });
+  });
+}
+
+if (v2 !== undefined) {
+  test('only where threads may be in other groups is each looked at', () => {
+    const group = join(v2, `sf-cgroups-${process.pid}`);
+    const text = `0::/sf-cgroups-${process.pid}\n`;
+    mkdirSync(join(group, 'below'), { recursive: true });
+    try {
+      assert.ok(threadsTogether(text, v2));
+      assert.not.ok(threadsTogether(`8:pids:/\n${text}`, v2), 'version 1 has threads in groups of their own');
+      assert.not.ok(threadsTogether('0::/\n', v2), 'the root may have threaded groups below it');
+      assert.not.ok(threadsTogether(text, undefined));
+      writeFileSync(join(group, 'below', 'cgroup.type'), 'threaded');
+      assert.not.ok(threadsTogether(text, v2), readFileSync(join(group, 'cgroup.type'), 'latin1'));
+    } finally {
+      remove(group);
+    }
   });
 }
 

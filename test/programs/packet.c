@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #ifndef PACKET_IGNORE_OUTGOING
 #define PACKET_IGNORE_OUTGOING 23
@@ -242,14 +243,29 @@ int main(int argc, char **argv)
 	if (used)
 		sends(&out, 0, 1), received(sent, 0);
 	int rcvbuf = get(raw, SOL_SOCKET, SO_RCVBUF);
+	/* behind a frame that is never used */
+	volatile char *mark = out.memory + MAPPED - 1;
+	int child = must(fork());
+	if (!child) {
+		wait_for_go();
+		for (int i = 0; i < 6000 && *mark != 7; i++)
+			sleep_ms(5);
+		_exit(*mark);
+	}
 	ready_and_wait();
 	if (used) {
+		*mark = 7;
+		must(waitpid(child, 0, 0));
 		check(sends(&out, 1, 2) && received(sent, 0) == 2, "sends on", "%s", strerror(errno));
 		return done();
 	}
 
 	struct sockaddr_ll a;
 	socklen_t size = sizeof(a);
+	int status;
+	*mark = 7;
+	must(waitpid(child, &status, 0));
+	check(WIFEXITED(status) && WEXITSTATUS(status) == 7, "a child shares the memory of a ring", "status %x", status);
 	must(getsockname(raw, (void *)&a, &size));
 	check(a.sll_protocol == htons(RAW) && a.sll_ifindex == lo, "address", "%x on %d", ntohs(a.sll_protocol), a.sll_ifindex);
 	size = sizeof(a), must(getsockname(dgram, (void *)&a, &size));

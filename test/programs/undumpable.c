@@ -57,10 +57,13 @@ static void hold(const char *what)
 		must(open("renamed", O_RDWR | O_CREAT, 0600));
 		must(link("renamed", "elsewhere")), must(unlink("renamed"));
 	} else if (!strcmp(what, "namespace")) {
-		if (unshare(CLONE_NEWUTS) != 0)
+		if (unshare(CLONE_NEWNET) != 0)
 			skip("no right to make a namespace");
 	} else if (!strcmp(what, "children")) {
 		must(unshare(CLONE_NEWTIME));
+	} else if (!strcmp(what, "queue")) {
+		must(unshare(CLONE_NEWIPC));
+		must(mq_close(must(mq_open("/sf-undumpable", O_RDWR | O_CREAT | O_EXCL, 0600, NULL))));
 	} else if (!strcmp(what, "clocks")) {
 		int ours = must(open("/proc/self/ns/time", O_RDONLY | O_CLOEXEC));
 		must(unshare(CLONE_NEWTIME));

@@ -37,6 +37,9 @@ export const ROWS: readonly Row[] = [
   { name: 'signals', program: 'signals' },
   { name: 'timers', program: 'timers', mayDiffer: MOVING },
   { name: 'clocks of long ago', program: 'clocks', args: ['1000000'], mayDiffer: [/./], afterDump: (_, images) => { moveClocks(images, 1_000_000n); } },
+  { name: 'UTS namespace', program: 'uts' },
+  { name: 'IPC namespace', program: 'ipc', args: ['criu'] },
+  { name: 'IPC namespace, all', program: 'ipc', notCriu: 'loses that a segment is removed, and lets semop end with EINTR' },
   { name: 'environment', program: 'environment', args: ['one', '', 'a b\nc'], env: { CHECK_THIS: 'a value with spaces\tand é', EMPTY: '' } },
   { name: 'vDSO', program: 'vdso' },
   { name: 'credentials of root', program: 'credentials', args: ['root'] },
@@ -66,6 +69,8 @@ export const CHAINS: readonly Row[] = [
   { name: 'memory', program: 'memory' },
   { name: 'threads', program: 'threads' },
   { name: 'timers', program: 'timers', mayDiffer: MOVING },
+  { name: 'UTS namespace', program: 'uts' },
+  { name: 'IPC namespace', program: 'ipc', args: ['criu'] },
   { name: 'vDSO', program: 'vdso' },
   { name: 'clocks', program: 'clocks', args: ['4000000'], mayDiffer: [/./], afterDump: (_, images) => { moveClocks(images, 1_000_000n); } },
 ];

@@ -181,11 +181,11 @@ function checkThreads(check: CheckContext): void {
 function checkNamespaces(check: CheckContext): void {
   const { tree } = check;
   const root = tree.inventory.root_ids;
-  const own = (task: Task, field: 'net_ns_id' | 'ipc_ns_id' | 'uts_ns_id' | 'mnt_ns_id' | 'user_ns_id'): number | undefined => {
+  const own = (task: Task, field: 'net_ns_id' | 'ipc_ns_id' | 'uts_ns_id' | 'mnt_ns_id' | 'user_ns_id' | 'time_ns_id'): number | undefined => {
     const id = task.ids?.[field];
     return id === undefined || id === 0 || id === root?.[field] ? undefined : id;
   };
-  const kinds = [['net_ns_id', tree.netns, 'netns'], ['ipc_ns_id', tree.ipcns, 'ipcns-var'], ['uts_ns_id', tree.utsns, 'utsns'], ['mnt_ns_id', tree.mntns, 'mountpoints'], ['user_ns_id', tree.userns, 'userns']] as const;
+  const kinds = [['net_ns_id', tree.netns, 'netns'], ['ipc_ns_id', tree.ipcns, 'ipcns-var'], ['uts_ns_id', tree.utsns, 'utsns'], ['mnt_ns_id', tree.mntns, 'mountpoints'], ['user_ns_id', tree.userns, 'userns'], ['time_ns_id', tree.timens, 'timens']] as const;
   const told = new Set<string>();
   if (root === undefined) return;
   for (const task of tree.tasks.values()) {
@@ -194,7 +194,7 @@ function checkNamespaces(check: CheckContext): void {
       const file = `${name}-${id}.img`;
       if (id === undefined || images.has(id) || told.has(file) || check.set.loaded.findings.some((finding) => finding.file === file)) continue;
       told.add(file);
-      check.add('reference/namespace', { file, where: taskText(task), why: `its ${field.slice(0, 3).replace('_', '')} namespace is not that of the dumping process, and there is no image of it`, remedy: 'It was external (--external, --empty-ns): the restorer has to provide it.' });
+      check.add('reference/namespace', { file, where: taskText(task), why: `its ${field.replace(/_ns_id$/u, '')} namespace is not that of the dumping process, and there is no image of it`, remedy: 'It was external (--external, --empty-ns): the restorer has to provide it.' });
     }
   }
 }

@@ -35,6 +35,21 @@ function readGroups(path: string): string {
   }
 }
 
+/**
+ * Whether all threads of a process must be in its groups: where there is only the unified hierarchy, and the group is no threaded one and has
+ * none below it (cgroup-v2.rst, "Threads"). Then only the leader is looked at.
+ * @param text of its /proc/PID/cgroup @param unified where that hierarchy is mounted
+ */
+export function threadsTogether(text: string, unified: string | undefined): boolean {
+  const path = /^0::(\/[^\n]+)\n$/u.exec(text)?.[1];
+  if (path === undefined || unified === undefined) return false;
+  try {
+    return readFileSync(`${unified}${path}/cgroup.type`, 'latin1') === 'domain\n';
+  } catch {
+    return false; // not to be told: each is looked at
+  }
+}
+
 interface CgroupSet { readonly id: number; readonly groups: readonly Membership[] }
 
 export class CgroupSets {
@@ -43,6 +58,8 @@ export class CgroupSets {
   readonly #byText = new Map<string, CgroupSet>();
   /** Text of /proc/PID/task/TID/cgroup, by tid. */
   readonly #texts = new Map<number, string>();
+  /** Where the unified hierarchy is mounted. */
+  readonly #unified = findMounts(parseMountInfo(readProcText('/proc/self/mountinfo')), { writable: false })(['']);
   /** Length of a path up to where the tree's cgroup namespace begins, by hierarchy. */
   readonly #prefixes = new Map<string, number>();
 
@@ -71,8 +88,10 @@ export class CgroupSets {
 
   /** Reads where a frozen task's threads are. */
   read(task: FrozenTask, { refusals }: DumpContext): void {
+    const leader = readGroups(`/proc/${task.pid}/cgroup`);
+    const together = task.tids.length > 1 && threadsTogether(leader, this.#unified);
     for (const tid of task.tids) {
-      const text = readGroups(`/proc/${task.pid}/task/${tid}/cgroup`);
+      const text = together || tid === task.pid ? leader : readGroups(`/proc/${task.pid}/task/${tid}/cgroup`);
       this.#texts.set(tid, text);
       for (const { name, path } of this.#set(text).groups) {
         if (path === '/..' || path.startsWith('/../')) refusals.add(describeTask(task), `its control group ${path} (${hierarchyName(name.split(','))}) is outside of this cgroup namespace`, 'Run the dump in the cgroup namespace of the host, or leave that hierarchy out with --cgroup-dump-controller');

@@ -4,7 +4,7 @@
  */
 import type { cg_controller_entry, cg_set_entry, cgroup_dir_entry, cgroup_perms, cgroup_prop_entry, file_entry } from '../../image/schema/index.ts';
 import { bytesOf } from '../../image/text.ts';
-import { isDead, rootTask, type FrozenTree, type Task } from '../../image/tree.ts';
+import { isDead, type FrozenTree, type Task } from '../../image/tree.ts';
 import { AT, O } from '../../kernel/files.ts';
 import { CLONE } from '../../kernel/process.ts';
 import { Cond, Deferred, Op, type Program, type ResultRef } from '../../program/program.ts';
@@ -14,7 +14,9 @@ import { findMounts, hierarchyName, isUnified, openHierarchy } from './hierarchy
 import { EVERY, type CgroupMode } from './options.ts';
 import { BEFORE_TASKS, MEMBERS } from './properties.ts';
 
-const EEXIST = 17, EOPNOTSUPP = 95;
+const EBUSY = 16, EEXIST = 17, EOPNOTSUPP = 95;
+/** How often, and with what pause (ns), a group that is still busy is removed again. */
+const BUSY_ROUNDS = 200, BUSY_NS = 5_000_000n;
 const DIRECTORY_MODE = 0o755;
 /** Which stop the whole group: set when the tree runs. */
 const STOPPED: ReadonlyMap<string, string> = new Map([['freezer.state', 'FROZEN'], ['cgroup.freeze', '1']]);
@@ -34,10 +36,6 @@ function setOf({ inventory, cgroup }: FrozenTree, task: Task, tid: number): cg_s
 
 export function checkCgroups(context: RestoreContext): void {
   const { tree } = context;
-  const root = rootTask(tree);
-  for (const { pid, ids } of tree.tasks.values()) {
-    if (ids !== undefined && ids.cgroup_ns_id !== root?.ids?.cgroup_ns_id) context.refuse(`task ${pid}`, `it was in another cgroup namespace than task ${root?.pid}`, 'A tree of several cgroup namespaces cannot be restored');
-  }
   if (!managed(context)) return;
   const remedy = 'The image is damaged: take another, or leave control groups out with --manage-cgroups=ignore';
   for (const task of tree.tasks.values()) {
@@ -150,7 +148,7 @@ export class Cgroups {
       expect: { orErrno: EEXIST }, remedy: { EACCES: 'Its owner must allow it: run the restore as root, or leave control groups out with --manage-cgroups=ignore', EROFS: 'The hierarchy is mounted read-only', EAGAIN: 'The limit of groups is reached (cgroup.max.descendants, cgroup.max.depth)' },
     });
     local.undo(p.here - 1, Infinity, (undo, ran) => {
-      if (ran.result(made) === 0n) undo.resource(what).call('unlinkat', [ran.result(fd.ref), undo.cstring(bytesOf(path)), AT.REMOVEDIR], { expect: 'any', keep: false });
+      if (ran.result(made) === 0n) addRemoval(undo.resource(what), ran.result(fd.ref), path);
     });
     return made;
   }
@@ -227,6 +225,18 @@ export class Cgroups {
       }
     }
   }
+}
+
+/** Tasks that were killed leave a group a moment after they are dead: until then it is busy. */
+function addRemoval(p: Program, hierarchy: bigint, path: string): void {
+  const [round, pause] = [p.reserve(8), p.data(Buffer.from(BigInt64Array.of(0n, BUSY_NS).buffer))];
+  const [again, end] = [p.here, { at: 0 }];
+  p.jump(p.call('unlinkat', [hierarchy, p.cstring(bytesOf(path)), AT.REMOVEDIR], { expect: 'any' }), Cond.NE, -EBUSY, () => end.at);
+  p.call('nanosleep', [pause, 0], { expect: 'any', keep: false });
+  const rounds = p.add(p.load(round, 8), 1);
+  p.store(round, rounds);
+  p.jump(rounds, Cond.LT, BUSY_ROUNDS, () => again);
+  end.at = p.here;
 }
 
 const clean = (path: string): string => path.replace(/\/+/gu, '/').replace(/(.)\/$/u, '$1');

@@ -13,7 +13,8 @@ import { tcpStateName } from '../../inspect/names.ts';
 import { ICMP_FILTER, ICMP_FILTER_SIZE, ICMPV6_FILTER, ICMPV6_FILTER_SIZE, IP, IPPROTO, IPV6, SOL, TCP, TCP_STATE } from '../../kernel/inet.ts';
 import { AF, SOCK } from '../../kernel/sockets.ts';
 import { Program, type RanBlock, type ResultRef } from '../../program/program.ts';
-import { answerOf, askOption, socketFacts } from '../socket/facts.ts';
+import { once } from '../../program/repeat.ts';
+import { answerOf, askOption, socketFacts, socketInode } from '../socket/facts.ts';
 import { EBPF_REFUSAL, readFilter } from '../socket/filter.ts';
 import { askOptions, type SocketOptions } from '../socket/options-dump.ts';
 import { ownOptions } from '../socket/own-options.ts';
@@ -28,7 +29,7 @@ import { INET_OPTIONS } from './options.ts';
 
 interface Answers {
   readonly options: SocketOptions;
-  filter: bigint[];
+  readonly filter: readonly bigint[];
   readonly own: readonly sf_sockopt_entry[];
   readonly v6only: boolean;
   readonly ip: ip_opts_entry;
@@ -54,14 +55,18 @@ export const inetSockets: FileKind = {
   },
   ask(program, held, file, context) {
     const facts = inetFacts(file.descriptors[0]!, context)!;
-    const read = askAll(program, held, facts);
-    return (ran) => {
+    const read = once(askAll(program, held, facts));
+    return (ran, { descriptors: [first] }) => {
       let known = answers.get(context);
       if (known === undefined) answers.set(context, known = new Map());
       const one = read(ran);
-      one.filter = readFilter(file.descriptors[0]!, one.options.filterLength, context);
-      known.set(facts.inode, one);
+      known.set(socketInode(first!)!, { ...one, filter: readFilter(first!, one.options.filterLength, context) });
     };
+  },
+  shape(file, context, program) {
+    const facts = inetFacts(file.descriptors[0]!, context)!;
+    ownOptions(program, INET_OPTIONS).prepare(facts);
+    return [facts.family, facts.type, facts.protocol, isConnection(facts)].join('/');
   },
   collect: (own, _all, context) => { learnMemberships(own, context); },
   hold: (own, context) => { holdConnections(own, context); },
@@ -223,7 +228,7 @@ function inetEntry(file: OpenFile, context: DumpContext): inet_sk_entry {
     id: file.id, ino: facts.inode, family: facts.family, type: facts.type, proto: mptcp ? IPPROTO.TCP : facts.protocol, state: states(context).get(facts.inode) ?? facts.state,
     src_port: local.port, dst_port: peer?.port ?? 0, flags: first.info.flags, backlog: facts.state === TCP_STATE.LISTEN ? facts.backlog : facts.sending,
     src_addr: [...local.words], dst_addr: [...peer?.words ?? Array.from({ length: wordsOf(facts.family) }, () => 0)],
-    fown: create(fown_entry, file.owner), opts: { ...options.opts, so_filter: filter }, ip_opts: ip, tcp_opts: tcp,
+    fown: create(fown_entry, file.owner), opts: { ...options.opts, so_filter: [...filter] }, ip_opts: ip, tcp_opts: tcp,
     ns_id: context.tree.inventory.root_ids?.net_ns_id ?? 0,
     ...(v6 ? { v6only } : {}),
     ...(v6 && local.port !== 0 && needsScope(local.words) && facts.device !== undefined ? { ifname: facts.device } : {}),

@@ -1,5 +1,6 @@
 /** What the kernel tells of the internet sockets of a tree: addresses, state, queues. Asked for all of them at once; looks only. */
 import type { DumpContext } from '../../dump/context.ts';
+import { addEach } from '../../dump/ask-each.ts';
 import type { Descriptor } from '../../dump/file-kinds.ts';
 import { ERRNO } from '../../kernel/errno.ts';
 import { IFNAMSIZ, IFREQ_SIZE, IPPROTO, POLLERR, POLLHUP, POLLIN, POLLPRI, POLLRDHUP, SIOCATMARK, SIOCGIFNAME, SIOCINQ, SIOCOUTQ, SOCKADDR_IN6_SIZE, SOCKADDR_IN_SIZE, SOL, TCP, TCP_AO_INFO_SIZE, TCP_STATE, UDP } from '../../kernel/inet.ts';
@@ -7,7 +8,7 @@ import { AF, INET_DIAG, SK_MEMINFO_SIZE, SO, SO_MEMINFO, SOCK, SOL_SOCKET } from
 import { protocolName } from '../../inspect/names.ts';
 import { Program, type DataRef, type RanBlock, type ResultRef } from '../../program/program.ts';
 import { attributesOf, sockDiag } from '../socket/diag.ts';
-import { addWithSockets, answerOf, askOption, distinctSockets, socketFacts, socketInode, type SocketFacts } from '../socket/facts.ts';
+import { answerOf, askOption, distinctSockets, socketFacts, socketInode, type SocketFacts } from '../socket/facts.ts';
 import { NO_ADDRESS, parseAddress, type Address } from './address.ts';
 
 export interface InetFacts extends SocketFacts {
@@ -65,10 +66,9 @@ export function learnInet(descriptors: readonly Descriptor[], context: DumpConte
   const fresh = [...distinctSockets(descriptors)].filter(([inode, one]) => !known.has(inode) && isInet(socketFacts(one, context)!));
   if (fresh.length === 0) return;
   const program = new Program('helper');
-  const readers: ((ran: RanBlock) => InetFacts)[] = [];
-  addWithSockets(program, fresh.map(([, one]) => one), (held, one) => { readers.push(ask(program, held, socketInode(one)!, socketFacts(one, context)!)); });
+  const asked = addEach(program, fresh, ([, one]) => one, ([, one]) => shapeOf(socketFacts(one, context)!), (held, [, one]) => ask(program, held, socketFacts(one, context)!));
   const ran = context.helper.local(program).check('dump');
-  const all = readers.map((read) => read(ran));
+  const all = asked.map(({ item: [inode], answers, view }): InetFacts => ({ ...answers(view(ran)), inode }));
   const listed = readLists(all, context);
   for (const one of all) {
     const more = listed.get(one.inode);
@@ -76,7 +76,9 @@ export function learnInet(descriptors: readonly Descriptor[], context: DumpConte
   }
 }
 
-function ask(program: Program, held: ResultRef, inode: number, what: SocketFacts): (ran: RanBlock) => InetFacts {
+const shapeOf = ({ family, type, protocol, foreign }: SocketFacts): string => [family, type, protocol, foreign].join('/');
+
+function ask(program: Program, held: ResultRef, what: SocketFacts): (ran: RanBlock) => Omit<InetFacts, 'inode'> {
   const name = program.reserve(SOCKADDR_IN6_SIZE);
   const named = program.call('getsockname', [held, name, program.data(Uint8Array.of(SOCKADDR_IN6_SIZE, 0, 0, 0), 4)], { expect: 'any' });
   // unlike getpeername it tells of connections that are not there yet, or no more
@@ -104,7 +106,7 @@ function ask(program: Program, held: ResultRef, inode: number, what: SocketFacts
     const to = other === undefined ? undefined : parseAddress(other, what.family);
     const listening = state === TCP_STATE.LISTEN;
     return {
-      ...what, inode, local: from ?? NO_ADDRESS(what.family), peer: to,
+      ...what, local: from ?? NO_ADDRESS(what.family), peer: to,
       state: state ?? (to === undefined ? TCP_STATE.CLOSE : TCP_STATE.ESTABLISHED),
       waiting: listening ? tcpInfo!.readUInt32LE(TCPI_UNACKED) : 0, backlog: listening ? tcpInfo!.readUInt32LE(TCPI_SACKED) : 0,
       shutdown: shutdownOf(state, polled),

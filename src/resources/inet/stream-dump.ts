@@ -13,7 +13,9 @@ import { tcp_stream_entry } from '../../image/schema/index.ts';
 import { create } from '../../image/wire.ts';
 import { IPPROTO, QUEUE, REPAIR, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, SOL, TCP, TCPI_OPT, TCP_STATE } from '../../kernel/inet.ts';
 import { INET_DIAG, MSG, SO, SOL_SOCKET } from '../../kernel/sockets.ts';
-import { Program, type DataRef, type RanBlock, type ResultRef } from '../../program/program.ts';
+import { addEach } from '../../dump/ask-each.ts';
+import { Program, type Arg, type DataRef, type RanBlock, type ResultRef } from '../../program/program.ts';
+import { repeat } from '../../program/repeat.ts';
 import { answerOf, askOption, type Question } from '../socket/facts.ts';
 import { inetDiag } from './facts.ts';
 import { hasReceivedFin, hasSentFin } from './states.ts';
@@ -42,17 +44,14 @@ const WITH_DATA = [ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK, CLOS
 /** Copies of descriptors, which the helper keeps until it ends. */
 export function holdDescriptors(descriptors: readonly Descriptor[], context: DumpContext): number[] {
   const program = new Program('helper');
-  const targets = new Map<number, ResultRef>();
-  const held = descriptors.map((descriptor) => {
-    program.resource(describeDescriptor(descriptor));
-    const { task, fd } = descriptor;
-    let target = targets.get(task.pid);
-    if (target === undefined) targets.set(task.pid, target = program.call('pidfd_open', [task.pid, 0]));
-    return program.call('pidfd_getfd', [target, fd, 0]);
-  });
-  for (const target of targets.values()) program.call('close', [target], { keep: false });
+  const asked = addEach(program, descriptors, (one) => one, () => 'held', (held) => held, true);
   const ran = context.helper.local(program).check('dump');
-  return held.map((ref) => Number(ran.result(ref)));
+  return asked.map(({ answers, view }) => Number(view(ran).result(answers)));
+}
+
+/** Adds the same steps about each connection, with its number in the helper and whether its address may be used again. */
+function forEachHeld<T>(program: Program, held: readonly Held[], add: (fd: ResultRef, reuseaddr: ResultRef) => T): { readonly body: T; view(ran: RanBlock, i: number): RanBlock } {
+  return repeat(program, held.map(({ file, fd, reuseaddr }) => ({ resource: describeDescriptor(file.descriptors[0]!), values: [fd, Number(reuseaddr)] })), ([fd, reuseaddr]) => add(fd!, reuseaddr!));
 }
 
 const word = (program: Program, value: number): DataRef => {
@@ -61,18 +60,19 @@ const word = (program: Program, value: number): DataRef => {
   return program.data(bytes, 4);
 };
 
-function set(program: Program, fd: number, level: number, name: number, value: DataRef, expect?: 'any'): void {
+function set(program: Program, fd: Arg, level: number, name: number, value: DataRef, expect?: 'any'): void {
   program.call('setsockopt', [fd, level, name, value, 4], { keep: false, ...(expect === undefined ? {} : { expect }), remedy: { EPERM: 'TCP repair needs CAP_NET_ADMIN: run the dump as root' } });
 }
 
 /** Ends repair mode; right also when it never was on. Repair mode takes the permission to use the address again away. */
 export function addRepairOff(program: Program, held: readonly Held[]): void {
-  const values = { off: word(program, REPAIR.OFF), no: word(program, 0), yes: word(program, 1) };
-  for (const { fd, file, reuseaddr } of held) {
-    program.resource(describeDescriptor(file.descriptors[0]!));
-    set(program, fd, SOL.TCP, TCP.REPAIR, values.off, 'any');
-    set(program, fd, SOL_SOCKET, SO.REUSEADDR, reuseaddr ? values.yes : values.no, 'any');
-  }
+  if (held.length === 0) return;
+  const off = word(program, REPAIR.OFF), reuse = program.reserve(4, 4);
+  forEachHeld(program, held, (fd, reuseaddr) => {
+    set(program, fd, SOL.TCP, TCP.REPAIR, off, 'any');
+    program.store(reuse, reuseaddr, 4);
+    set(program, fd, SOL_SOCKET, SO.REUSEADDR, reuse, 'any');
+  });
 }
 
 interface Sizes {
@@ -109,16 +109,16 @@ export function readStreams(held: readonly Held[], context: DumpContext): void {
 function askSizes(held: readonly Held[], { helper }: DumpContext, repair: boolean): Sizes[] {
   const program = new Program('helper');
   const on = word(program, REPAIR.ON);
-  const asked = held.map(({ fd, file }) => {
-    program.resource(describeDescriptor(file.descriptors[0]!));
+  const { body: { info, sizes }, view } = forEachHeld(program, held, (fd) => {
     if (repair) set(program, fd, SOL.TCP, TCP.REPAIR, on);
     const info = askOption(program, fd, SOL.TCP, TCP.INFO, INFO_SIZE);
     const sizes = program.reserve(12, 4);
     for (const [i, request] of [SIOCINQ, SIOCOUTQ, SIOCOUTQNSD].entries()) program.call('ioctl', [fd, request, sizes.at(i * 4)], { keep: false });
     return { info, sizes };
   });
-  const ran = helper.local(program).check('dump');
-  return asked.map(({ info, sizes }) => {
+  const block = helper.local(program).check('dump');
+  return held.map((_, at) => {
+    const ran = view(block, at);
     const facts = answerOf(ran, info)!;
     const state = facts.readUInt8(INFO_STATE);
     const [received, out, unsent] = [0, 4, 8].map((at) => ran.data(sizes).readInt32LE(at)) as [number, number, number];
@@ -154,10 +154,7 @@ function withUrgent(held: readonly Held[], sizes: readonly Sizes[], { helper }: 
 function readBatch(held: readonly Held[], sizes: readonly Sizes[], context: DumpContext): Held[] {
   const program = new Program('helper');
   const queues = { receive: word(program, QUEUE.RECEIVE), send: word(program, QUEUE.SEND), none: word(program, QUEUE.NONE) };
-  const readers = held.map((one, i) => {
-    const { fd, file } = one;
-    const size = sizes[i]!;
-    program.resource(describeDescriptor(file.descriptors[0]!));
+  const add = (fd: Arg, size: Sizes): Reader => {
     const mss = askOption(program, fd, SOL.TCP, TCP.MAXSEG);
     const time = askOption(program, fd, SOL.TCP, TCP.TIMESTAMP);
     const inq = addQueue(program, fd, queues.receive, size.received);
@@ -171,11 +168,26 @@ function readBatch(held: readonly Held[], sizes: readonly Sizes[], context: Dump
     set(program, fd, SOL.TCP, TCP.REPAIR_QUEUE, queues.receive);
     const end = askOption(program, fd, SOL.TCP, TCP.QUEUE_SEQ);
     set(program, fd, SOL.TCP, TCP.REPAIR_QUEUE, queues.none);
-    return { one, size, mss, time, inq, outq, window, again, end };
+    return { mss, time, inq, outq, window, again, end };
+  };
+  const readers: { one: Held; size: Sizes; reader: Reader; view: (ran: RanBlock) => RanBlock }[] = [];
+  // those without data are all read the same way
+  const isIdle = ({ received, sending }: Sizes): boolean => received === 0 && sending === 0;
+  const idle = held.map((one, i) => ({ one, size: sizes[i]! })).filter(({ size }) => isIdle(size));
+  if (idle.length > 0) {
+    const { body, view } = forEachHeld(program, idle.map(({ one }) => one), (fd) => add(fd, idle[0]!.size));
+    idle.forEach((each, i) => { readers.push({ ...each, reader: body, view: (ran) => view(ran, i) }); });
+  }
+  held.forEach((one, i) => {
+    const size = sizes[i]!;
+    if (isIdle(size)) return;
+    program.resource(describeDescriptor(one.file.descriptors[0]!));
+    readers.push({ one, size, reader: add(one.fd, size), view: (ran) => ran });
   });
-  const ran = context.helper.local(program).check('dump');
+  const block = context.helper.local(program).check('dump');
   const moved: Held[] = [];
-  for (const { one, size, mss, time, inq, outq, window, again, end } of readers) {
+  for (const { one, size, reader: { mss, time, inq, outq, window, again, end }, view } of readers) {
+    const ran = view(block);
     const number = (question: Question): number => answerOf(ran, question)?.readUInt32LE(0) ?? 0;
     const [received, sending] = [inq.read(ran), outq.read(ran)];
     const settled = !size.urgent && received.length === size.received && sending.length === size.sending && number(end) === number(inq.seq)
@@ -199,8 +211,11 @@ function readBatch(held: readonly Held[], sizes: readonly Sizes[], context: Dump
   return moved;
 }
 
+interface Queue { readonly seq: Question; readonly read: (ran: RanBlock) => Buffer }
+interface Reader { readonly mss: Question; readonly time: Question; readonly inq: Queue; readonly outq: Queue; readonly window: Question; readonly again: readonly DataRef[]; readonly end: Question }
+
 /** One byte more is asked for than should be there. */
-function addQueue(program: Program, fd: number, queue: DataRef, size: number): { readonly seq: Question; readonly read: (ran: RanBlock) => Buffer } {
+function addQueue(program: Program, fd: Arg, queue: DataRef, size: number): Queue {
   set(program, fd, SOL.TCP, TCP.REPAIR_QUEUE, queue);
   const seq = askOption(program, fd, SOL.TCP, TCP.QUEUE_SEQ);
   if (size === 0) return { seq, read: () => Buffer.alloc(0) };

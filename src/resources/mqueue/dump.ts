@@ -28,11 +28,12 @@ const known = new WeakMap<DumpContext, Set<bigint>>();
 export const messageQueues: FileKind = {
   type: fd_types.EXT,
   claims: (descriptor, context) => (Number(descriptor.stat.mode) & S.IFMT) === S.IFREG && context.fileSystem(descriptor.stat.dev, doorOf(descriptor)) === FS_MAGIC.MQUEUE,
-  refuse: (descriptor, { tasks }) => {
+  refuse: (descriptor, { tasks, ownIpc }) => {
     const { bytes, notifies } = readFacts(descriptor);
     const removed = descriptor.stat.nlink === 0n;
     if (notifies !== 0 && tasks.some(({ pid }) => pid === notifies)) return { why: `task ${notifies} waits to be notified of a message (mq_notify), which cannot be set up for it again`, remedy: 'Let the program withdraw it (mq_notify with no sigevent) before the dump' };
     if (removed && bytes > 0) return { why: `the queue's name was removed and ${bytes} bytes of messages wait in it, which can only be looked at by taking them`, remedy: 'Dump when they were received' };
+    if (ownIpc && bytes > 0) return { why: `${bytes} bytes of messages wait in it, which can only be looked at by taking them, and the queue goes with the tree's IPC namespace`, remedy: 'Dump when they were received' };
     return undefined;
   },
   ask: (program, held, file, context) => {

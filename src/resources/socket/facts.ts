@@ -3,9 +3,11 @@
  * Looks only; kinds of socket claim their own by it.
  */
 import type { DumpContext } from '../../dump/context.ts';
+import { addEach } from '../../dump/ask-each.ts';
 import { describeDescriptor, type Descriptor } from '../../dump/file-kinds.ts';
 import { AF, SO, SOL_SOCKET } from '../../kernel/sockets.ts';
 import { Program, type Arg, type DataRef, type RanBlock, type ResultRef } from '../../program/program.ts';
+import { once } from '../../program/repeat.ts';
 
 export interface SocketFacts {
   /** AF_* */
@@ -82,20 +84,18 @@ export function learnSockets(descriptors: readonly Descriptor[], context: DumpCo
   const own = program.call('socket', [AF.UNIX, 1, 0]);
   const ours = askOption(program, own, SOL_SOCKET, SO.NETNS_COOKIE, 8);
   program.call('close', [own], { keep: false });
-  const asked: (Record<'family' | 'type' | 'protocol' | 'cookie', Question>)[] = [];
-  addWithSockets(program, fresh.map(([, descriptor]) => descriptor), (held) => {
+  const asked = addEach(program, fresh, ([, descriptor]) => descriptor, () => 'socket', (held) => {
     const ask = (name: number, size?: number): Question => askOption(program, held, SOL_SOCKET, name, size);
-    asked.push({ family: ask(SO.DOMAIN), type: ask(SO.TYPE), protocol: ask(SO.PROTOCOL), cookie: ask(SO.NETNS_COOKIE, 8) });
-  });
-  const ran = context.helper.local(program).check('dump');
-  const number = (question: Question): number => answerOf(ran, question)?.readInt32LE(0) ?? -1;
-  const cookie = answerOf(ran, ours);
-  fresh.forEach(([inode], i) => {
-    const one = asked[i]!;
-    const its = answerOf(ran, one.cookie);
-    known.set(inode, {
-      family: number(one.family), type: number(one.type), protocol: number(one.protocol),
-      foreign: cookie !== undefined && its !== undefined && Buffer.compare(cookie, its) !== 0,
+    const one = { family: ask(SO.DOMAIN), type: ask(SO.TYPE), protocol: ask(SO.PROTOCOL), cookie: ask(SO.NETNS_COOKIE, 8) };
+    return once((ran): SocketFacts => {
+      const number = (question: Question): number => answerOf(ran, question)?.readInt32LE(0) ?? -1;
+      const cookie = answerOf(ran, ours), its = answerOf(ran, one.cookie);
+      return {
+        family: number(one.family), type: number(one.type), protocol: number(one.protocol),
+        foreign: cookie !== undefined && its !== undefined && Buffer.compare(cookie, its) !== 0,
+      };
     });
   });
+  const ran = context.helper.local(program).check('dump');
+  for (const { item: [inode], answers, view } of asked) known.set(inode, answers(view(ran)));
 }

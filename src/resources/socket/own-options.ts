@@ -39,6 +39,9 @@ export class OwnOptions {
 
   constructor(readonly program: Program, readonly table: readonly OptionTableRow[]) {}
 
+  /** Asks a fresh one, before many are asked in one go. */
+  prepare(what: WhatSocket): void { this.#usualOf(what); }
+
   /** @param connected a TCP connection */
   ask(held: ResultRef, what: WhatSocket, connected = false): (ran: RanBlock) => sf_sockopt_entry[] {
     const usual = this.#usualOf(what);

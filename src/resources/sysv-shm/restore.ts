@@ -48,7 +48,7 @@ export const isWhole = (context: RestoreContext, task: Task, vma: vma_entry): bo
 /** Attaches a segment, when this is the first piece of it; gives the piece its protection. */
 export function addAttachment(p: Program, context: RestoreContext, task: Task, vma: vma_entry): void {
   const entry = segmentOf(context, task, vma.shmid)!;
-  prepare(context, entry);
+  prepareSegment(context, entry);
   const pieces = piecesOf(task, vma);
   const prot = pieces.reduce((all, piece) => all | piece.prot, 0);
   const writes = (prot & PROT.WRITE) !== 0;
@@ -60,7 +60,7 @@ export function addAttachment(p: Program, context: RestoreContext, task: Task, v
 }
 
 /** Makes or finds the segment, in the helper, once. */
-function prepare(context: RestoreContext, entry: ipc_shm_entry): void {
+export function prepareSegment(context: RestoreContext, entry: ipc_shm_entry): void {
   const { desc } = entry;
   const key = `sysv:${desc.id}`;
   if (context.prepared.has(key)) return;

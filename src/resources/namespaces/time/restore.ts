@@ -11,6 +11,7 @@ import type { Program } from '../../../program/program.ts';
 import { rootTask, type FrozenTree } from '../../../image/tree.ts';
 import type { RestoreContext } from '../../../restore/context.ts';
 import { addJoin } from '../join.ts';
+import { ownNamespace } from '../own.ts';
 
 /** A line for /proc/PID/timens_offsets, as long as any can be: the kernel skips blanks. Both lines have to come in one write. */
 const LINE = 48;
@@ -26,16 +27,11 @@ export function clocksOf(tree: FrozenTree): timens_entry | undefined {
 
 export function checkClocks(context: RestoreContext): void {
   const { tree } = context;
-  const root = rootTask(tree);
-  const [outer, own] = [tree.inventory.root_ids?.time_ns_id, root?.ids?.time_ns_id];
-  for (const { pid, ids } of tree.tasks.values()) {
-    if (ids === undefined || ids.time_ns_id === own) continue;
-    context.refuse(`task ${pid}`, `it was in another time namespace than task ${root?.pid}`, 'A tree of several time namespaces cannot be restored');
-  }
   if (context.options.joined?.has('time') === true) return;
   const entry = clocksOf(tree);
   if (entry === undefined) {
-    if (own !== undefined && outer !== undefined && own !== outer) context.refuse(`timens-${own}.img`, 'it is missing: it says what the clocks of the tree said', 'The set is incomplete: copy all of its files');
+    const own = ownNamespace(context, 'time');
+    if (own !== undefined) context.refuse(`timens-${own}.img`, 'it is missing: it says what the clocks of the tree said', 'The set is incomplete: copy all of its files');
     return;
   }
   const lacks = lacking(context);
