@@ -6,8 +6,11 @@ import { RefusedError } from '../../src/errors.ts';
 import { openSet } from '../../src/image/node/directory.ts';
 import { VMA } from '../../src/resources/memory/status.ts';
 import { parseLabel, parseLabelOption, TYPES, writtenLabel } from '../../src/resources/security-label/label.ts';
+import { fd_types } from '../../src/image/schema/index.ts';
+import { LOCK_KIND, LOCK_TYPE } from '../../src/kernel/locks.ts';
 import { SYSCALLS } from '../../src/kernel/syscalls.ts';
-import { Op } from '../../src/program/program.ts';
+import { Op, type Program } from '../../src/program/program.ts';
+import { openedAlone } from '../../src/restore/descriptors.ts';
 import { ASSUMED_HOST, type Host } from '../../src/restore/host.ts';
 import { planRestore } from '../../src/restore/plan.ts';
 import { planToJSON, renderPlan } from '../../src/restore/render.ts';
@@ -46,6 +49,38 @@ plans('can be printed, and given as JSON', () => {
   assert.is(json.root, 14552);
   assert.equal(json.programs.map(({ subject }) => subject), ['helper', 'task 14552']);
   assert.ok(json.programs[1]!.steps.some(({ op, resource }) => op === 'dup3' || resource.startsWith('fd 2 ')));
+});
+
+/** Whether the helper opens a file, and whether the root task does. */
+function openers(set: SourceSet, path: string): { helper: boolean; task: boolean } {
+  const { context, blocks } = planRestore(set);
+  const opens = (program: Program): boolean => program.steps.some((step) => step.nr === SYSCALLS.openat && step.op === Op.SYSCALL && step.resource.includes(path));
+  return { helper: opens(context.local.program), task: opens(blocks[0]!.program) };
+}
+
+plans('a plain file that one table has is opened by its task, unless somebody would notice or has it too', () => {
+  const log = 'out.log';
+  assert.equal(openers(fixture('counter'), log), { helper: false, task: true });
+  const watched = fixture('counter');
+  watched.tree.files.set(999, { type: fd_types.INOTIFY, id: 999 });
+  assert.equal(openers(watched, log), { helper: true, task: false });
+  const leased = fixture('counter');
+  leased.tree.locks.push({ flag: LOCK_KIND.LEASE, type: LOCK_TYPE.READ, pid: 14552, fd: 1, start: 0n, len: 0n });
+  assert.equal(openers(leased, log), { helper: true, task: false });
+});
+
+plans('what several tables have is opened by the helper, once', () => {
+  const set = fixture('family');
+  const { context } = planRestore(set);
+  const tables = new Map<number, Set<number>>();
+  for (const [table, entries] of set.tree.fdinfo) for (const { id } of entries) tables.set(id, (tables.get(id) ?? new Set<number>()).add(table));
+  assert.ok([...tables.values()].some(({ size }) => size > 1), 'there are such');
+  let alone = 0;
+  for (const [id, { size }] of tables) {
+    if (size > 1) assert.ok(context.files.has(id), `file ${id}, of ${size} tables`);
+    else if (!context.files.has(id)) alone++;
+  }
+  assert.is(alone, openedAlone(context).size);
 });
 
 plans('clocks: a time namespace, where the kernel has them and we may', () => {
