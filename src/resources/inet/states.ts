@@ -12,3 +12,6 @@ export const sentFinFirst = oneOf([FIN_WAIT1, FIN_WAIT2, CLOSING]);
 export const finAcknowledged = oneOf([FIN_WAIT2, CLOSE]);
 /** The peer has. */
 export const hasReceivedFin = oneOf([CLOSE_WAIT, LAST_ACK, CLOSE, CLOSING]);
+
+/** Whether a sequence number comes after another: they wrap around. */
+export const after = (a: number, b: number): boolean => ((b - a) | 0) < 0;

@@ -18,7 +18,7 @@ import { Program, type Arg, type DataRef, type RanBlock, type ResultRef } from '
 import { repeat } from '../../program/repeat.ts';
 import { answerOf, askOption, type Question } from '../socket/facts.ts';
 import { inetDiag } from './facts.ts';
-import { hasReceivedFin, hasSentFin } from './states.ts';
+import { after, hasReceivedFin, hasSentFin } from './states.ts';
 
 /** A connection, by a copy of its descriptor in the helper. */
 export interface Held {
@@ -197,13 +197,12 @@ function readBatch(held: readonly Held[], sizes: readonly Sizes[], context: Dump
       continue;
     }
     const windows = answerOf(ran, window);
-    const at = (i: number): number => windows!.readUInt32LE(i * 4);
     const entry = create(tcp_stream_entry, {
       inq_len: received.length, inq_seq: number(inq.seq), outq_len: sending.length, outq_seq: number(outq.seq), unsq_len: size.unsent, opt_mask: size.options,
       snd_wscale: (size.options & TCPI_OPT.WSCALE) === 0 ? 0 : size.scales & 0xf, mss_clamp: number(mss),
       ...((size.options & TCPI_OPT.WSCALE) === 0 ? {} : { rcv_wscale: size.scales >> 4 }),
       ...((size.options & TCPI_OPT.TIMESTAMPS) === 0 ? {} : { timestamp: number(time) }),
-      ...(windows === undefined || windows.length < WINDOW_SIZE ? {} : { snd_wl1: at(0), snd_wnd: at(1), max_window: at(2), rcv_wnd: at(3), rcv_wup: at(4) }),
+      ...(windows === undefined || windows.length < WINDOW_SIZE ? {} : windowsAt(windows, number(inq.seq))),
     });
     context.tree.tcp_streams.set(one.inode, { entry, inq: payload(received), outq: payload(sending) });
     states(context).set(one.inode, size.state);
@@ -213,6 +212,13 @@ function readBatch(held: readonly Held[], sizes: readonly Sizes[], context: Dump
 
 interface Queue { readonly seq: Question; readonly read: (ran: RanBlock) => Buffer }
 interface Reader { readonly mss: Question; readonly time: Question; readonly inq: Queue; readonly outq: Queue; readonly window: Question; readonly again: readonly DataRef[]; readonly end: Question }
+
+/** struct tcp_repair_window, such that every restore can set it again: as in windowsOf of stream-restore.ts. @param received number behind the last byte */
+function windowsAt(bytes: Buffer, received: number): Pick<tcp_stream_entry, 'snd_wl1' | 'snd_wnd' | 'max_window' | 'rcv_wnd' | 'rcv_wup'> {
+  const [snd_wl1, snd_wnd, max_window, rcv_wnd, rcv_wup] = [0, 4, 8, 12, 16].map((at) => bytes.readUInt32LE(at)) as [number, number, number, number, number];
+  const edge = (received + rcv_wnd) >>> 0;
+  return { snd_wl1: after(snd_wl1, edge) ? edge : snd_wl1, snd_wnd, max_window, rcv_wnd, rcv_wup };
+}
 
 /** One byte more is asked for than should be there. */
 function addQueue(program: Program, fd: Arg, queue: DataRef, size: number): Queue {

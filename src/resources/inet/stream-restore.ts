@@ -11,7 +11,7 @@ import { MSG, SHUT, SO, SOL_SOCKET } from '../../kernel/sockets.ts';
 import { Cond, Op, type Arg, type DataRef, type Program } from '../../program/program.ts';
 import { addBuffers, addRoomForQueue } from '../socket/options-restore.ts';
 import { addPacket, FLAG } from './packet.ts';
-import { finAcknowledged, hasReceivedFin, hasSentFin, sentFinFirst } from './states.ts';
+import { after, finAcknowledged, hasReceivedFin, hasSentFin, sentFinFirst } from './states.ts';
 
 /** What the kernel takes in one piece of any size of memory. */
 const PIECE = 32768;
@@ -92,9 +92,6 @@ function addWindow(p: Program, fd: Arg, one: Connection): void {
   const windows = windowsOf(one);
   if (windows !== undefined) set(p, fd, TCP.REPAIR_WINDOW, ...windows);
 }
-
-/** Whether a sequence number comes after another: they wrap around. */
-const after = (a: number, b: number): boolean => ((b - a) | 0) < 0;
 
 /**
  * struct tcp_repair_window: snd_wl1, snd_wnd, max_window, rcv_wnd, rcv_wup; undefined where the dump could not tell. The kernel refuses (EINVAL) what
