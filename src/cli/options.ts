@@ -74,9 +74,9 @@ export const OPTIONS = [
   { name: 'version', short: 'V', kind: 'flag', verbs: ALL, since: NOW, group: 'General', text: 'Show the version.' },
 
   // Resources
-  { name: 'external', kind: 'text', value: 'RESOURCE', many: true, verbs: TREES, sinceOn: { dump: NOW, restore: NOW }, group: 'Resources', text: 'An open file that exists outside the tree: file[..] tty[..] unix[..] (not yet: dev[..] mnt[..] net[..] pid[..]).' },
+  { name: 'external', kind: 'text', value: 'RESOURCE', many: true, verbs: BOTH, since: NOW, group: 'Resources', text: 'An open file that exists outside the tree: file[..] tty[..] unix[..] (not yet: dev[..] mnt[..] net[..] pid[..]).' },
   { name: 'inherit-fd', kind: 'text', value: 'fd[NUM]:RESOURCE', many: true, verbs: ['restore'], since: NOW, group: 'Resources', text: 'Use this process\'s descriptor NUM in place of the resource of the image.' },
-  { name: 'ext-unix-sk', short: 'x', kind: 'text', value: 'INODE,...', optional: true, many: true, verbs: TREES, sinceOn: { dump: NOW, restore: NOW }, group: 'Resources', text: 'Accept unix sockets whose peer is outside the tree.' },
+  { name: 'ext-unix-sk', short: 'x', kind: 'text', value: 'INODE,...', optional: true, many: true, verbs: BOTH, since: NOW, group: 'Resources', text: 'Accept unix sockets whose peer is outside the tree.' },
   { name: 'evasive-devices', kind: 'flag', negatable: true, verbs: TREES, since: NOW, group: 'Resources', text: 'Open a device by another path when its own is gone.' },
   { name: 'link-remap', kind: 'flag', negatable: true, verbs: TREES, since: NOW, group: 'Resources', text: 'A removed file that has other links gets a temporary name to be opened by.' },
   { name: 'ghost-limit', kind: 'size', value: 'SIZE', verbs: ['dump'], since: NOW, group: 'Resources', text: 'Largest removed file whose content goes into the image (K, M, G); default 1M.' },
