@@ -31,6 +31,13 @@ async function withProgram(name: string, options: StartOptions, body: (program: 
   }
 }
 
+/** Once it is gone, or a zombie, the kernel has ended its tracking. */
+async function endKeeper({ pid }: TestProgram): Promise<void> {
+  const { keeper } = keeperOf(pid)!;
+  kill([keeper]);
+  await until(`keeper ${keeper} has ended`, () => !alive(keeper));
+}
+
 /** Numbers that are the same each time. */
 function dice(seed: number): (n: number) => number {
   let state = seed * 2654435761 % 2 ** 31 + 1;
@@ -38,7 +45,7 @@ function dice(seed: number): (n: number) => number {
 }
 
 /** Chains of `length`, each restored by us, over and over with the same program. */
-async function chains(program: TestProgram, rounds: number, length: number, seed: number, between: (n: number) => void = () => {}): Promise<void> {
+async function chains(program: TestProgram, rounds: number, length: number, seed: number, between: (n: number) => void | Promise<void> = () => {}): Promise<void> {
   const roll = dice(seed);
   for (let round = 0; round < rounds; round++) {
     const dir = (i: number): string => join(program.dir, `${round}-${i}`);
@@ -47,7 +54,7 @@ async function chains(program: TestProgram, rounds: number, length: number, seed
       const pids = treeOf(program.pid);
       await link(verb, program.pid, dir(i), { parent: i === 0 ? undefined : `../${round}-${i - 1}`, track: verb !== 'dump' || roll(2) === 0, autoDedup: roll(2) === 0 });
       if (verb === 'dump') await program.gone(pids);
-      else between(i);
+      else await between(i);
       await new Promise((resolve) => setTimeout(resolve, roll(20)));
     }
     await restore(OURS, dir(length - 1));
@@ -70,7 +77,7 @@ tracking('a tree whose tasks fork', () => withProgram('tracked', { args: [String
 }));
 
 tracking('with its keeper killed now and then: contents are compared', () => withProgram('tracked', { args: [String(SEED + 2)] }, async (program) => {
-  await chains(program, ROUNDS, 4, SEED + 2, (i) => { if (i % 2 === 0) kill([keeperOf(program.pid)!.keeper]); });
+  await chains(program, ROUNDS, 4, SEED + 2, async (i) => { if (i % 2 === 0) await endKeeper(program); });
   await program.verdict();
 }));
 
@@ -106,7 +113,7 @@ for (const [way, length] of [['tracked', 10], ['by contents', 4], ['after a rest
         assert.ok(pagesIn(join(program.dir, name)) <= total * 0.012 + SHARED_PAGES);
       }
       if (i === length - 1) break;
-      if (way === 'by contents') kill([keeperOf(program.pid)!.keeper]);
+      if (way === 'by contents') await endKeeper(program);
       if (way === 'after a restore' && i % 2 === 1) {
         kill([program.pid]);
         await program.gone();
