@@ -5,7 +5,7 @@
 import { StillframeError } from '../errors.ts';
 import { ERRNO, errnoName } from '../kernel/errno.ts';
 import { isGone, readProcNumbers, readProcRecord, readProcText } from '../proc/read.ts';
-import { parseStat, type ProcStat } from '../proc/stat.ts';
+import { parseStat, PF_EXITING, type ProcStat } from '../proc/stat.ts';
 import { parseStatus } from '../proc/status.ts';
 import type { FrozenTask } from './frozen.ts';
 import type { SeizeOptions } from '../helper/client.ts';
@@ -95,11 +95,11 @@ function depthFirst(tasks: readonly FrozenTask[]): FrozenTask[] {
   return ordered;
 }
 
-/** Whether the process that started then is no more. */
+/** Whether the process that started then is no more, or is ending. */
 export function hasEnded(pid: number, start: bigint): boolean {
   try {
     const now = parseStat(readProcRecord(`/proc/${pid}/stat`));
-    return now.startTime !== start || isZombie(now);
+    return now.startTime !== start || isZombie(now) || (now.flags & PF_EXITING) !== 0;
   } catch (error) {
     if (isGone(error)) return true;
     throw error;

@@ -38,6 +38,8 @@ export interface ProcStat {
 
 /** PF_KTHREAD of `<linux/sched.h>`: a thread of the kernel. */
 export const PF_KTHREAD = 0x00200000;
+/** PF_EXITING: on its way to be a zombie, its memory may be gone already. */
+export const PF_EXITING = 0x4;
 
 /** @throws RangeError when the text is not what the kernel writes */
 export function parseStat(text: string): ProcStat {
