@@ -13,7 +13,8 @@ import { CLONE } from '../../kernel/process.ts';
 import { parseCgroups, type Membership } from '../../proc/cgroup.ts';
 import { parseMountInfo } from '../../proc/mountinfo.ts';
 import { hasCode, isGone, readProcRecord, readProcText, tryReadProcLink } from '../../proc/read.ts';
-import { Program, type ResultRef } from '../../program/program.ts';
+import { Program } from '../../program/program.ts';
+import { within } from '../namespaces/within.ts';
 import { findMounts, hierarchyName, isUnified, openHierarchy } from './hierarchy.ts';
 import { EVERY, type CgroupOptions } from './options.ts';
 import { EVERY_V1, EVERY_V2, LIMITS_V2, MEMBERS } from './properties.ts';
@@ -120,15 +121,13 @@ export class CgroupSets {
   #findPrefixes({ tasks, helper }: DumpContext): void {
     const root = tasks.find(({ zombie }) => !zombie);
     if (root === undefined || tryReadProcLink(`/proc/${root.pid}/ns/cgroup`) === tryReadProcLink('/proc/self/ns/cgroup')) return;
-    const p = new Program('helper').resource('cgroup namespace of the tree');
-    const [ours, theirs] = ['self', root.pid].map((pid) => p.call('openat', [AT_FDCWD, p.cstring(`/proc/${pid}/ns/cgroup`), O.RDONLY | O.CLOEXEC, 0])) as [ResultRef, ResultRef];
-    p.call('setns', [theirs, CLONE.NEWCGROUP], { keep: false });
-    const file = p.call('openat', [AT_FDCWD, p.cstring(`/proc/${root.pid}/cgroup`), O.RDONLY | O.CLOEXEC, 0]);
-    const bytes = p.reserve(FILE_SIZE);
-    const size = p.call('read', [file, bytes, FILE_SIZE]);
-    p.call('setns', [ours, CLONE.NEWCGROUP], { keep: false });
-    for (const fd of [ours, theirs, file]) p.call('close', [fd], { keep: false });
-    const ran = helper.local(p).check('dump');
+    const [{ bytes, size }, ran] = within(helper, 'cgroup', CLONE.NEWCGROUP, root.pid, (p) => {
+      const file = p.call('openat', [AT_FDCWD, p.cstring(`/proc/${root.pid}/cgroup`), O.RDONLY | O.CLOEXEC, 0]);
+      const bytes = p.reserve(FILE_SIZE);
+      const size = p.call('read', [file, bytes, FILE_SIZE]);
+      p.call('close', [file], { keep: false });
+      return { bytes, size };
+    });
     const inside = new Map(parseCgroups(ran.data(bytes, Number(ran.result(size))).toString('latin1')).map(({ name, path }) => [name, path]));
     for (const { name, path } of this.#set(this.#texts.get(root.pid)!).groups) {
       const shown = inside.get(name);
