@@ -1,9 +1,10 @@
 /** Sockets join their multicast groups again, each on the device of that name, with the sources that they had asked for. */
 import type { sf_membership_entry } from '../../image/schema/index.ts';
-import { GROUP_FILTER, GROUP_REQ_SIZE, IFNAMSIZ, IFREQ_SIZE, MCAST, SIOCGIFINDEX, SOCKADDR_STORAGE_SIZE, SOL } from '../../kernel/inet.ts';
+import { GROUP_FILTER, GROUP_REQ_SIZE, IFNAMSIZ, MCAST, SOCKADDR_STORAGE_SIZE, SOL } from '../../kernel/inet.ts';
 import { AF } from '../../kernel/sockets.ts';
 import type { Arg, Program } from '../../program/program.ts';
 import { encodeAddress, wordsOf } from './address.ts';
+import { addDeviceIndex } from '../socket/device.ts';
 
 /** More than a kernel lets a socket have, unless it was told to (net.ipv4.igmp_max_msf, net.ipv6.mld_max_msf). */
 const MOST_SOURCES = 4096;
@@ -30,10 +31,8 @@ export function addMemberships(p: Program, fd: Arg, memberships: readonly sf_mem
     bytes.writeUInt32LE(sources.length, GROUP_FILTER.COUNT);
     sources.forEach(({ words }, i) => encodeAddress(family, { words, port: 0 }).copy(bytes, GROUP_FILTER.SOURCES + i * SOCKADDR_STORAGE_SIZE));
     const filter = p.data(bytes, 8);
-    const request = p.data(Buffer.concat([Buffer.from(device, 'latin1'), Buffer.alloc(IFREQ_SIZE)]).subarray(0, IFREQ_SIZE), 8);
     const remedy = { ENODEV: `There is no network device ${device} here, or it takes no multicast`, EADDRINUSE: 'Its image names a group twice: it is damaged', ENOBUFS: 'It is a member of more groups, or of more sources, than this machine allows: raise net.ipv4.igmp_max_memberships, igmp_max_msf, net.ipv6.mld_max_msf' };
-    p.call('ioctl', [fd, SIOCGIFINDEX, request], { keep: false, remedy });
-    p.store(filter, p.load(request.at(IFNAMSIZ), 4), 4);
+    addDeviceIndex(p, fd, filter, device, remedy);
     // struct group_req is how struct group_filter begins
     p.call('setsockopt', [fd, level, MCAST.JOIN_GROUP, filter, GROUP_REQ_SIZE], { keep: false, remedy });
     if (mode === MCAST.INCLUDE || sources.length > 0) p.call('setsockopt', [fd, level, MCAST.MSFILTER, filter, bytes.length], { keep: false, remedy });

@@ -8,7 +8,7 @@ import { rootTask, type FrozenTree, type TcpStream } from '../../image/tree.ts';
 import { ownFileOf } from '../../image/tree-own.ts';
 import { tcpStateName } from '../../inspect/names.ts';
 import { ERRNO } from '../../kernel/errno.ts';
-import { ICMP_FILTER, ICMPV6_FILTER, IFREQ_SIZE, IFNAMSIZ, IP, IPPROTO, IPV6, SIOCGIFINDEX, SOL, TCP, TCP_STATE } from '../../kernel/inet.ts';
+import { ICMP_FILTER, ICMPV6_FILTER, IP, IPPROTO, IPV6, SOL, TCP, TCP_STATE } from '../../kernel/inet.ts';
 import { AF, SO, SOCK, SOL_SOCKET } from '../../kernel/sockets.ts';
 import type { Arg, Program, ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
@@ -19,6 +19,7 @@ import { addOptions } from '../socket/options-restore.ts';
 import { describeAddresses, encodeAddress, wordsOf } from './address.ts';
 import { addMemberships, checkMembership } from './multicast-restore.ts';
 import { addConnection, addStart, type AddressOf, type Connection } from './stream-restore.ts';
+import { addDeviceIndex } from '../socket/device.ts';
 
 interface Socket {
   readonly file: file_entry;
@@ -207,9 +208,7 @@ function addAddress(p: Program, fd: Arg, family: number, words: readonly number[
   const bytes = encodeAddress(family, { words, port });
   const place = p.data(bytes);
   if (device !== undefined && family === AF.INET6) {
-    const request = p.data(Buffer.concat([Buffer.from(device.slice(0, IFNAMSIZ - 1), 'latin1'), Buffer.alloc(IFREQ_SIZE)]).subarray(0, IFREQ_SIZE));
-    p.call('ioctl', [fd, SIOCGIFINDEX, request], { keep: false, remedy: { ENODEV: `There is no network device ${device} here` } });
-    p.store(place.at(24), p.load(request.at(IFNAMSIZ), 4), 4);
+    addDeviceIndex(p, fd, place.at(24), device, { ENODEV: `There is no network device ${device} here` });
   }
   return { at: place, size: bytes.length };
 }

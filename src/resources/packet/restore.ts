@@ -1,7 +1,7 @@
 /** Packet sockets. Each is made deaf (of no protocol) and told what to listen to when all else is set; the program's numbers in its ring go on (./ring-restore.ts). */
 import { fd_types, type file_entry, type packet_ring, type packet_sock_entry, type sf_packet_sock_entry, type vma_entry } from '../../image/schema/index.ts';
 import { ownFileOf } from '../../image/tree-own.ts';
-import { IFNAMSIZ, IFREQ_SIZE, SIOCGIFINDEX, SIOCGIFNAME } from '../../kernel/inet.ts';
+import { IFNAMSIZ, SIOCGIFNAME } from '../../kernel/inet.ts';
 import { FANOUT, MAX_ADDR_LEN, PACKET, RING_REQUEST_SIZE, SOCKADDR_LL_SIZE, SOCKADDR_PKT_NAME, SOCKADDR_PKT_SIZE, SOCK_PACKET, SOL_PACKET, TPACKET } from '../../kernel/packet.ts';
 import { AF, SOCK } from '../../kernel/sockets.ts';
 import { addLoop } from '../../program/loop.ts';
@@ -15,6 +15,7 @@ import { addOptions } from '../socket/options-restore.ts';
 import { describePacket, fanoutType, isProgrammed } from './describe.ts';
 import { memoryBytes, partBytes, partsOf } from './ring.ts';
 import { addDeaf, addHearing, addReceived } from './ring-restore.ts';
+import { addDeviceIndex, ifreq } from '../socket/device.ts';
 
 const DAMAGED = 'The image is damaged: take another';
 const REMEDY = { EPERM: 'It needs CAP_NET_RAW: run the restore as root', ENOPROTOOPT: 'This kernel is older than the one of the dump' };
@@ -125,13 +126,8 @@ function addRing(p: Program, fd: Arg, name: number, ring: packet_ring): void {
 
 /** Puts the number of a device into `at`: of that name here, or as it was where no name is known. */
 function addIndex(p: Program, fd: Arg, at: DataRef, index: number, device: string | undefined): void {
-  if (device === undefined) {
-    p.store(at, index, 4);
-    return;
-  }
-  const request = p.data(Buffer.concat([Buffer.from(device, 'latin1'), Buffer.alloc(IFREQ_SIZE)]).subarray(0, IFREQ_SIZE), 8);
-  p.call('ioctl', [fd, SIOCGIFINDEX, request], { keep: false, remedy: { ENODEV: `There is no network device ${device} here: make it first` } });
-  p.store(at, p.load(request.at(IFNAMSIZ), 4), 4);
+  if (device === undefined) p.store(at, index, 4);
+  else addDeviceIndex(p, fd, at, device);
 }
 
 function addBind(p: Program, fd: Arg, { protocol, ifindex }: packet_sock_entry, device: string | undefined): void {
@@ -149,8 +145,7 @@ function addOldBind(p: Program, fd: Arg, index: number, device: string | undefin
   const address = Buffer.alloc(SOCKADDR_PKT_SIZE);
   address.writeUInt16LE(AF.PACKET, 0);
   const place = p.data(address, 8);
-  const request = Buffer.alloc(IFREQ_SIZE);
-  if (device !== undefined) request.write(device, 'latin1');
+  const request = ifreq(device ?? '');
   request.writeUInt32LE(index >>> 0, IFNAMSIZ);
   const named = p.data(request, 8);
   if (device === undefined) p.call('ioctl', [fd, SIOCGIFNAME, named], { keep: false, remedy: { ENODEV: `There is no network device of number ${index} here` } });

@@ -5,13 +5,14 @@
  */
 import type { packet_ring, packet_sock_entry, sf_packet_sock_entry } from '../../image/schema/index.ts';
 import { ERRNO } from '../../kernel/errno.ts';
-import { IFNAMSIZ, IFREQ_SIZE, POLLIN, SIOCGIFINDEX } from '../../kernel/inet.ts';
+import { POLLIN } from '../../kernel/inet.ts';
 import { MAP, PROT } from '../../kernel/memory.ts';
 import { BLOCK, ETH_P_EXPERIMENT, FRAME, PACKET, SOCKADDR_LL_SIZE, SOL_PACKET, TP_STATUS_USER, TPACKET } from '../../kernel/packet.ts';
 import { AF, SO, SOCK, SOL_SOCKET } from '../../kernel/sockets.ts';
 import { addLoop } from '../../program/loop.ts';
 import { Cond, Op, type Arg, type DataRef, type Program, type ResultRef } from '../../program/program.ts';
 import { memoryBytes, partAt } from './ring.ts';
+import { addDeviceIndex } from '../socket/device.ts';
 
 /** The most that the loopback device takes in one packet unless it was told otherwise. */
 const LARGEST = 65536;
@@ -70,9 +71,7 @@ function addSender(p: Program, fd: ResultRef): Sender {
   bytes.writeUInt16BE(ETH_P_EXPERIMENT, 2);
   bytes.writeUInt8(6, 11);
   const address = p.data(bytes, 8);
-  const request = p.data(Buffer.concat([Buffer.from(LOOPBACK), Buffer.alloc(IFREQ_SIZE)]).subarray(0, IFREQ_SIZE), 8);
-  p.call('ioctl', [sender, SIOCGIFINDEX, request], { keep: false });
-  p.store(address.at(4), p.load(request.at(IFNAMSIZ), 4), 4);
+  addDeviceIndex(p, sender, address.at(4), LOOPBACK);
   p.call('bind', [fd, address, SOCKADDR_LL_SIZE], { keep: false });
   return { sender, address };
 }

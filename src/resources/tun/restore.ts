@@ -2,13 +2,14 @@
 import { fd_types, type file_entry, type reg_file_entry, type sf_tun_entry, type tunfile_entry } from '../../image/schema/index.ts';
 import { ownFileOf } from '../../image/tree-own.ts';
 import { fileOf, type FrozenTree } from '../../image/tree.ts';
-import { IFNAMSIZ, IFREQ_SIZE, SIOCGIFINDEX } from '../../kernel/inet.ts';
+import { IFNAMSIZ, SIOCGIFINDEX } from '../../kernel/inet.ts';
 import { AF, SOCK } from '../../kernel/sockets.ts';
 import { IFF, TUN } from '../../kernel/tun.ts';
 import type { Arg, Program } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import type { FileKind } from '../../restore/kinds.ts';
 import { checkExternal, openReg } from '../regular/restore.ts';
+import { ifreq } from '../socket/device.ts';
 
 const DAMAGED = 'The image is damaged: take another';
 /** Flags that a device is attached with. */
@@ -54,9 +55,8 @@ function open(file: file_entry, context: RestoreContext): void {
   if (tunf.netdev !== undefined && own !== undefined) attach(context.local.program.resource(name), fd.ref, tunf, own);
 }
 
-const ifreq = (name: string, flags: number): Buffer => {
-  const request = Buffer.alloc(IFREQ_SIZE);
-  request.write(name, 'latin1');
+const withFlags = (name: string, flags: number): Buffer => {
+  const request = ifreq(name);
   request.writeUInt16LE(flags, IFNAMSIZ);
   return request;
 };
@@ -66,9 +66,9 @@ function attach(p: Program, fd: Arg, { netdev = '', detached }: tunfile_entry, {
   const words = [...((flags & IFF.NO_PI) === 0 ? ['pi'] : []), ...((flags & IFF.VNET_HDR) === 0 ? [] : ['vnet_hdr']), ...((flags & IFF.MULTI_QUEUE) === 0 ? [] : ['multi_queue'])].map((word) => ` ${word}`).join('');
   // to be attached to a device that is not there would make one
   const socket = p.call('socket', [AF.UNIX, SOCK.DGRAM | SOCK.CLOEXEC, 0]);
-  p.call('ioctl', [socket, SIOCGIFINDEX, p.data(ifreq(netdev, 0), 8)], { keep: false, remedy: { ENODEV: `There is no network device ${netdev} here: make it first (ip tuntap add dev ${netdev} mode ${mode}${words}), with its addresses and routes` } });
+  p.call('ioctl', [socket, SIOCGIFINDEX, p.data(ifreq(netdev), 8)], { keep: false, remedy: { ENODEV: `There is no network device ${netdev} here: make it first (ip tuntap add dev ${netdev} mode ${mode}${words}), with its addresses and routes` } });
   p.call('close', [socket], { keep: false });
-  p.call('ioctl', [fd, TUN.SETIFF, p.data(ifreq(netdev, flags), 8)], {
+  p.call('ioctl', [fd, TUN.SETIFF, p.data(withFlags(netdev, flags), 8)], {
     keep: false,
     remedy: { EBUSY: `Another process has network device ${netdev} open: end it first`, EINVAL: `Network device ${netdev} is another kind of device here: it has to be made by ip tuntap add dev ${netdev} mode ${mode}${words}`, EPERM: 'It needs CAP_NET_ADMIN: run the restore as root' },
   });
@@ -81,5 +81,5 @@ function attach(p: Program, fd: Arg, { netdev = '', detached }: tunfile_entry, {
   set(TUN.SETVNETHDRSZ, header);
   if (little_endian === true) set(TUN.SETVNETLE, 1);
   if (big_endian === true) set(TUN.SETVNETBE, 1);
-  if (detached === true) p.call('ioctl', [fd, TUN.SETQUEUE, p.data(ifreq(netdev, IFF.DETACH_QUEUE), 8)], { keep: false });
+  if (detached === true) p.call('ioctl', [fd, TUN.SETQUEUE, p.data(withFlags(netdev, IFF.DETACH_QUEUE), 8)], { keep: false });
 }
