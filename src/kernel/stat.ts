@@ -23,6 +23,8 @@ const SECOND = 1_000_000_000n;
 export class KernelStat implements FileStat {
   constructor(readonly view: DataView, readonly at: number) {}
 
+  static of(bytes: Uint8Array): KernelStat { return new KernelStat(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0); }
+
   get dev(): bigint { return this.view.getBigUint64(this.at, true); }
   get ino(): bigint { return this.view.getBigUint64(this.at + 8, true); }
   get nlink(): bigint { return this.view.getBigUint64(this.at + 16, true); }

@@ -14,7 +14,8 @@ import { ICMP_FILTER, ICMP_FILTER_SIZE, ICMPV6_FILTER, ICMPV6_FILTER_SIZE, IP, I
 import { AF, SOCK } from '../../kernel/sockets.ts';
 import { Program, type RanBlock, type ResultRef } from '../../program/program.ts';
 import { once } from '../../program/repeat.ts';
-import { answerOf, askOption, socketFacts, socketInode } from '../socket/facts.ts';
+import { answerOf, askOption, socketFacts } from '../socket/facts.ts';
+import { socketInode } from '../socket/known.ts';
 import { EBPF_REFUSAL, readFilter } from '../socket/filter.ts';
 import { askOptions, type SocketOptions } from '../socket/options-dump.ts';
 import { ownOptions } from '../socket/own-options.ts';

@@ -8,7 +8,8 @@ import { AF, INET_DIAG, SK_MEMINFO_SIZE, SO, SO_MEMINFO, SOCK, SOL_SOCKET } from
 import { protocolName } from '../../inspect/names.ts';
 import { Program, type DataRef, type RanBlock, type ResultRef } from '../../program/program.ts';
 import { attributesOf, sockDiag } from '../socket/diag.ts';
-import { answerOf, askOption, distinctSockets, socketFacts, socketInode, type SocketFacts } from '../socket/facts.ts';
+import { answerOf, askOption, socketFacts, type SocketFacts } from '../socket/facts.ts';
+import { KnownSockets } from '../socket/known.ts';
 import { NO_ADDRESS, parseAddress, type Address } from './address.ts';
 
 export interface InetFacts extends SocketFacts {
@@ -43,7 +44,7 @@ export interface InetFacts extends SocketFacts {
   readonly device: string | undefined;
 }
 
-const facts = new WeakMap<DumpContext, Map<number, InetFacts>>();
+const known = new KnownSockets<InetFacts>();
 
 export const isInet = ({ family }: Pick<SocketFacts, 'family'>): boolean => family === AF.INET || family === AF.INET6;
 export const isTcp = ({ type, protocol }: Pick<SocketFacts, 'type' | 'protocol'>): boolean => type === SOCK.STREAM && protocol === IPPROTO.TCP;
@@ -51,19 +52,14 @@ export const isTcp = ({ type, protocol }: Pick<SocketFacts, 'type' | 'protocol'>
 export const isMptcp = ({ type, protocol }: Pick<SocketFacts, 'type' | 'protocol'>): boolean => type === SOCK.STREAM && protocol === IPPROTO.MPTCP;
 export const isUdp = ({ type, protocol }: Pick<SocketFacts, 'type' | 'protocol'>): boolean => type === SOCK.DGRAM && (protocol === IPPROTO.UDP || protocol === IPPROTO.UDPLITE);
 
-export function inetFacts(descriptor: Descriptor, context: DumpContext): InetFacts | undefined {
-  const inode = socketInode(descriptor);
-  return inode === undefined ? undefined : facts.get(context)?.get(inode);
-}
+export const inetFacts = (descriptor: Descriptor, context: DumpContext): InetFacts | undefined => known.of(descriptor, context);
 
 /** struct tcp_info: state, and of a listening socket its queue and the queue's size. */
 const TCPI_STATE = 0, TCPI_UNACKED = 24, TCPI_SACKED = 28, TCPI_SIZE = 32;
 
 /** Looks at internet sockets not looked at before. */
 export function learnInet(descriptors: readonly Descriptor[], context: DumpContext): void {
-  let known = facts.get(context);
-  if (known === undefined) facts.set(context, known = new Map());
-  const fresh = [...distinctSockets(descriptors)].filter(([inode, one]) => !known.has(inode) && isInet(socketFacts(one, context)!));
+  const fresh = known.unseen(descriptors, context, (one) => isInet(socketFacts(one, context)!));
   if (fresh.length === 0) return;
   const program = new Program('helper');
   const asked = addEach(program, fresh, ([, one]) => one, ([, one]) => shapeOf(socketFacts(one, context)!), (held, [, one]) => ask(program, held, socketFacts(one, context)!));
@@ -72,7 +68,7 @@ export function learnInet(descriptors: readonly Descriptor[], context: DumpConte
   const listed = readLists(all, context);
   for (const one of all) {
     const more = listed.get(one.inode);
-    known.set(one.inode, { ...one, ...(more !== undefined && isUdp(one) ? { shutdown: more.shutdown } : {}), signed: more?.md5 === true ? 'TCP_MD5SIG' : one.signed });
+    known.learn(one.inode, { ...one, ...(more !== undefined && isUdp(one) ? { shutdown: more.shutdown } : {}), signed: more?.md5 === true ? 'TCP_MD5SIG' : one.signed }, context);
   }
 }
 

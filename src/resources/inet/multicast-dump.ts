@@ -10,7 +10,8 @@ import { sf_address_entry, sf_membership_entry } from '../../image/schema/index.
 import { GROUP_FILTER, MCAST, SOCKADDR_STORAGE_SIZE, SOL } from '../../kernel/inet.ts';
 import { AF, SOCK } from '../../kernel/sockets.ts';
 import { Program, type RanBlock } from '../../program/program.ts';
-import { addWithSockets, socketFacts, socketInode } from '../socket/facts.ts';
+import { addWithSockets, socketFacts } from '../socket/facts.ts';
+import { socketInode } from '../socket/known.ts';
 import { encodeAddress, parseAddress } from './address.ts';
 
 interface Group { readonly family: number; readonly index: number; readonly device: string; readonly words: readonly number[] }
@@ -59,7 +60,7 @@ function askFilters<T>(asked: readonly Member[], context: DumpContext, read: (me
   }
   const program = new Program('helper');
   const readers: ((ran: RanBlock) => T)[] = [];
-  addWithSockets(program, of.keys(), (held, descriptor) => {
+  addWithSockets(program, [...of.keys()], (held, descriptor) => {
     for (const member of of.get(descriptor)!) {
       const size = GROUP_FILTER.SOURCES + member.sources * SOCKADDR_STORAGE_SIZE;
       const request = Buffer.alloc(size);

@@ -5,7 +5,8 @@ import { NDIAG, NDIAG_FLAG, NETLINK, NETLINK_CONNECTED, SOCKADDR_NL_SIZE, SOL_NE
 import { AF, SK_MEMINFO_SIZE, SO_MEMINFO, SOL_SOCKET } from '../../kernel/sockets.ts';
 import { Program, type RanBlock, type ResultRef } from '../../program/program.ts';
 import { attributesOf, sockDiag } from '../socket/diag.ts';
-import { addWithSockets, answerOf, askOption, distinctSockets, socketFacts, socketInode, type SocketFacts } from '../socket/facts.ts';
+import { addWithSockets, answerOf, askOption, socketFacts, type SocketFacts } from '../socket/facts.ts';
+import { KnownSockets } from '../socket/known.ts';
 import { askEbpf } from '../socket/filter.ts';
 
 export interface NetlinkFacts extends SocketFacts {
@@ -26,29 +27,23 @@ export interface NetlinkFacts extends SocketFacts {
   readonly ebpf: boolean;
 }
 
-const facts = new WeakMap<DumpContext, Map<number, NetlinkFacts>>();
+const facts = new KnownSockets<NetlinkFacts>();
 
-export function netlinkFacts(descriptor: Descriptor, context: DumpContext): NetlinkFacts | undefined {
-  const inode = socketInode(descriptor);
-  return inode === undefined ? undefined : facts.get(context)?.get(inode);
-}
+export const netlinkFacts = (descriptor: Descriptor, context: DumpContext): NetlinkFacts | undefined => facts.of(descriptor, context);
 
 /** Room for the bits of all groups that any protocol has. */
 const GROUPS_SIZE = 256;
 
 /** Looks at netlink sockets not looked at before. */
 export function learnNetlink(descriptors: readonly Descriptor[], context: DumpContext): void {
-  let known = facts.get(context);
-  if (known === undefined) facts.set(context, known = new Map());
-  const fresh = [...distinctSockets(descriptors)].filter(([inode, one]) => !known.has(inode) && socketFacts(one, context)?.family === AF.NETLINK);
+  const fresh = facts.unseen(descriptors, context, (one) => socketFacts(one, context)?.family === AF.NETLINK);
   if (fresh.length === 0) return;
   const program = new Program('helper');
-  const answers: ((ran: RanBlock) => Pick<NetlinkFacts, 'port' | 'groups' | 'waiting' | 'ebpf'>)[] = [];
-  addWithSockets(program, fresh.map(([, one]) => one), (held) => { answers.push(ask(program, held)); });
+  const answers = addWithSockets(program, fresh.map(([, one]) => one), (held) => ask(program, held));
   const ran = context.helper.local(program).check('dump');
   const bound = readTable(context);
   fresh.forEach(([inode, descriptor], i) => {
-    known.set(inode, { ...socketFacts(descriptor, context)!, inode, ...NOT_BOUND, ...bound.get(inode), ...answers[i]!(ran) });
+    facts.learn(inode, { ...socketFacts(descriptor, context)!, inode, ...NOT_BOUND, ...bound.get(inode), ...answers[i]!(ran) }, context);
   });
 }
 

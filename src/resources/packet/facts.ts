@@ -3,13 +3,15 @@ import type { DumpContext } from '../../dump/context.ts';
 import type { Descriptor } from '../../dump/file-kinds.ts';
 import { create } from '../../image/wire.ts';
 import { packet_ring } from '../../image/schema/index.ts';
-import { IFNAMSIZ, IFREQ_SIZE, SIOCGIFNAME } from '../../kernel/inet.ts';
+import { IFNAMSIZ, SIOCGIFNAME } from '../../kernel/inet.ts';
 import { MAX_ADDR_LEN, PACKET, PDIAG, SOL_PACKET } from '../../kernel/packet.ts';
 import { AF, SK_MEMINFO_SIZE, SO_MEMINFO, SOCK, SOL_SOCKET } from '../../kernel/sockets.ts';
 import { Program, type RanBlock, type ResultRef } from '../../program/program.ts';
 import { attributesOf, sockDiag } from '../socket/diag.ts';
-import { addWithSockets, answerOf, askOption, distinctSockets, socketFacts, socketInode, type SocketFacts } from '../socket/facts.ts';
+import { addWithSockets, answerOf, askOption, socketFacts, type SocketFacts } from '../socket/facts.ts';
+import { KnownSockets } from '../socket/known.ts';
 import { askEbpf } from '../socket/filter.ts';
+import { ifreq } from '../socket/device.ts';
 
 /** A device's address that the socket wants packets of as well. */
 export interface Member { readonly index: number; readonly count: number; readonly type: number; readonly address: Buffer; readonly device: string | undefined }
@@ -40,23 +42,17 @@ interface Listed {
   readonly shared: boolean;
 }
 
-const facts = new WeakMap<DumpContext, Map<number, PacketFacts>>();
+const facts = new KnownSockets<PacketFacts>();
 
-export function packetFacts(descriptor: Descriptor, context: DumpContext): PacketFacts | undefined {
-  const inode = socketInode(descriptor);
-  return inode === undefined ? undefined : facts.get(context)?.get(inode);
-}
+export const packetFacts = (descriptor: Descriptor, context: DumpContext): PacketFacts | undefined => facts.of(descriptor, context);
 
 /** Looks at packet sockets not looked at before. */
 export function learnPackets(descriptors: readonly Descriptor[], context: DumpContext): void {
-  let known = facts.get(context);
-  if (known === undefined) facts.set(context, known = new Map());
-  const fresh = [...distinctSockets(descriptors)].filter(([inode, one]) => !known.has(inode) && socketFacts(one, context)?.family === AF.PACKET);
+  const fresh = facts.unseen(descriptors, context, (one) => socketFacts(one, context)?.family === AF.PACKET);
   if (fresh.length === 0) return;
   const listed = readList(context);
   const program = new Program('helper');
-  const answers: ((ran: RanBlock) => Pick<PacketFacts, 'fanout' | 'waiting' | 'ebpf'>)[] = [];
-  addWithSockets(program, fresh.map(([, one]) => one), (held) => { answers.push(ask(program, held)); });
+  const answers = addWithSockets(program, fresh.map(([, one]) => one), (held) => ask(program, held));
   const devices = new Set(fresh.flatMap(([inode]) => [listed.get(inode)?.index ?? 0, ...listed.get(inode)?.members.map(({ index }) => index) ?? []]).filter((index) => index > 0));
   const names = askNames(program, devices);
   const ran = context.helper.local(program).check('dump');
@@ -64,10 +60,10 @@ export function learnPackets(descriptors: readonly Descriptor[], context: DumpCo
   fresh.forEach(([inode, descriptor], i) => {
     const one = listed.get(inode);
     const answer = answers[i]!(ran);
-    known.set(inode, {
+    facts.learn(inode, {
       ...socketFacts(descriptor, context)!, ...answer, inode, listed: one, device: nameOf.get(one?.index ?? 0), fanout: one?.shared === true ? answer.fanout : undefined,
       members: one?.members.map((member) => ({ ...member, device: nameOf.get(member.index) })) ?? [],
-    });
+    }, context);
   });
 }
 
@@ -84,7 +80,7 @@ function askNames(program: Program, indices: Iterable<number>): Map<number, (ran
   program.resource('names of network devices');
   const socket = program.call('socket', [AF.UNIX, SOCK.DGRAM | SOCK.CLOEXEC, 0]);
   for (const index of indices) {
-    const request = Buffer.alloc(IFREQ_SIZE);
+    const request = ifreq('');
     request.writeUInt32LE(index, IFNAMSIZ);
     const place = program.data(request);
     const got = program.call('ioctl', [socket, SIOCGIFNAME, place], { expect: 'any' });

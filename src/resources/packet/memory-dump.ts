@@ -8,7 +8,7 @@ import { describeTask, type FrozenTask } from '../../dump/frozen.ts';
 import type { vma_entry } from '../../image/schema/index.ts';
 import type { Mapping } from '../../proc/smaps.ts';
 import { describeMapping, isSocketMemory } from '../memory/dump.ts';
-import { socketInode } from '../socket/facts.ts';
+import { socketInode } from '../socket/known.ts';
 import { packetFacts } from './facts.ts';
 import { memoryBytes, readReceived, ringBytes, wasSentFrom, type Received, type Rings } from './ring.ts';
 

@@ -4,10 +4,11 @@
  */
 import type { DumpContext } from '../../dump/context.ts';
 import { addEach } from '../../dump/ask-each.ts';
-import { describeDescriptor, type Descriptor } from '../../dump/file-kinds.ts';
+import type { Descriptor } from '../../dump/file-kinds.ts';
 import { AF, SO, SOL_SOCKET } from '../../kernel/sockets.ts';
 import { Program, type Arg, type DataRef, type RanBlock, type ResultRef } from '../../program/program.ts';
 import { once } from '../../program/repeat.ts';
+import { KnownSockets } from './known.ts';
 
 export interface SocketFacts {
   /** AF_* */
@@ -19,45 +20,14 @@ export interface SocketFacts {
   readonly foreign: boolean;
 }
 
-const SOCKET = /^socket:\[(\d+)\]$/u, SMALL_S = 0x73;
-const facts = new WeakMap<DumpContext, Map<number, SocketFacts>>();
-
-/** @returns the inode of a socket; undefined when it is none */
-export function socketInode({ link }: Descriptor): number | undefined {
-  if (link.charCodeAt(0) !== SMALL_S) return undefined; // nearly all are paths
-  const inode = SOCKET.exec(link)?.[1];
-  return inode === undefined ? undefined : Number(inode);
-}
+const facts = new KnownSockets<SocketFacts>();
 
 /** Undefined for what is no socket, or was not shown to `learnSockets`. */
-export function socketFacts(descriptor: Descriptor, context: DumpContext): SocketFacts | undefined {
-  const inode = socketInode(descriptor);
-  return inode === undefined ? undefined : facts.get(context)?.get(inode);
-}
+export const socketFacts = (descriptor: Descriptor, context: DumpContext): SocketFacts | undefined => facts.of(descriptor, context);
 
-/** Each socket once, by one of its descriptors. */
-export function distinctSockets(descriptors: readonly Descriptor[]): Map<number, Descriptor> {
-  const found = new Map<number, Descriptor>();
-  for (const descriptor of descriptors) {
-    const inode = socketInode(descriptor);
-    if (inode !== undefined && !found.has(inode)) found.set(inode, descriptor);
-  }
-  return found;
-}
-
-/** Adds steps about sockets of tasks, held by the helper while they are asked. */
-export function addWithSockets(program: Program, sockets: Iterable<Descriptor>, add: (held: ResultRef, descriptor: Descriptor) => void): void {
-  const targets = new Map<number, ResultRef>();
-  for (const descriptor of sockets) {
-    const { task, fd } = descriptor;
-    program.resource(describeDescriptor(descriptor));
-    let target = targets.get(task.pid);
-    if (target === undefined) targets.set(task.pid, target = program.call('pidfd_open', [task.pid, 0]));
-    const held = program.call('pidfd_getfd', [target, fd, 0]);
-    add(held, descriptor);
-    program.call('close', [held], { keep: false });
-  }
-  for (const target of targets.values()) program.call('close', [target], { keep: false });
+/** Adds steps about descriptors of tasks, each by itself. @returns what was added about each, in order */
+export function addWithSockets<R>(program: Program, descriptors: readonly Descriptor[], add: (held: ResultRef, descriptor: Descriptor) => R): R[] {
+  return addEach(program, descriptors, (one) => one, () => undefined, add).map(({ answers }) => answers);
 }
 
 /** A question by getsockopt. `got` is negative when it has no answer. */
@@ -76,9 +46,7 @@ export function answerOf(ran: RanBlock, { value, length, got }: Question): Buffe
 
 /** Looks at sockets not looked at before. */
 export function learnSockets(descriptors: readonly Descriptor[], context: DumpContext): void {
-  let known = facts.get(context);
-  if (known === undefined) facts.set(context, known = new Map());
-  const fresh = [...distinctSockets(descriptors)].filter(([inode]) => !known.has(inode));
+  const fresh = facts.unseen(descriptors, context);
   if (fresh.length === 0) return;
   const program = new Program('helper').resource('our network namespace');
   const own = program.call('socket', [AF.UNIX, 1, 0]);
@@ -97,5 +65,5 @@ export function learnSockets(descriptors: readonly Descriptor[], context: DumpCo
     });
   });
   const ran = context.helper.local(program).check('dump');
-  for (const { item: [inode], answers, view } of asked) known.set(inode, answers(view(ran)));
+  for (const { item: [inode], answers, view } of asked) facts.learn(inode, answers(view(ran)), context);
 }

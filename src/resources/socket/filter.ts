@@ -19,7 +19,6 @@ export function askEbpf(program: Program, held: ResultRef): (ran: RanBlock) => b
 export function readFilter(descriptor: Descriptor, length: number, context: DumpContext): bigint[] {
   if (length === 0) return [];
   const program = new Program('helper');
-  let read: ((ran: RanBlock) => bigint[]) | undefined;
-  addWithSockets(program, [descriptor], (held) => { read = askFilter(program, held, length); });
+  const [read] = addWithSockets(program, [descriptor], (held) => askFilter(program, held, length));
   return read!(context.helper.local(program).check('dump'));
 }

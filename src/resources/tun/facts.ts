@@ -5,6 +5,7 @@ import type { Descriptor } from '../../dump/file-kinds.ts';
 import { major, minor } from '../../kernel/devices.ts';
 import { O, S } from '../../kernel/files.ts';
 import { IFNAMSIZ, IFREQ_SIZE, POLLIN } from '../../kernel/inet.ts';
+import { KernelStat, STAT_SIZE } from '../../kernel/stat.ts';
 import { IFF, IFINFOMSG_SIZE, IFLA, RTM_GETLINK, RTM_NEWLINK, SIOCGSKNS, TUN, TUN_DEVICE } from '../../kernel/tun.ts';
 import { AF, NLM_F, SOCK } from '../../kernel/sockets.ts';
 import { Program, type DataRef, type RanBlock, type ResultRef } from '../../program/program.ts';
@@ -48,15 +49,11 @@ export function learnTuns(descriptors: readonly Descriptor[], context: DumpConte
   const fresh = descriptors.filter((one) => isTun(one) && !known.has(one));
   if (fresh.length === 0) return;
   const program = new Program('helper');
-  const answers: ((ran: RanBlock) => TunFacts)[] = [];
   const own = BigInt(statSync('/proc/self/ns/net', { bigint: true }).ino);
-  addWithSockets(program, fresh, (held) => { answers.push(ask(program, held, own)); });
+  const answers = addWithSockets(program, fresh, (held) => ask(program, held, own));
   const ran = context.helper.local(program).check('dump');
   fresh.forEach((descriptor, i) => known.set(descriptor, answers[i]!(ran)));
 }
-
-/** struct stat: the inode is its second word. */
-const STAT_SIZE = 144, STAT_INODE = 8;
 
 function ask(program: Program, held: ResultRef, own: bigint): (ran: RanBlock) => TunFacts {
   const request = program.reserve(IFREQ_SIZE);
@@ -82,7 +79,7 @@ function ask(program: Program, held: ResultRef, own: bigint): (ran: RanBlock) =>
     const flags = ran.data(request).readUInt16LE(IFNAMSIZ);
     const pi = link(ran);
     return {
-      foreign: ran.result(looked) >= 0n && ran.data(stat).readBigUInt64LE(STAT_INODE) !== own,
+      foreign: ran.result(looked) >= 0n && KernelStat.of(ran.data(stat)).ino !== own,
       waiting: (ran.data(poll).readUInt16LE(6) & POLLIN) !== 0,
       device: ran.result(attached) < 0n ? undefined : {
         name: ran.data(request, IFNAMSIZ).toString('latin1').replace(/\0.*$/su, ''),

@@ -19,6 +19,7 @@ import { isExternal as isNamedExternal, socketKey } from '../../dump/external.ts
 import { describeDescriptor, type Descriptor, type FileKind, type OpenFile } from '../../dump/file-kinds.ts';
 import type { FrozenTask } from '../../dump/frozen.ts';
 import { readFilter } from '../socket/filter.ts';
+import { socketInode } from '../socket/known.ts';
 import { askOptions, type SocketOptions } from '../socket/options-dump.ts';
 import { LOCAL_OPTIONS, ownOptions } from '../socket/own-options.ts';
 import { peekQueues, type Queue } from './queue.ts';
@@ -66,11 +67,9 @@ function stateOf(context: DumpContext): State {
   return state;
 }
 
-const SOCKET = /^socket:\[(\d+)\]$/u;
-
-function socketOf({ link }: Descriptor, context: DumpContext): UnixSocket | undefined {
-  const inode = SOCKET.exec(link)?.[1];
-  return inode === undefined ? undefined : tableOf(context).get(Number(inode));
+function socketOf(descriptor: Descriptor, context: DumpContext): UnixSocket | undefined {
+  const inode = socketInode(descriptor);
+  return inode === undefined ? undefined : tableOf(context).get(inode);
 }
 
 /** As refusals name it. */
