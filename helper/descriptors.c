@@ -7,16 +7,6 @@
 #define DECIMAL 10u
 #define OCTAL 8u
 
-static unsigned write_number(char *to, uint32_t n)
-{
-	char digits[12];
-	unsigned count = 0, at = 0;
-	do digits[count++] = (char)('0' + n % 10); while ((n /= 10) != 0);
-	while (count > 0) to[at++] = digits[--count];
-	to[at] = 0;
-	return at;
-}
-
 static uint64_t read_number(const char *p, const char *end, unsigned base)
 {
 	uint64_t n = 0;

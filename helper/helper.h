@@ -71,6 +71,7 @@ char task_state(uint32_t tid);              /* the letter in /proc/TID/stat, 0: 
 MUST_CHECK struct fail hide_interruption(uint32_t tid);
 
 /* proc.c */
+unsigned write_number(char *to, uint32_t n); /* decimal, and a NUL; at most 11 bytes. Returns the digits */
 MUST_CHECK struct fail proc_open(uint32_t pid, const char *name, int flags, int *fd);
 MUST_CHECK struct fail read_task(uint32_t pid, int mem, uint64_t address, void *to, uint64_t size);
 

@@ -1,12 +1,20 @@
 /* Files of /proc/PID, and reading a task's memory by whichever way is open. */
 #include "helper.h"
 
+unsigned write_number(char *to, uint32_t n)
+{
+	char digits[12];
+	unsigned count = 0, at = 0;
+	do digits[count++] = (char)('0' + n % 10); while ((n /= 10) != 0);
+	while (count > 0) to[at++] = digits[--count];
+	to[at] = 0;
+	return at;
+}
+
 struct fail proc_open(uint32_t pid, const char *name, int flags, int *fd)
 {
-	char path[64] = "/proc/", digits[12];
-	unsigned at = 6, n = 0;
-	do digits[n++] = (char)('0' + pid % 10); while ((pid /= 10) != 0);
-	while (n > 0) path[at++] = digits[--n];
+	char path[64] = "/proc/";
+	unsigned at = 6 + write_number(path + 6, pid);
 	path[at++] = '/';
 	for (; *name != 0 && at < sizeof path - 1; name++) path[at++] = *name;
 	path[at] = 0;
