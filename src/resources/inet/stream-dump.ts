@@ -18,7 +18,8 @@ import { Program, type Arg, type DataRef, type RanBlock, type ResultRef } from '
 import { repeat } from '../../program/repeat.ts';
 import { answerOf, askOption, type Question } from '../socket/facts.ts';
 import { inetDiag } from './facts.ts';
-import { after, hasReceivedFin, hasSentFin } from './states.ts';
+import { hasReceivedFin, hasSentFin } from './states.ts';
+import { settable, type Windows } from './windows.ts';
 
 /** A connection, by a copy of its descriptor in the helper. */
 export interface Held {
@@ -213,11 +214,10 @@ function readBatch(held: readonly Held[], sizes: readonly Sizes[], context: Dump
 interface Queue { readonly seq: Question; readonly read: (ran: RanBlock) => Buffer }
 interface Reader { readonly mss: Question; readonly time: Question; readonly inq: Queue; readonly outq: Queue; readonly window: Question; readonly again: readonly DataRef[]; readonly end: Question }
 
-/** struct tcp_repair_window, such that every restore can set it again: as in windowsOf of stream-restore.ts. @param received number behind the last byte */
-function windowsAt(bytes: Buffer, received: number): Pick<tcp_stream_entry, 'snd_wl1' | 'snd_wnd' | 'max_window' | 'rcv_wnd' | 'rcv_wup'> {
+/** Such that every restore can set them again. */
+function windowsAt(bytes: Buffer, received: number): Windows {
   const [snd_wl1, snd_wnd, max_window, rcv_wnd, rcv_wup] = [0, 4, 8, 12, 16].map((at) => bytes.readUInt32LE(at)) as [number, number, number, number, number];
-  const edge = (received + rcv_wnd) >>> 0;
-  return { snd_wl1: after(snd_wl1, edge) ? edge : snd_wl1, snd_wnd, max_window, rcv_wnd, rcv_wup };
+  return settable({ snd_wl1, snd_wnd, max_window, rcv_wnd, rcv_wup }, received);
 }
 
 /** One byte more is asked for than should be there. */

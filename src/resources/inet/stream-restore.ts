@@ -11,7 +11,8 @@ import { MSG, SHUT, SO, SOL_SOCKET } from '../../kernel/sockets.ts';
 import { Cond, Op, type Arg, type DataRef, type Program } from '../../program/program.ts';
 import { addBuffers, addRoomForQueue } from '../socket/options-restore.ts';
 import { addPacket, FLAG } from './packet.ts';
-import { after, finAcknowledged, hasReceivedFin, hasSentFin, sentFinFirst } from './states.ts';
+import { finAcknowledged, hasReceivedFin, hasSentFin, sentFinFirst } from './states.ts';
+import { settable } from './windows.ts';
 
 /** What the kernel takes in one piece of any size of memory. */
 const PIECE = 32768;
@@ -93,19 +94,15 @@ function addWindow(p: Program, fd: Arg, one: Connection): void {
   if (windows !== undefined) set(p, fd, TCP.REPAIR_WINDOW, ...windows);
 }
 
-/**
- * struct tcp_repair_window: snd_wl1, snd_wnd, max_window, rcv_wnd, rcv_wup; undefined where the dump could not tell. The kernel refuses (EINVAL) what
- * a kernel's own connection can have all the same: a receiver without memory takes its whole window back (ICSK_ACK_NOMEM, since Linux 6.6), also below
- * the packet that last changed the sender's. Where that one was is brought down: it only keeps older packets from changing the window.
- */
+/** The words of struct tcp_repair_window; undefined where the dump could not tell. */
 export function windowsOf(one: Connection): [number, number, number, number, number] | undefined {
   const { entry: { state }, stream: { entry: { snd_wl1, snd_wnd, max_window, rcv_wnd, rcv_wup } } } = one;
   if (snd_wl1 === undefined || snd_wnd === undefined || max_window === undefined || rcv_wnd === undefined || rcv_wup === undefined) return undefined;
   const { afterReceive } = numbers(one);
   // the end of the stream is not received yet
   const less = Number(hasReceivedFin(state));
-  const edge = (afterReceive + rcv_wnd + less) >>> 0;
-  return [after(snd_wl1, edge) ? edge : snd_wl1, snd_wnd, Math.max(max_window, snd_wnd), rcv_wnd + less, after(rcv_wup - less, afterReceive) ? afterReceive : (rcv_wup - less) >>> 0];
+  const taken = settable({ snd_wl1, snd_wnd, max_window, rcv_wnd: rcv_wnd + less, rcv_wup: (rcv_wup - less) >>> 0 }, afterReceive);
+  return [taken.snd_wl1, taken.snd_wnd, taken.max_window, taken.rcv_wnd, taken.rcv_wup];
 }
 
 /** Both ends of the stream, in the order that leads to the state. */
