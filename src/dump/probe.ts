@@ -1,6 +1,7 @@
 /** What dump has to know of this host before it freezes anything. Asked once a dump; nothing of it concerns the tree. */
 import { PageIs } from '../helper/protocol.ts';
 import type { Helper } from '../helper/client.ts';
+import { KernelStat, STAT_SIZE } from '../kernel/stat.ts';
 import { Program } from '../program/program.ts';
 
 export interface HostFacts {
@@ -14,8 +15,6 @@ export interface HostFacts {
   readonly affinity: Uint8Array;
 }
 
-/** Offset and size of st_dev in struct stat of x86-64 (<asm/stat.h>). */
-const ST_DEV_AT = 0, STAT_SIZE = 144;
 /** Bytes of a CPU mask: 8192 CPUs, the most a kernel is built for. */
 const MASK_SIZE = 1024;
 
@@ -40,8 +39,8 @@ export function probeHost(helper: Helper): HostFacts {
   const mask = program.reserve(MASK_SIZE);
   const size = program.call('sched_getaffinity', [0, MASK_SIZE, mask], { resource: 'CPU affinity' });
   const ran = helper.local(program).check('dump');
-  const hugeDevices = new Map(huge.filter(({ asked }) => ran.result(asked) === 0n).map(({ bits, facts }) => [ran.data(facts).readBigUInt64LE(ST_DEV_AT), bits]));
-  return { hugeDevices, shmemDevice: ran.data(stat).readBigUInt64LE(ST_DEV_AT), guards: tellsGuards(helper), affinity: Uint8Array.from(ran.data(mask, Number(ran.result(size)))) };
+  const hugeDevices = new Map(huge.filter(({ asked }) => ran.result(asked) === 0n).map(({ bits, facts }) => [KernelStat.of(ran.data(facts)).dev, bits]));
+  return { hugeDevices, shmemDevice: KernelStat.of(ran.data(stat)).dev, guards: tellsGuards(helper), affinity: Uint8Array.from(ran.data(mask, Number(ran.result(size)))) };
 }
 
 function tellsGuards(helper: Helper): boolean {

@@ -10,8 +10,6 @@ export const PACKET = {
 } as const;
 /** What PACKET_FANOUT has from bit 16 on: how packets are shared out. */
 export const FANOUT = { CBPF: 6, EBPF: 7 } as const;
-/** Kinds of membership: all of a device's addresses need none. */
-export const MEMBERSHIP = { MULTICAST: 0, PROMISC: 1, ALLMULTI: 2, UNICAST: 3 } as const;
 export const MAX_ADDR_LEN = 32;
 
 /** packet_diag: what to show, sizes, attributes, where the info has what. */

@@ -5,6 +5,7 @@
 import type { cg_controller_entry, cg_set_entry, cgroup_dir_entry, cgroup_perms, cgroup_prop_entry, file_entry } from '../../image/schema/index.ts';
 import { bytesOf } from '../../image/text.ts';
 import { isDead, type FrozenTree, type Task } from '../../image/tree.ts';
+import { ERRNO } from '../../kernel/errno.ts';
 import { AT, O } from '../../kernel/files.ts';
 import { CLONE } from '../../kernel/process.ts';
 import { Cond, Deferred, Op, type Program, type ResultRef } from '../../program/program.ts';
@@ -14,7 +15,6 @@ import { findMounts, hierarchyName, isUnified, openHierarchy } from './hierarchy
 import { EVERY, type CgroupMode } from './options.ts';
 import { BEFORE_TASKS, MEMBERS } from './properties.ts';
 
-const EBUSY = 16, EEXIST = 17, EOPNOTSUPP = 95;
 /** How often, and with what pause (ns), a group that is still busy is removed again. */
 const BUSY_ROUNDS = 200, BUSY_NS = 5_000_000n;
 const DIRECTORY_MODE = 0o755;
@@ -130,7 +130,7 @@ export class Cgroups {
     const parts = path.slice(1).split('/');
     for (let i = 1; i < parts.length; i++) this.#makeDirectory(fd, parts.slice(0, i).join('/'), what);
     const made = this.#makeDirectory(fd, parts.join('/'), what);
-    if (this.#mode === 'strict') p.control(Op.EXPECT, [made, Cond.EQ, 0, EEXIST], { keep: false, remedy: { EEXIST: 'It is there already, and --manage-cgroups=strict makes all groups anew: remove it, or use another mode' } });
+    if (this.#mode === 'strict') p.control(Op.EXPECT, [made, Cond.EQ, 0, ERRNO.EEXIST], { keep: false, remedy: { EEXIST: 'It is there already, and --manage-cgroups=strict makes all groups anew: remove it, or use another mode' } });
     const end = { at: 0 };
     if (this.#mode === 'soft') p.jump(made, Cond.NE, 0, () => end.at);
     addPermissions(p, fd.ref, p.cstring(relative(path)), dir.dir_perms);
@@ -145,7 +145,7 @@ export class Cgroups {
     const { local } = this.context;
     const p = local.program.resource(what);
     const made = p.call('mkdirat', [fd.ref, p.cstring(bytesOf(path)), DIRECTORY_MODE], {
-      expect: { orErrno: EEXIST }, remedy: { EACCES: 'Its owner must allow it: run the restore as root, or leave control groups out with --manage-cgroups=ignore', EROFS: 'The hierarchy is mounted read-only', EAGAIN: 'The limit of groups is reached (cgroup.max.descendants, cgroup.max.depth)' },
+      expect: { orErrno: ERRNO.EEXIST }, remedy: { EACCES: 'Its owner must allow it: run the restore as root, or leave control groups out with --manage-cgroups=ignore', EROFS: 'The hierarchy is mounted read-only', EAGAIN: 'The limit of groups is reached (cgroup.max.descendants, cgroup.max.depth)' },
     });
     local.undo(p.here - 1, Infinity, (undo, ran) => {
       if (ran.result(made) === 0n) addRemoval(undo.resource(what), ran.result(fd.ref), path);
@@ -231,7 +231,7 @@ export class Cgroups {
 function addRemoval(p: Program, hierarchy: bigint, path: string): void {
   const [round, pause] = [p.reserve(8), p.data(Buffer.from(BigInt64Array.of(0n, BUSY_NS).buffer))];
   const [again, end] = [p.here, { at: 0 }];
-  p.jump(p.call('unlinkat', [hierarchy, p.cstring(bytesOf(path)), AT.REMOVEDIR], { expect: 'any' }), Cond.NE, -EBUSY, () => end.at);
+  p.jump(p.call('unlinkat', [hierarchy, p.cstring(bytesOf(path)), AT.REMOVEDIR], { expect: 'any' }), Cond.NE, -ERRNO.EBUSY, () => end.at);
   p.call('nanosleep', [pause, 0], { expect: 'any', keep: false });
   const rounds = p.add(p.load(round, 8), 1);
   p.store(round, rounds);
@@ -261,7 +261,7 @@ function addProperty(p: Program, directory: ResultRef | Deferred, path: string, 
   for (const line of lines ? written.split('\n') : [written]) {
     const bytes = bytesOf(line);
     // deprecated: the kernel refuses any value
-    const expect = name === 'memory.kmem.limit_in_bytes' ? { orErrno: EOPNOTSUPP } : name === 'net_prio.ifpriomap' ? 'any' as const : { equals: bytes.length };
+    const expect = name === 'memory.kmem.limit_in_bytes' ? { orErrno: ERRNO.EOPNOTSUPP } : name === 'net_prio.ifpriomap' ? 'any' as const : { equals: bytes.length };
     p.call('write', [fd, p.data(bytes, 1), bytes.length], { keep: false, expect });
   }
   p.call('close', [fd], { keep: false });

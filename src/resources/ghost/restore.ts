@@ -7,6 +7,7 @@ import { posix } from 'node:path';
 import type { reg_file_entry } from '../../image/schema/index.ts';
 import { bytesOf } from '../../image/text.ts';
 import { fileNames, type FrozenTree, type GhostFile } from '../../image/tree.ts';
+import { ERRNO } from '../../kernel/errno.ts';
 import { isHarmlessDevice } from '../../kernel/devices.ts';
 import { AT, AT_FDCWD, F, O, S } from '../../kernel/files.ts';
 import { Cond, Op, type ResultRef } from '../../program/program.ts';
@@ -16,7 +17,6 @@ import type { HelperFd } from '../../restore/helper-fd.ts';
 import { addReopen } from '../../restore/reopen.ts';
 
 const LINKED = 0, GHOST = 1, PROCFS = 2;
-const EEXIST = 17;
 /** Where a ghost file's base descriptor is kept in `context.mapped`. */
 const baseKey = (id: number): string => `ghost:${id}`;
 /** And where a description is kept that had to be opened while the file had its name. */
@@ -126,7 +126,7 @@ function make(context: RestoreContext, ghost: GhostFile, name: string, byName: r
   const ends: number[] = [];
   names.forEach((path, i) => {
     const last = i === names.length - 1;
-    const expect = last ? undefined : { orErrno: EEXIST };
+    const expect = last ? undefined : { orErrno: ERRNO.EEXIST };
     const from = p.here;
     let made: ResultRef;
     if (kind === S.IFDIR) made = p.call('mkdirat', [AT_FDCWD, path, 0o700], { expect, remedy });

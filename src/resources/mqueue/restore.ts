@@ -13,7 +13,6 @@ import type { RestoreContext } from '../../restore/context.ts';
 import type { FileKind } from '../../restore/kinds.ts';
 import { MQ_ATTR, MQ_ATTR_SIZE } from './attributes.ts';
 
-const EEXIST = 17, ENOENT = 2;
 /** What mq_open and later calls take of a description's flags. */
 const KEPT = O.ACCMODE | O.NONBLOCK;
 
@@ -86,11 +85,11 @@ function addExisting(p: Program, queue: sf_mqueue_entry, name: DataRef, attribut
   p.call('mq_getsetattr', [fd, 0, attributes], { keep: false });
   p.call('close', [fd], { keep: false });
   for (const [at, value] of [[MQ_ATTR.MAX, queue.max_messages], [MQ_ATTR.SIZE, queue.message_size]] as const) {
-    p.control(Op.EXPECT, [p.load(attributes.at(at), 8), Cond.EQ, value, EEXIST], { keep: false, remedy: { EEXIST: `Another queue has its name: move away /dev/mqueue${queue.name}` } });
+    p.control(Op.EXPECT, [p.load(attributes.at(at), 8), Cond.EQ, value, ERRNO.EEXIST], { keep: false, remedy: { EEXIST: `Another queue has its name: move away /dev/mqueue${queue.name}` } });
   }
   p.jump(0, Cond.EQ, 0, () => end.at);
   missing.at = p.here;
-  p.control(Op.EXPECT, [queue.waiting ?? 0, Cond.EQ, 0, ENOENT], { keep: false, remedy: { ENOENT: 'The queue is gone, and with it the messages that waited in it at the dump' } });
+  p.control(Op.EXPECT, [queue.waiting ?? 0, Cond.EQ, 0, ERRNO.ENOENT], { keep: false, remedy: { ENOENT: 'The queue is gone, and with it the messages that waited in it at the dump' } });
   const made = addNew(p, queue, name, attributes);
   end.at = p.here;
   return made;

@@ -4,6 +4,7 @@
  */
 import type { ipc_shm_entry, vma_entry } from '../../image/schema/index.ts';
 import type { Task } from '../../image/tree.ts';
+import { ERRNO } from '../../kernel/errno.ts';
 import { AT_FDCWD, O } from '../../kernel/files.ts';
 import { MADV, PROT } from '../../kernel/memory.ts';
 import { Cond, Op, type Program } from '../../program/program.ts';
@@ -13,7 +14,6 @@ import { VMA } from '../memory/status.ts';
 import { IPC, pageBytes, pages, SHM, SHM_DEST, SHM_EXEC, SHM_HUGETLB, SHM_LOCK, SHM_LOCKED, SHM_RDONLY, SHMID_DS_SIZE } from './segment.ts';
 
 const NEXT_ID = '/proc/sys/kernel/shm_next_id';
-const EEXIST = 17, EBUSY = 16;
 /** Bits of hugetlb_flag that shmget takes: which pages, and their size. */
 const HUGE_BITS = SHM_HUGETLB | (0x3f << 26);
 
@@ -80,10 +80,10 @@ export function prepareSegment(context: RestoreContext, entry: ipc_shm_entry): v
   p.jump(0, Cond.EQ, 0, () => filled.at);
   found.at = p.here;
   const taken = { EEXIST: `Another segment has the number ${desc.id}: 'ipcs -m -i ${desc.id}' shows it. Remove it: ipcrm -m ${desc.id}` };
-  const expect = (at: number, width: 4 | 8, value: number | bigint): void => p.control(Op.EXPECT, [p.load(stat.at(at), width), Cond.EQ, value, EEXIST], { keep: false, remedy: taken }) as unknown as void;
+  const expect = (at: number, width: 4 | 8, value: number | bigint): void => p.control(Op.EXPECT, [p.load(stat.at(at), width), Cond.EQ, value, ERRNO.EEXIST], { keep: false, remedy: taken }) as unknown as void;
   expect(SHM.KEY, 4, desc.key);
   expect(SHM.SIZE, 8, entry.size);
-  p.control(Op.EXPECT, [p.load(stat.at(SHM.ATTACHED), 8), Cond.EQ, 0, EBUSY], { keep: false, remedy: { EBUSY: `The segment is still there and other processes use it: 'grep -l "${desc.id} */SYSV" /proc/*/maps' finds them` } });
+  p.control(Op.EXPECT, [p.load(stat.at(SHM.ATTACHED), 8), Cond.EQ, 0, ERRNO.EBUSY], { keep: false, remedy: { EBUSY: `The segment is still there and other processes use it: 'grep -l "${desc.id} */SYSV" /proc/*/maps' finds them` } });
   filled.at = p.here;
   addContents(p, context, entry, label);
   if ((desc.mode & SHM_DEST) !== 0) context.late.resource(label).call('shmctl', [desc.id, IPC.RMID, 0], { keep: false });
@@ -106,7 +106,7 @@ function addNew(p: Program, { desc, size, hugetlb_flag }: ipc_shm_entry, made: R
   p.jump(got, Cond.EQ, desc.id, () => right.at);
   p.call('shmctl', [got, IPC.RMID, 0], { keep: false });
   right.at = p.here;
-  p.control(Op.EXPECT, [got, Cond.EQ, desc.id, EEXIST], { keep: false, remedy: { EEXIST: `Its number ${desc.id} cannot be had: the place is another segment's` } });
+  p.control(Op.EXPECT, [got, Cond.EQ, desc.id, ERRNO.EEXIST], { keep: false, remedy: { EEXIST: `Its number ${desc.id} cannot be had: the place is another segment's` } });
   p.store(made, 1, 4);
 }
 

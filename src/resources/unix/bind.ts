@@ -9,6 +9,7 @@ import type { FrozenTree } from '../../image/tree.ts';
 import { ownFileOf } from '../../image/tree-own.ts';
 import { ERRNO } from '../../kernel/errno.ts';
 import { AT, AT_FDCWD, O, S } from '../../kernel/files.ts';
+import { STAT_SIZE } from '../../kernel/stat.ts';
 import { AF, SIOCUNIXFILE } from '../../kernel/sockets.ts';
 import { Cond, type Arg, type DataRef, type Program, type ResultRef } from '../../program/program.ts';
 import { makeDirectories, removeDirectories } from '../../restore/directories.ts';
@@ -16,8 +17,8 @@ import type { RestoreContext } from '../../restore/context.ts';
 
 /** The helper's number of a bound socket's file while somebody connects to it. */
 const DOOR = 998;
-/** Where st_mode is in struct stat of x86-64, and its size. */
-const ST_MODE_AT = 24, STAT_SIZE = 144;
+/** Where st_mode is in struct stat of x86-64. */
+const ST_MODE_AT = 24;
 const ASIDE = '.stillframe-restore';
 
 export const hasPath = ({ name }: unix_sk_entry): boolean => name.length > 0 && name[0] !== 0;

@@ -4,6 +4,7 @@
  */
 import type { ipc_desc_entry, ipc_sem_entry, ipc_var_entry } from '../../../image/schema/index.ts';
 import type { IpcNamespace, MessageQueue } from '../../../image/tree.ts';
+import { ERRNO } from '../../../kernel/errno.ts';
 import { AT_FDCWD, O } from '../../../kernel/files.ts';
 import { CLONE } from '../../../kernel/process.ts';
 import { Cond, Op, type Program, type ResultRef } from '../../../program/program.ts';
@@ -13,7 +14,6 @@ import { IPC } from '../../sysv-shm/segment.ts';
 import { ownNamespace } from '../own.ts';
 import { MSG, NEXT_ID_FILES, NEXT_IDS, PERM, SEM, SETTING_MODE, SETTINGS } from './objects.ts';
 
-const EACCES = 13, EEXIST = 17;
 const DAMAGED = 'The image is damaged: take another';
 
 function contents(context: RestoreContext): { readonly id: number; readonly found: IpcNamespace | undefined } | undefined {
@@ -59,7 +59,7 @@ function addSettings(p: Program, vars: ipc_var_entry): void {
 function addSetting(p: Program, file: string, value: string, optional = false): void {
   p.resource(`IPC namespace, ${file}`);
   const end = { at: 0 };
-  const fd = p.call('openat', [AT_FDCWD, p.cstring(`/proc/sys/${file}`), O.WRONLY | O.CLOEXEC, 0], { expect: optional ? 'any' : { orErrno: EACCES } });
+  const fd = p.call('openat', [AT_FDCWD, p.cstring(`/proc/sys/${file}`), O.WRONLY | O.CLOEXEC, 0], { expect: optional ? 'any' : { orErrno: ERRNO.EACCES } });
   p.jump(fd, Cond.LT, 0, () => end.at);
   p.call('write', [fd, p.data(Buffer.from(value), 1), value.length], { keep: false, expect: { equals: value.length } });
   p.call('close', [fd], { keep: false });
@@ -75,7 +75,7 @@ function addNumber(p: Program, kind: keyof typeof NEXT_ID_FILES, { id }: ipc_des
 }
 
 function expectNumber(p: Program, got: ResultRef, { id }: ipc_desc_entry): void {
-  p.control(Op.EXPECT, [got, Cond.EQ, id, EEXIST], { keep: false, remedy: { EEXIST: `Its number ${id} cannot be had` } });
+  p.control(Op.EXPECT, [got, Cond.EQ, id, ERRNO.EEXIST], { keep: false, remedy: { EEXIST: `Its number ${id} cannot be had` } });
 }
 
 /** The description that IPC_SET takes: owner and mode. */

@@ -1,9 +1,8 @@
 /** The clocks that a time namespace has its own of, as the helper reads them: in the namespace that we are in. */
 import { CLOCK } from '../../../kernel/anon.ts';
-import type { Clocks } from '../../../proc/timens.ts';
+import { joinTime, type Clocks } from '../../../proc/timens.ts';
 import type { Program, RanBlock } from '../../../program/program.ts';
 
-const SECOND = 1_000_000_000n;
 /** struct timespec */
 const SIZE = 16;
 
@@ -14,7 +13,7 @@ export function askClocks(p: Program): (ran: RanBlock) => Clocks {
   p.call('clock_gettime', [CLOCK.BOOTTIME, times.at(SIZE)], { keep: false });
   return (ran) => {
     const bytes = ran.data(times);
-    const at = (offset: number): bigint => bytes.readBigInt64LE(offset) * SECOND + bytes.readBigInt64LE(offset + 8);
+    const at = (offset: number): bigint => joinTime({ tv_sec: bytes.readBigInt64LE(offset), tv_nsec: bytes.readBigInt64LE(offset + 8) });
     return { monotonic: at(0), boottime: at(SIZE) };
   };
 }
