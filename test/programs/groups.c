@@ -2,7 +2,7 @@
  * groups: UDP sockets that are members of multicast groups, with and without sources, of both families, and one that is of none. Their filters must
  * be the same afterwards, and each must get what it asked for and nothing else.
  */
-#include "check.h"
+#include "sockopt.h"
 #include <arpa/inet.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -35,8 +35,6 @@ static struct sockaddr_storage v6(const char *text, int port)
 	inet_pton(AF_INET6, text, &in->sin6_addr);
 	return a;
 }
-
-static void set(int fd, int level, int name, int value) { must(setsockopt(fd, level, name, &value, sizeof(value))); }
 
 static int bound(int family)
 {

@@ -2,7 +2,7 @@
  * inet: internet sockets without connections, in every state and with every kind of option. Each option that the kernel tells (all numbers of
  * all levels) must be the same afterwards, and each socket must still do its work. "common": without what CRIU has no place for.
  */
-#include "check.h"
+#include "sockopt.h"
 #include <arpa/inet.h>
 #include <linux/filter.h>
 #include <netinet/in.h>
@@ -78,8 +78,6 @@ static void compare(void)
 			ok("options and addresses of %s", kept[i].name);
 	}
 }
-
-static void set(int fd, int level, int name, int value) { must(setsockopt(fd, level, name, &value, sizeof(value))); }
 
 static struct sockaddr_in v4(int port) { return (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) }; }
 static struct sockaddr_in6 v6(int port, const char *text)

@@ -3,7 +3,7 @@
  * speaks TCP only. Afterwards each accepts both kinds of peer. Argument `connected`: an MPTCP connection, to be found closed; `fallen`: one to a
  * server that speaks TCP only.
  */
-#include "check.h"
+#include "sockopt.h"
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -11,17 +11,6 @@
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
 #endif
-
-static void set(int fd, int level, int name, int value) { must(setsockopt(fd, level, name, &value, sizeof(value))); }
-
-static int get(int fd, int level, int name)
-{
-	int value = -1;
-	socklen_t size = sizeof(value);
-
-	getsockopt(fd, level, name, &value, &size);
-	return value;
-}
 
 static int bound(int family, int protocol)
 {

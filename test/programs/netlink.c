@@ -2,7 +2,7 @@
  * Netlink sockets: bound and not, of several protocols, in groups (also beyond the first 32), connected, with options and filters, and one
  * that goes on talking to the kernel. `waiting` as argument: with an answer that was not read; `ebpf`: with an eBPF filter; `criu`: only what CRIU can.
  */
-#include "check.h"
+#include "sockopt.h"
 #include <linux/bpf.h>
 #include <linux/filter.h>
 #include <linux/netlink.h>
@@ -27,20 +27,6 @@ static void bind_to(int fd, unsigned port, unsigned groups)
 	struct sockaddr_nl a = { .nl_family = AF_NETLINK, .nl_pid = port, .nl_groups = groups };
 
 	must(bind(fd, (void *)&a, sizeof(a)));
-}
-
-static int get(int fd, int level, int name)
-{
-	int value = -1;
-	socklen_t size = sizeof(value);
-
-	getsockopt(fd, level, name, &value, &size);
-	return value;
-}
-
-static void set(int fd, int level, int name, int value)
-{
-	must(setsockopt(fd, level, name, &value, sizeof(value)));
 }
 
 static void request(int fd, unsigned seq)

@@ -2,7 +2,7 @@
  * packet: packet sockets on the loopback device, with every option, memberships, a fanout group, and rings of every version in the middle of being read. Nobody
  * else uses the protocols (EtherTypes for experiments). Argument `criu`: only what CRIU can; `sent`: a ring that was sent from.
  */
-#include "check.h"
+#include "sockopt.h"
 #include <arpa/inet.h>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
@@ -28,17 +28,6 @@
 /* Two more are the restore's. */
 enum { RAW = 0x9000, DGRAM, OLD, GROUP, RING1, RING2, RING3, SENT };
 static int sender, lo;
-
-static void set(int fd, int level, int name, int value) { must(setsockopt(fd, level, name, &value, sizeof(value))); }
-
-static int get(int fd, int level, int name)
-{
-	int value = -1;
-	socklen_t size = sizeof(value);
-
-	getsockopt(fd, level, name, &value, &size);
-	return value;
-}
 
 static int made(int type, int protocol, int device)
 {

@@ -2,15 +2,13 @@
  * tcp: TCP connections with both ends in the tree, in the states that stay: idle, with data not read, with more than fits, half closed in each
  * direction, closed by both, reset, shared with a child. Every byte is checked. Argument `closed`: they are to be found closed.
  */
-#include "check.h"
+#include "sockopt.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-
-static void set(int fd, int level, int name, int value) { must(setsockopt(fd, level, name, &value, sizeof(value))); }
 
 /* Both ends of a connection over `text` ("::1", "127.0.0.1", "::ffff:127.0.0.1"). */
 static void connection(const char *text, int end[2])

@@ -10,13 +10,14 @@ import { fileURLToPath } from 'node:url';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SOURCES = join(ROOT, 'test/programs');
+const HEADERS = readdirSync(SOURCES).filter((file) => file.endsWith('.h')).map((file) => join(SOURCES, file));
 const BUILT = join(ROOT, 'build/test-programs');
 
 /** Path of a compiled test program. @throws with the compiler's words when it does not compile */
 export function compiled(name: string): string {
   const source = join(SOURCES, `${name}.c`);
   const output = join(BUILT, name);
-  const newest = Math.max(statSync(source).mtimeMs, statSync(join(SOURCES, 'check.h')).mtimeMs);
+  const newest = Math.max(...[source, ...HEADERS].map((file) => statSync(file).mtimeMs));
   if (existsSync(output) && statSync(output).mtimeMs > newest) return output;
   mkdirSync(BUILT, { recursive: true });
   const fresh = `${output}.${process.pid}`;
