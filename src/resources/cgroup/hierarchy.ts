@@ -5,13 +5,11 @@
 import { join } from 'node:path';
 import { AT_FDCWD, O } from '../../kernel/files.ts';
 import type { Mount } from '../../proc/mountinfo.ts';
+import { addDetachedMount } from '../../program/mount.ts';
 import type { Program, ResultRef } from '../../program/program.ts';
 import { bytesOf } from '../../image/text.ts';
 
 const NAMED = 'name=';
-/** <linux/mount.h> */
-const FSOPEN_CLOEXEC = 1, FSMOUNT_CLOEXEC = 1;
-const FSCONFIG = { SET_FLAG: 0, SET_STRING: 1, CMD_CREATE: 6 } as const;
 
 /** Where hierarchies are mounted whole, by their names (see ../../proc/cgroup.ts), in any order. */
 export function findMounts(mounts: readonly Mount[], { writable }: { readonly writable: boolean }): (names: readonly string[]) => string | undefined {
@@ -36,13 +34,8 @@ export function openHierarchy(p: Program, names: readonly string[], { yard, moun
   if (place !== undefined) {
     return p.call('openat', [AT_FDCWD, p.cstring(bytesOf(place)), O.RDONLY | O.DIRECTORY | O.CLOEXEC, 0], { expect, remedy: yard === undefined ? {} : { ENOENT: '--cgroup-yard must have a directory for each hierarchy of the images' } });
   }
-  const fs = p.call('fsopen', [p.cstring(isUnified(names) ? 'cgroup2' : 'cgroup'), FSOPEN_CLOEXEC], { expect, remedy: { ...remedy, EPERM: 'Mounting it needs CAP_SYS_ADMIN' } });
-  for (const name of isUnified(names) ? [] : names) {
-    if (name.startsWith(NAMED)) p.call('fsconfig', [fs, FSCONFIG.SET_STRING, p.cstring('name'), p.cstring(bytesOf(name.slice(NAMED.length))), 0], { expect, keep: false, remedy });
-    else p.call('fsconfig', [fs, FSCONFIG.SET_FLAG, p.cstring(bytesOf(name)), 0, 0], { expect, keep: false, remedy });
-  }
-  p.call('fsconfig', [fs, FSCONFIG.CMD_CREATE, 0, 0, 0], { expect, keep: false, remedy });
-  const mount = p.call('fsmount', [fs, FSMOUNT_CLOEXEC, 0], { expect, remedy });
-  p.call('close', [fs], { expect, keep: false });
-  return mount;
+  return addDetachedMount(p, isUnified(names) ? 'cgroup2' : 'cgroup', {
+    expect, remedy, openRemedy: { EPERM: 'Mounting it needs CAP_SYS_ADMIN' },
+    set: isUnified(names) ? [] : names.map((name) => (name.startsWith(NAMED) ? ['name', bytesOf(name.slice(NAMED.length))] : [bytesOf(name)])),
+  });
 }

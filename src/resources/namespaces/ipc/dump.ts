@@ -12,6 +12,7 @@ import { heldExtents } from '../../../dump/extents.ts';
 import { describeTask, type FrozenTask } from '../../../dump/frozen.ts';
 import { AT_FDCWD, O } from '../../../kernel/files.ts';
 import { CLONE } from '../../../kernel/process.ts';
+import { addDetachedMount } from '../../../program/mount.ts';
 import { Program, type DataRef, type ResultRef } from '../../../program/program.ts';
 import { addMemoryContents } from '../../shared-memory/dump.ts';
 import { WINDOW } from '../../shared-memory/restore.ts';
@@ -19,8 +20,6 @@ import { pages, SHM, SHM_RDONLY, SHMID_DS_SIZE } from '../../sysv-shm/segment.ts
 import { MSG, NEXT_IDS, PERM, SEM, SETTINGS, SHM_ASK } from './objects.ts';
 
 const FILE_SIZE = 128;
-/** <linux/mount.h> */
-const FSOPEN_CLOEXEC = 1, FSCONFIG_CMD_CREATE = 6, FSMOUNT_CLOEXEC = 1;
 /** In front of a message's text. */
 const TYPE_SIZE = 8;
 
@@ -154,10 +153,7 @@ function dumpSegments(last: number, found: IpcNamespace, context: DumpContext): 
 /** POSIX queues go with the namespace: those that no task has open would be lost. */
 function refusePosixQueues(task: FrozenTask, held: ReadonlySet<string>, { helper, refusals }: DumpContext): void {
   const p = new Program('helper').resource('POSIX message queues');
-  const fs = p.call('fsopen', [p.cstring('mqueue'), FSOPEN_CLOEXEC], { expect: 'any' });
-  p.call('fsconfig', [fs, FSCONFIG_CMD_CREATE, 0, 0, 0], { expect: 'any', keep: false });
-  const mount = p.call('fsmount', [fs, FSMOUNT_CLOEXEC, 0], { expect: 'any' });
-  p.call('close', [fs], { expect: 'any', keep: false });
+  const mount = addDetachedMount(p, 'mqueue', { expect: 'any' });
   const root = Number(helper.local(p).check('dump').result(mount));
   if (root < 0) return; // a kernel without them
   for (const name of readdirSync(`/proc/${helper.hello.pid}/fd/${root}/`)) {
