@@ -120,6 +120,7 @@ export const OPTIONS = [
   { name: 'max-pause', kind: 'number', value: 'MS', verbs: ['dump'], since: NOW, group: 'Memory', text: 'How long copying memory may stop the tree with --precopy or -R, if it can be kept; default 10.' },
   { name: 'prev-images-dir', kind: 'path', value: 'DIR', verbs: DUMPS, since: NOW, group: 'Memory', text: 'Parent image set, relative to -D.' },
   { name: 'auto-dedup', kind: 'flag', negatable: true, verbs: [...TREES, 'page-server'], sinceOn: { dump: NOW, 'pre-dump': NOW, restore: NOW }, group: 'Memory', text: 'Free the pages of earlier sets that this one replaces; of a restore, the pages that it has brought into memory.' },
+  { name: 'dedup-pages', kind: 'flag', negatable: true, verbs: ['dump'], since: NOW, group: 'Memory', text: 'Keep pages that forked tasks have in common once, in a parent set: the directory shared below the images.' },
   { name: 'pre-dump-mode', kind: 'choice', choices: ['splice', 'read'], value: 'MODE', verbs: ['pre-dump'], since: NOW, group: 'Memory', text: 'How criu copies pages; here always while the tree runs, whichever is named.' },
   { name: 'lazy-pages', kind: 'flag', verbs: BOTH, group: 'Memory', text: 'Restore pages when they are touched.' },
 

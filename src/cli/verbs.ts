@@ -89,6 +89,7 @@ export async function dumpOptions(ready: Ready): Promise<DumpOptions> {
     progress: await progressOf(ready),
     precopy: precopyOptions(given, last === 'leave-running'),
     autoDedup: given.flag('auto-dedup'),
+    dedupPages: dedupPages(given),
     cpuInfo: readCpuCaps(given).image,
     scripts: await scripts(ready),
     given: given.toMap(),
@@ -103,10 +104,20 @@ async function progressOf({ given }: Ready): Promise<Progress | undefined> {
   return how === 'json' ? lines() : bar(process.stderr.columns);
 }
 
+/** The option that makes a dump a link of a chain, if one does. */
+const chainedBy = (given: Given): string | undefined => (['track-mem', 'prev-images-dir', 'auto-dedup'] as const).find((name) => given.flag(name));
+
+/** Pages in common are a parent set of their own. */
+function dedupPages(given: Given): boolean {
+  const asked = given.flag('dedup-pages'), chained = chainedBy(given);
+  if (asked && chained !== undefined) throw usageError(`--dedup-pages and --${chained} do not go together`, { remedy: 'A set has one parent: leave one of the two out' });
+  return asked;
+}
+
 /** What may be open between a dump and the next needs its own tracking. */
 function precopyOptions(given: Given, running: boolean): DumpOptions['precopy'] {
   const asked = given.flag('precopy');
-  const chained = (['track-mem', 'prev-images-dir', 'auto-dedup'] as const).find((name) => given.flag(name));
+  const chained = chainedBy(given);
   if (asked && chained !== undefined) throw usageError(`--precopy and --${chained} do not go together`, { remedy: 'An increment is small anyway: leave --precopy out, or make pre-dumps before' });
   const maxPauseMs = given.number('max-pause') ?? MAX_PAUSE_MS;
   return chained === undefined && (asked || (running && given.uses('precopy').length === 0)) ? { asked, maxPauseMs } : undefined;

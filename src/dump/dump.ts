@@ -27,11 +27,13 @@ import { ownNamespaces } from './ids.ts';
 import { checkInput } from './input.ts';
 import type { DumpOptions, DumpOutcome } from './options.ts';
 import { MemoryChain } from '../memory-tracking/chain.ts';
+import { sharePages } from '../memory-tracking/shared-pages.ts';
 import { PageIs } from '../helper/protocol.ts';
 import { O } from '../kernel/files.ts';
 import { KnownTasks } from './known-mappings.ts';
 import { Precopy, treeOf } from './precopy.ts';
 import { choosePages, copyMemoryFiles, copyPages, noPages, type PageCounts } from './pages.ts';
+import { PAGE_SIZE } from '../resources/memory/kinds.ts';
 import { CgroupSets } from '../resources/cgroup/dump.ts';
 import { readCgroupOptions } from '../resources/cgroup/options.ts';
 import { makeLinks, removeLinks } from '../resources/link-remap/dump.ts';
@@ -156,6 +158,7 @@ class Dump {
       chain.finish(images, context.tree.inventory.dump_criu_run_id, options.finalState !== 'dead');
       // what runs on does not need them, and they would show
       if (options.finalState === 'running') removeLinks(context);
+      if (options.dedupPages === true) this.#shareFamilies(context);
       log.info('Dumping finished successfully');
       return { stats, tasks: context.tasks.length, pids: context.tasks.map(({ pid }) => pid), images: written };
     } catch (error) {
@@ -204,6 +207,17 @@ class Dump {
     copyMemoryFiles(target, context, this.#counts);
     this.#memoryMs = performance.now() - started;
     return pages;
+  }
+
+  /** The set is complete and nobody waits any more: nothing of this can fail the dump. */
+  #shareFamilies(context: DumpContext): void {
+    const tasks = [...context.tree.tasks.values()].map(({ pid, item: { ppid } }) => ({ pid, ppid }));
+    try {
+      const { saved, heirs } = sharePages(this.images.directory, tasks, () => context.newPagesId());
+      this.log.info(`--dedup-pages: ${saved / PAGE_SIZE} pages of ${heirs} tasks are kept once`);
+    } catch (error) {
+      this.log.warn('--dedup-pages', `the set is complete, but holds pages more than once: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 
   /** Ends the frozen window as asked for. From here on nothing can fail the dump but the disk. */

@@ -38,6 +38,9 @@ export class ImageDirectory implements ImageSet {
   /** Path of a file that is already made, or will be by `write`. */
   path(name: string): string { return this.#set.path(name); }
 
+  /** The same directory, for what is done to a finished set. */
+  get directory(): DirectorySet { return this.#set; }
+
   /** Removes all that was made. */
   undo(): void {
     for (const name of this.#made) {

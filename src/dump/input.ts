@@ -2,6 +2,7 @@
 import { accessSync, constants, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { StillframeError } from '../errors.ts';
+import { inTheWay } from '../memory-tracking/shared-pages.ts';
 import { hasCode, isGone, readProcRecord } from '../proc/read.ts';
 import { parseStat, PF_KTHREAD, type ProcStat } from '../proc/stat.ts';
 import { parseStatus } from '../proc/status.ts';
@@ -9,13 +10,17 @@ import { isZombie } from './seize.ts';
 import type { DumpOptions } from './options.ts';
 
 /** @throws StillframeError */
-export function checkInput({ pid, imagesDir, workDir }: Pick<DumpOptions, 'pid' | 'imagesDir' | 'workDir'>): void {
+export function checkInput({ pid, imagesDir, workDir, dedupPages }: Pick<DumpOptions, 'pid' | 'imagesDir' | 'workDir' | 'dedupPages'>): void {
   checkTask(pid);
   checkDirectory(imagesDir, 'images directory', '-D');
   if (workDir !== imagesDir) checkDirectory(workDir, 'work directory', '-W');
   const image = readdirSync(imagesDir).find((name) => /^(?:inventory|pstree|core-\d+|pages-\d+|files)\.img$/u.test(name));
   if (image !== undefined) {
     throw new StillframeError({ doing: 'dump', where: imagesDir, why: `the images directory holds another dump (${image})`, remedy: 'Name an empty directory with -D, or remove the old images' });
+  }
+  const old = dedupPages === true ? inTheWay((name) => join(imagesDir, name)) : undefined;
+  if (old !== undefined) {
+    throw new StillframeError({ doing: 'dump', where: join(imagesDir, old), why: 'it is there already, and --dedup-pages makes it', remedy: 'Name an empty directory with -D, or remove what an earlier dump left' });
   }
 }
 

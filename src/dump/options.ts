@@ -27,6 +27,8 @@ export interface DumpOptions {
   readonly parent?: string | undefined;
   /** --auto-dedup: what this set replaces is freed in those before it. */
   readonly autoDedup?: boolean;
+  /** --dedup-pages: what tasks have in common is kept once. */
+  readonly dedupPages?: boolean;
   /** --cpu-cap: cpuinfo.img is part of the set. */
   readonly cpuInfo?: boolean;
   /** --action-script. The verb calls `pre-dump` before anything, `post-dump` when the images are complete and the tree is still frozen. */

@@ -58,6 +58,17 @@ function holesOf(map: PageMap, ranges: Ranges): Hole[] {
   return holes;
 }
 
+/** Numbers of the pages files that several page maps of a set name (`dump --dedup-pages`): what one does not need another may. */
+function sharedFiles(set: DirectorySet): Set<number> {
+  const seen = new Set<number>(), shared = new Set<number>();
+  for (const name of set.names().filter((file) => MAP_NAME.test(file))) {
+    const id = readMap(set, name)!.pagesId;
+    if (seen.has(id)) shared.add(id);
+    seen.add(id);
+  }
+  return shared;
+}
+
 /**
  * Frees in all sets below one what it has itself.
  * @returns bytes that may have been freed @throws StillframeError when the set has no parent, or one of the chain is damaged
@@ -67,6 +78,7 @@ export function dedupParents(set: DirectorySet, helper: Helper): bigint {
     throw new StillframeError({ doing: 'dedup', where: set.label, why: "it has no 'parent' link: there is nothing that it could replace", remedy: 'Name the set of a dump or pre-dump that was made with --prev-images-dir' });
   }
   let freed = 0n;
+  const kept = new Map<DirectorySet, Set<number>>();
   for (const name of set.names().filter((file) => MAP_NAME.test(file))) {
     const own = readMap(set, name);
     if (own === undefined) continue;
@@ -74,6 +86,8 @@ export function dedupParents(set: DirectorySet, helper: Helper): bigint {
     for (let below = set.parent(); below instanceof DirectorySet; below = below.parent()) {
       const map = readMap(below, name);
       if (map === undefined) break;
+      if (!kept.has(below)) kept.set(below, sharedFiles(below));
+      if (kept.get(below)!.has(map.pagesId)) continue;
       const holes = holesOf(map, ranges);
       if (holes.length > 0) punch(helper, `${below.label}/${fileNames.pages(map.pagesId)}`, holes);
       freed += holes.reduce((sum, { size }) => sum + size, 0n);
