@@ -197,6 +197,50 @@ static MUST_CHECK struct fail write_all(int fd, const uint8_t *from, uint64_t si
 	return OK;
 }
 
+/* Most pages that hold something show it in their first word. */
+static bool is_zero_page(const uint8_t *page)
+{
+	const uint64_t *w = (const uint64_t *)page;
+	for (uint32_t i = 0; i < PAGE_SIZE / 8; i += 8) {
+		if ((w[i] | w[i + 1] | w[i + 2] | w[i + 3] | w[i + 4] | w[i + 5] | w[i + 6] | w[i + 7]) != 0) return false;
+	}
+	return true;
+}
+
+/*
+ * Pages of zeros become holes: behind `end`, where the file ended before, they are left out (set_size comes last), before it punched.
+ * Where a file system cannot do that they are written.
+ */
+static MUST_CHECK struct fail write_pages(int fd, const uint8_t *from, uint64_t size, uint64_t off, uint64_t end)
+{
+	for (uint64_t at = 0, part; at < size; at += part) {
+		bool zero = size - at >= PAGE_SIZE && is_zero_page(from + at);
+		part = size - at < PAGE_SIZE ? size - at : PAGE_SIZE;
+		while (size - at - part >= PAGE_SIZE && is_zero_page(from + at + part) == zero) part += PAGE_SIZE;
+		if (zero && off + at >= end) continue;
+		if (zero && sys_fallocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, off + at, part) == 0) continue;
+		TRY(write_all(fd, from + at, part, off + at));
+	}
+	return OK;
+}
+
+/* Of what is no file and has no holes (/dev/null): so much that nothing is left out. */
+static MUST_CHECK struct fail get_size(int fd, uint64_t *size)
+{
+	uint64_t st[18]; /* struct stat (<asm/stat.h>): st_mode begins its fourth word, st_size is its seventh */
+	TRY(check(SF_AT_WRITE, (uint32_t)fd, sys_fstat(fd, st)));
+	*size = (st[3] & 0170000) == 0100000 ? st[6] : UINT64_MAX;
+	return OK;
+}
+
+/* A file that ends with pages that were left out. */
+static MUST_CHECK struct fail set_size(int fd, uint64_t least)
+{
+	uint64_t size;
+	TRY(get_size(fd, &size));
+	return size < least ? check(SF_AT_WRITE, (uint32_t)fd, sys_ftruncate(fd, least)) : OK;
+}
+
 /* One job a worker: bytes [from, to) of the ranges laid end to end. */
 struct job {
 	uint32_t pid;
@@ -204,7 +248,7 @@ struct job {
 	const struct sf_range *ranges;
 	const uint64_t *places; /* of the ranges in the file; 0: end to end */
 	uint32_t nranges;
-	uint64_t from, to, offset;
+	uint64_t from, to, offset, end; /* end: where the file ended before */
 	uint8_t *chunk;
 	bool may_vanish;
 	uint32_t done; /* futex */
@@ -255,7 +299,7 @@ static MUST_CHECK struct fail scatter(const struct job *j, uint32_t i, uint64_t 
 			skip = 0;
 			i++;
 		} while (done + part < size && j->places[i] == place + part);
-		TRY(write_all(j->fd, j->chunk + done, part, place));
+		TRY(write_pages(j->fd, j->chunk + done, part, place, j->end));
 		done += part;
 	}
 	return OK;
@@ -270,7 +314,7 @@ static struct fail run_job(struct job *j)
 		uint64_t want = j->to - at < CHUNK ? j->to - at : CHUNK;
 		TRY(gather(j, i, at - before, want));
 		if (j->places != 0) TRY(scatter(j, i, at - before, want));
-		else TRY(write_all(j->fd, j->chunk, want, j->offset + at));
+		else TRY(write_pages(j->fd, j->chunk, want, j->offset + at, j->end));
 		at += want;
 	}
 	return OK;
@@ -320,11 +364,13 @@ struct fail req_pages(struct request *rq, struct reply *rp)
 	const struct sf_range *ranges = (const struct sf_range *)(rq->payload + sizeof q);
 	const uint64_t *places = placed ? (const uint64_t *)(ranges + q.nranges) : 0;
 	int fd = rq->fd >= 0 ? rq->fd : q.fd;
-	uint64_t total = 0;
+	uint64_t total = 0, last = 0, end;
 	for (uint32_t i = 0; i < q.nranges; i++) {
 		if (ranges[i].size > (1ull << 56)) return failed(SF_AT_DECODE, i, -EOVERFLOW);
 		total += ranges[i].size;
+		if (placed && places[i] + ranges[i].size > last) last = places[i] + ranges[i].size;
 	}
+	TRY(get_size(fd, &end));
 	autofd mem = -1;
 	TRY(proc_open(q.pid, "mem", O_RDONLY, &mem));
 	POINT(SF_AT_READ, q.pid);
@@ -338,7 +384,7 @@ struct fail req_pages(struct request *rq, struct reply *rp)
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t from = i * share < total ? i * share : total, to = from + share < total ? from + share : total;
 		uint8_t *at = (uint8_t *)memory + i * each;
-		jobs[i] = (struct job){q.pid, fd, mem, ranges, places, q.nranges, from, to, q.offset, at, may_vanish, 0, OK};
+		jobs[i] = (struct job){q.pid, fd, mem, ranges, places, q.nranges, from, to, q.offset, end, at, may_vanish, 0, OK};
 		if (i > 0 && start_worker(&jobs[i], at + CHUNK, stack) < 0) jobs[i].done = 2; /* no thread: done below */
 	}
 	jobs[0].why = run_job(&jobs[0]);
@@ -351,10 +397,11 @@ struct fail req_pages(struct request *rq, struct reply *rp)
 	(void)sys_munmap((void *)memory, n * each);
 	TRY(f);
 	POINT(SF_AT_WRITE, q.pid);
+	TRY(set_size(fd, placed ? last : q.offset + total));
 	return buffer_append(&rp->out, &total, sizeof total);
 }
 
-static MUST_CHECK struct fail copy_range(int from, uint64_t at, int to, uint64_t off, uint64_t size, uint8_t *chunk)
+static MUST_CHECK struct fail copy_range(int from, uint64_t at, int to, uint64_t off, uint64_t size, uint64_t end, uint8_t *chunk)
 {
 	bool by_hand = false;
 	while (size > 0) {
@@ -371,7 +418,7 @@ static MUST_CHECK struct fail copy_range(int from, uint64_t at, int to, uint64_t
 			n = sys_pread(from, chunk, size < CHUNK ? size : CHUNK, at);
 			if (n == 0) return failed(SF_AT_READ, (uint32_t)from, -ENODATA);
 			if (n < 0 && n != -EINTR) return failed(SF_AT_READ, (uint32_t)from, n);
-			if (n > 0) TRY(write_all(to, chunk, (uint64_t)n, off));
+			if (n > 0) TRY(write_pages(to, chunk, (uint64_t)n, off, end));
 		}
 		if (n == -EINTR) continue;
 		at += (uint64_t)n;
@@ -395,14 +442,14 @@ static MUST_CHECK struct fail read_all(int fd, uint8_t *to, uint64_t size, uint6
 }
 
 /* Within one file, where a range may overlap the place it goes to: from its far end when that is where it goes. */
-static MUST_CHECK struct fail move_range(int fd, uint64_t at, uint64_t off, uint64_t size, uint8_t *chunk)
+static MUST_CHECK struct fail move_range(int fd, uint64_t at, uint64_t off, uint64_t size, uint64_t end, uint8_t *chunk)
 {
 	bool up = off > at;
 	for (uint64_t done = 0; done < size;) {
 		uint64_t part = size - done < CHUNK ? size - done : CHUNK;
 		uint64_t where = up ? size - done - part : done;
 		TRY(read_all(fd, chunk, part, at + where));
-		TRY(write_all(fd, chunk, part, off + where));
+		TRY(write_pages(fd, chunk, part, off + where, end));
 		done += part;
 	}
 	return OK;
@@ -418,13 +465,15 @@ struct fail req_file_pages(struct request *rq, struct reply *rp)
 	const struct sf_range *ranges = (const struct sf_range *)(rq->payload + sizeof q);
 	autobuffer chunk = {0, 0, 0};
 	TRY(buffer_reserve(&chunk, CHUNK));
-	uint64_t total = 0;
+	uint64_t total = 0, end;
+	TRY(get_size(q.to, &end));
 	for (uint32_t i = 0; i < q.nranges; i++) {
 		POINT(SF_AT_READ, (uint32_t)q.from);
 		if (ranges[i].size > (1ull << 56)) return failed(SF_AT_DECODE, i, -EOVERFLOW);
-		if (q.from == q.to) TRY(move_range(q.to, ranges[i].address, q.offset + total, ranges[i].size, chunk.data));
-		else TRY(copy_range(q.from, ranges[i].address, q.to, q.offset + total, ranges[i].size, chunk.data));
+		if (q.from == q.to) TRY(move_range(q.to, ranges[i].address, q.offset + total, ranges[i].size, end, chunk.data));
+		else TRY(copy_range(q.from, ranges[i].address, q.to, q.offset + total, ranges[i].size, end, chunk.data));
 		total += ranges[i].size;
 	}
+	TRY(set_size(q.to, q.offset + total));
 	return buffer_append(&rp->out, &total, sizeof total);
 }

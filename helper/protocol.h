@@ -178,7 +178,7 @@ struct sf_range { uint64_t address; uint64_t size; };
 struct sf_pages {
 	uint32_t pid;
 	int32_t fd;         /* held descriptor to write to */
-	uint64_t offset;    /* where in the file the first byte goes; the ranges follow each other there without gaps, unless they are placed */
+	uint64_t offset;    /* where in the file the first byte goes; the ranges follow each other there without gaps, unless they are placed. Pages of zeros are holes */
 	uint32_t nranges;
 	uint32_t workers;   /* 0: as many as help */
 };

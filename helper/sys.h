@@ -62,6 +62,7 @@ SYS int64_t sys_getdents(int fd, void *to, size_t n) { return raw3(NR_getdents64
 SYS int64_t sys_fstat(int fd, void *to) { return raw4(NR_newfstatat, fd, "", to, AT_EMPTY_PATH); }
 SYS int64_t sys_readlinkat(int dir, const char *name, void *to, size_t n) { return raw4(NR_readlinkat, dir, name, to, n); }
 SYS int64_t sys_ftruncate(int fd, uint64_t size) { return raw2(NR_ftruncate, fd, size); }
+SYS int64_t sys_fallocate(int fd, uint32_t mode, uint64_t off, uint64_t size) { return raw4(NR_fallocate, fd, mode, off, size); }
 SYS int64_t sys_fcntl(int fd, int cmd, uint64_t arg) { return raw3(NR_fcntl, fd, cmd, arg); }
 SYS int64_t sys_ioctl(int fd, unsigned cmd, void *arg) { return raw3(NR_ioctl, fd, cmd, arg); }
 SYS int64_t sys_copy_file_range(int in, uint64_t *inoff, int out, uint64_t *outoff, size_t n) { return raw6(NR_copy_file_range, U(in), U(inoff), U(out), U(outoff), n, 0); }

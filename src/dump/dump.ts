@@ -2,6 +2,7 @@
  * The verb: freezes a process tree, writes its images, and kills it, lets it go on, or leaves it stopped. The order of things; what a
  * kind of resource needs is in its folder. On any failure every task goes on as it was and the images directory is as it was found.
  */
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { core } from '../core/node.ts';
 import { StillframeError } from '../errors.ts';
@@ -154,7 +155,7 @@ class Dump {
       if (hasScripts(options)) options.scripts.run('post-dump', { initPid: options.pid });
       if (!early) this.#release(context);
       const stats = this.#stats();
-      writeDumpStats(options.workDir, stats, this.#counts, log);
+      writeDumpStats(options.workDir, images, stats, this.#counts, log);
       chain.finish(images, context.tree.inventory.dump_criu_run_id, options.finalState !== 'dead');
       // what runs on does not need them, and they would show
       if (options.finalState === 'running') removeLinks(context);
@@ -254,7 +255,8 @@ class Dump {
 }
 
 /** stats-dump, in the work directory. Without it the set is no worse: nothing fails. */
-export function writeDumpStats(workDir: string, stats: DumpStats, counts: PageCounts, log: Log): void {
+export function writeDumpStats(workDir: string, images: ImageDirectory, stats: DumpStats, counts: PageCounts, log: Log): void {
+  sayHoles(images, log);
   const { sharedScanned, sharedWritten, sharedSkipped } = counts;
   const entry = create(dump_stats_entry, {
     ...stats, page_pipes: 0n, page_pipe_bufs: 0n, shpages_scanned: sharedScanned, shpages_skipped_parent: sharedSkipped, shpages_written: sharedWritten,
@@ -267,6 +269,17 @@ export function writeDumpStats(workDir: string, stats: DumpStats, counts: PageCo
   } finally {
     set.close();
   }
+}
+
+/** How many pages are holes of pages files, which the statistics count as written (CRIU's tests compare them with the sizes of these files). */
+function sayHoles(images: ImageDirectory, log: Log): void {
+  let pages = 0n, stored = 0n;
+  for (const name of images.names().filter((file) => /^pages-\d+\.img$/u.test(file))) {
+    const { size, blocks } = statSync(images.path(name), { bigint: true });
+    pages += size / 4096n;
+    stored += blocks / 8n;
+  }
+  if (stored < pages) log.info(`${pages - stored} of ${pages} pages are zeros: they take no space`);
 }
 
 /** After a failure. When the helper is gone, what stood guard for it has done it. */

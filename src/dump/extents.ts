@@ -1,4 +1,5 @@
 /** Where a file holds data and where it has holes (lseek SEEK_DATA, SEEK_HOLE), asked through the helper, many at a time. */
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import type { Helper } from '../helper/client.ts';
 import { ERRNO } from '../kernel/errno.ts';
 import { SEEK } from '../kernel/files.ts';
@@ -41,4 +42,28 @@ export function heldExtents(helper: Helper, held: number, size: bigint): Extent[
     }
   }
   return extents;
+}
+
+/** Where files hold data that have holes, asked when first wanted; undefined for one without, or that is not there. */
+export function sparseFiles(helper: Helper): (path: string) => readonly Extent[] | undefined {
+  const known = new Map<string, readonly Extent[] | undefined>();
+  return (path) => {
+    if (!known.has(path)) known.set(path, sparse(helper, path));
+    return known.get(path);
+  };
+}
+
+function sparse(helper: Helper, path: string): readonly Extent[] | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, 'r');
+  } catch {
+    return undefined; // who reads it says why it cannot be opened
+  }
+  try {
+    const { size, blocks } = fstatSync(fd, { bigint: true });
+    return blocks * 512n >= size ? undefined : dataExtents(helper, fd, size);
+  } finally {
+    closeSync(fd);
+  }
 }

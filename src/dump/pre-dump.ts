@@ -103,7 +103,7 @@ class PreDump {
         freezing_time: us(times.seized - times.frozen), frozen_time: us(times.released - times.frozen), memdump_time: us(times.written - times.seized),
         memwrite_time: us(copyMs), irmap_resolve: 0, pages_scanned: scanned, pages_skipped_parent: skipped, pages_written: written, pages_lazy: 0n,
       };
-      writeDumpStats(options.workDir, stats, this.#counts, log);
+      writeDumpStats(options.workDir, images, stats, this.#counts, log);
       chain.finish(images, context.tree.inventory.dump_criu_run_id, true);
       log.info('Pre-dumping finished successfully');
       return { stats, tasks: context.tasks.length };

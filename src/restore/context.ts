@@ -13,6 +13,7 @@ import type { BlockPlan } from './block.ts';
 import type { Host } from './host.ts';
 import { LocalPlan, type HelperFd } from './helper-fd.ts';
 import { Inherited, type InheritedFd } from './inherited.ts';
+import type { Extent } from '../dump/extents.ts';
 import type { SourceSet } from './page-runs.ts';
 
 /** What of the options a plan depends on. */
@@ -26,6 +27,8 @@ export interface PlanOptions {
   readonly inherited?: readonly InheritedFd[];
   /** By pid: tasks whose vDSO is of another kernel. */
   readonly vdsos?: ReadonlyMap<number, Redirect>;
+  /** Where a pages file holds data, by its path; undefined: all of it is taken to. */
+  readonly dataOf?: (path: string) => readonly Extent[] | undefined;
   /** --tcp-established, --tcp-close: what becomes of TCP connections. The second one wins. */
   readonly tcpEstablished?: boolean;
   readonly tcpClose?: boolean;

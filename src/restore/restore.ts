@@ -19,6 +19,7 @@ import { parseInherited } from './inherited.ts';
 import type { RestoreOptions, RestoreOutcome } from './options.ts';
 import { pageRuns, type SourceSet } from './page-runs.ts';
 import { punch, type Hole } from '../memory-tracking/dedup.ts';
+import { sparseFiles } from '../dump/extents.ts';
 import { fileNames } from '../image/tree.ts';
 import { planRestore, type RestorePlan } from './plan.ts';
 import { RestoreRun } from './run.ts';
@@ -103,7 +104,7 @@ function makePlan(set: SourceSet, options: RestoreOptions, helper: Helper, log: 
   const pages = checkPages(set);
   const vdsos = pages.length > 0 ? undefined : judgeVdsos(set, set.tree, host.vdso);
   const plan = planRestore(set, {
-    shellJob: options.shellJob, parentIsCaller: !options.detach || options.sibling, extUnixSk: given.has('ext-unix-sk'), vdsos: vdsos?.redirects,
+    shellJob: options.shellJob, parentIsCaller: !options.detach || options.sibling, extUnixSk: given.has('ext-unix-sk'), vdsos: vdsos?.redirects, dataOf: sparseFiles(helper),
     tcpEstablished: given.has('tcp-established'), tcpClose: given.has('tcp-close'), inherited, label: parseLabelOption(given.get('lsm-profile')?.at(-1)), joined: parseJoined(given.get('join-ns') ?? [], options.workDir), cgroups: readCgroupOptions('restore', options.workDir, given),
   }, host);
   if (vdsos !== undefined && vdsos.redirects.size > 0) log.info(`The vDSO of ${vdsos.redirects.size} tasks is of another kernel: its functions lead into this one's`);

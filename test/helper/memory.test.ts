@@ -1,7 +1,7 @@
 /** Memory of a task: what the page tables say, copies of it, pokes. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, readSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -102,6 +102,28 @@ for (const workers of [1, 3]) {
     assert.ok(file.equals(expected));
   }), ['700']));
 }
+
+pages('pages of zeros are holes: left out behind the end of the file, punched where it had something', withMappings((helper, { big, sparse }, task) => inDirectory((path) => {
+  const fd = openSync(join(path, 'pages'), 'w+');
+  const expected = Buffer.alloc(64 * PAGE);
+  for (let page = 0; page < 64; page += 4) pattern(3, 0, PAGE).copy(expected, page * PAGE);
+  const isSparse = (): void => {
+    assert.ok(readFileSync(join(path, 'pages')).equals(expected));
+    assert.is(fstatSync(fd).blocks, 16 * PAGE / 512, 'one page in four is stored');
+  };
+  assert.is(helper.pages(task.pid, fd, 0n, [sparse!]), sparse!.size);
+  isSparse();
+  helper.pages(task.pid, fd, 0n, [{ address: big!.address, size: sparse!.size }]);
+  assert.is(fstatSync(fd).blocks, 64 * PAGE / 512);
+  helper.pages(task.pid, fd, 0n, [sparse!], { places: [0n] });
+  isSparse();
+  const held = helper.putFd(fd);
+  helper.filePages(held, held, 32n * BigInt(PAGE), [{ address: 1n * BigInt(PAGE), size: 32n * BigInt(PAGE) }]);
+  assert.ok(readFileSync(join(path, 'pages')).equals(Buffer.concat([expected.subarray(0, 32 * PAGE), expected.subarray(PAGE, 33 * PAGE)])));
+  assert.is(fstatSync(fd).blocks, 16 * PAGE / 512, 'what is moved within a file keeps its holes');
+  helper.closeFds([held]);
+  closeSync(fd);
+}, '/dev/shm')));
 
 pages('places are of ranges', withMappings((helper, { big }, task) => {
   assert.throws(() => helper.pages(task.pid, { held: 77 }, 0n, [big!], { places: [] }), /0 places for 1 ranges/);

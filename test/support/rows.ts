@@ -27,6 +27,7 @@ export const ROWS: readonly Row[] = [
   { name: 'netlink sockets', program: 'netlink', args: ['criu'] },
   { name: 'netlink sockets, all', program: 'netlink', notCriu: 'refuses groups beyond the 32nd' },
   { name: 'memory', program: 'memory' },
+  { name: 'pages of zeros', program: 'zeros' },
   { name: 'asynchronous I/O contexts', program: 'aio' },
   { name: 'System V shared memory', program: 'sysv', notCriu: 'takes it only from an IPC namespace of its own' },
   { name: 'pipes in packet mode', program: 'pipes', args: ['packets'], notCriu: 'refuses them' },

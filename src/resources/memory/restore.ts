@@ -20,7 +20,7 @@ import { addVdso } from '../vdso/restore.ts';
 import { addCopies, splitLarge } from './copy.ts';
 import { addCompares, addFills } from './fill.ts';
 import { memoryFileToMap, sharedMemory } from '../shared-memory/restore.ts';
-import { pagesFile } from './pages.ts';
+import { pagesFile, withoutHoles } from './pages.ts';
 import { VMA } from './status.ts';
 
 const HUGE_ADVICE = (1n << BigInt(MADV.HUGEPAGE)) | (1n << BigInt(MADV.NOHUGEPAGE));
@@ -202,13 +202,14 @@ export class TaskMemory {
     const fdOf = (run: PageRun): ResultRef => this.#fetch(p, pagesFile(this.context, run));
     p.resource('memory contents');
     const fresh = this.mappings.filter((m) => !m.inherited && m.runs.length > 0);
-    const { runs, rest } = splitLarge(fresh.filter((m) => copyable(m.vma)).flatMap((m) => m.runs));
+    const filled = (m: Mapping): readonly PageRun[] => (isKind(m.vma, VMA.ANON_PRIVATE) ? withoutHoles(this.context, m.runs) : m.runs);
+    const { runs, rest } = splitLarge(fresh.filter((m) => copyable(m.vma)).flatMap(filled));
     if (runs.length > 0) {
       const ranges = fresh.filter((m) => copyable(m.vma) && runs.some(({ start }) => start >= m.vma.start && start < m.vma.end)).map(({ vma }) => vma);
       addCopies(p, this.context, this.task.pid, ranges, runs, fdOf);
     }
     p.resource('memory contents');
-    addFills(p, [...fresh.filter((m) => !copyable(m.vma)).flatMap((m) => m.runs), ...rest], fdOf);
+    addFills(p, [...fresh.filter((m) => !copyable(m.vma)).flatMap(filled), ...rest], fdOf);
     const inherited = this.mappings.filter((m) => m.inherited && isKind(m.vma, PRIVATE));
     const stale = subtract(cut(this.parent?.runs ?? [], inherited.map(({ vma }) => vma)), inherited.flatMap((m) => m.runs));
     for (const { start, end } of join(stale)) p.call('madvise', [start, end - start, MADV.DONTNEED], { keep: false });

@@ -12,11 +12,11 @@ import type { RestoreContext } from '../../restore/context.ts';
 import type { HelperFd } from '../../restore/helper-fd.ts';
 import { openAgain, openAsGiven } from '../../restore/inherited.ts';
 import type { FileKind } from '../../restore/kinds.ts';
-import { pageRuns } from '../../restore/page-runs.ts';
+import { pageRuns, total } from '../../restore/page-runs.ts';
 import { addStatusFlags } from '../../restore/status-flags.ts';
 import { reopen } from '../ghost/restore.ts';
 import { addFills } from '../memory/fill.ts';
-import { pagesFile } from '../memory/pages.ts';
+import { pagesFile, withoutHoles } from '../memory/pages.ts';
 import { VMA } from '../memory/status.ts';
 
 const MEMFD = 18;
@@ -161,13 +161,14 @@ function mapWindow(context: RestoreContext, size: bigint, flags: number, fd: Res
 /** Fills a memory object that the helper has in its window, and takes it from there. */
 export function fillWindow(context: RestoreContext, label: string, shmid: bigint, size: bigint): void {
   const p = context.local.program;
-  const runs = pageRuns(context.set, { shmid }).map((run) => ({ ...run, start: run.start + WINDOW, end: run.end + WINDOW }));
+  const all = pageRuns(context.set, { shmid });
+  const runs = withoutHoles(context, all).map((run) => ({ ...run, start: run.start + WINDOW, end: run.end + WINDOW }));
   const files = new Map(runs.map((run) => [run, pagesFile(context, run)]));
   const byFile = new Map([...files].map(([run, fd]) => [`${run.set.name}/${run.pagesId}`, fd]));
   p.resource(label);
   addFills(p, runs, (run) => byFile.get(`${run.set.name}/${run.pagesId}`)!.ref);
   p.call('munmap', [WINDOW, size], { keep: false });
-  context.count(runs.reduce((sum, { start, end }) => sum + end - start, 0n), 0n);
+  context.count(total(all), 0n);
 }
 
 /** Bytes of a shared memory object that only mappings know of: up to the end of the farthest one. */
