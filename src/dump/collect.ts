@@ -222,7 +222,7 @@ export type Runner = Pick<Helper, 'runEach' | 'visit'>;
 
 /** Lets every thread run its program. After this the tree was touched, though nothing of it shows. */
 export function askThreads(collected: Collected, context: DumpContext, runner: Runner = context.helper): void {
-  const lookedAt = new LookedAt(context.helper);
+  const lookedAt = new LookedAt(context.helper, context.labels);
   try {
     runPrograms(collected, context, runner, lookedAt);
   } finally {

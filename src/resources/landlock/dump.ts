@@ -2,7 +2,8 @@
  * Landlock: the domain that a thread confines itself to can neither be read nor be made again, and nothing tells that there is one. But a thread in a
  * domain may not look at a process outside of it, whatever its user and capabilities (security/landlock/task.c, PTRACE_MODE_READ). So each thread is
  * told to ask for the robust list of one that it could look at otherwise: of the helper when it has CAP_SYS_PTRACE, else of a process of its user
- * without capabilities, made for that. Where the helper is in a domain itself, the threads below it are in it again after a restore.
+ * without capabilities, made for that. Where the helper is in a domain itself, the threads below it are in it again after a restore. A thread that
+ * AppArmor or SELinux confines may be refused by these: it is not asked.
  */
 import type { FrozenThread } from '../../dump/frozen.ts';
 import type { Helper } from '../../helper/client.ts';
@@ -10,6 +11,7 @@ import { ERRNO } from '../../kernel/errno.ts';
 import { CAP, CAPABILITY_VERSION_3, PR, WAIT } from '../../kernel/process.ts';
 import { SIG } from '../../kernel/signals.ts';
 import { Cond, Program, type RanBlock } from '../../program/program.ts';
+import type { SecurityLabels } from '../security-label/dump.ts';
 
 /** <linux/landlock.h>: the call answers with the version instead of making a ruleset. */
 const LANDLOCK_CREATE_RULESET_VERSION = 1;
@@ -32,18 +34,20 @@ export function askConfined(program: Program, pid: number): (ran: RanBlock) => b
 export class LookedAt {
   readonly #helper: Pick<Helper, 'local' | 'pid'>;
   readonly #active: boolean;
+  readonly #labels: Pick<SecurityLabels, 'of'> | undefined;
   readonly #made = new Map<string, number>();
 
-  constructor(helper: Pick<Helper, 'local' | 'pid'>) {
+  constructor(helper: Pick<Helper, 'local' | 'pid'>, labels: Pick<SecurityLabels, 'of'> | undefined) {
     this.#helper = helper;
+    this.#labels = labels;
     const program = new Program('helper').resource('Landlock');
     const version = program.call('landlock_create_ruleset', [0, 0, LANDLOCK_CREATE_RULESET_VERSION], { expect: 'any' });
     this.#active = helper.local(program).check('dump').result(version) > 0n;
   }
 
   /** A process's number; 0 when the thread need not be asked, or there is none. */
-  by({ status: { capEff, uid: [uid], gid: [gid] } }: FrozenThread): number {
-    if (!this.#active) return 0;
+  by({ tid, status: { capEff, uid: [uid], gid: [gid] } }: FrozenThread): number {
+    if (!this.#active || this.#labels?.of(tid)?.current !== undefined) return 0;
     if ((capEff & (1n << BigInt(CAP.SYS_PTRACE))) !== 0n) return this.#helper.pid;
     const key = `${uid}:${gid}`;
     const known = this.#made.get(key);
