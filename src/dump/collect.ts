@@ -34,7 +34,7 @@ import { askScheduling, type SchedFacts } from '../resources/scheduling/dump.ts'
 import { refuseUndo } from '../resources/sysv-sem/dump.ts';
 import { collectSegments, isSysv } from '../resources/sysv-shm/dump.ts';
 import { mappedMemoryFile } from '../resources/shared-memory/dump.ts';
-import { leaderProgram, threadProgram, type ProcessAnswers, type Questions, type ThreadAnswers } from '../resources/threads/dump.ts';
+import { leaderProgram, refuseUnshared, threadProgram, type ProcessAnswers, type Questions, type ThreadAnswers } from '../resources/threads/dump.ts';
 import type { DumpContext } from './context.ts';
 import { collectFiles, readDescriptors, type OpenFiles } from './descriptors.ts';
 import type { Descriptor } from './file-kinds.ts';
@@ -101,6 +101,7 @@ export function collect(context: DumpContext, own: OwnNamespaces, stateOf: (tids
   if (collected[0] !== undefined && ipc !== (own.ids.ipc_ns_id ?? 0)) enterIpc(collected[0].task, context);
   collectSegments(collected, ipc, context);
   refuseUndo(living, context);
+  refuseUnshared(living, context);
   const files = collectFiles(tables, context);
   settleSocketMemory(collected, files.files, context);
   return { living: collected, files, named };

@@ -9,6 +9,14 @@ const VERSION = 1;
 /** What every thread has that was never told otherwise, nanoseconds (kernel: init_task). */
 const USUAL_TIMER_SLACK = 50_000n;
 const USUAL_COREDUMP_FILTER = 0x33;
+/** PR_TSC_ENABLE and PR_MCE_KILL_DEFAULT of <linux/prctl.h>. */
+const USUAL_TSC_MODE = 1, USUAL_MCE_KILL = 2;
+/** PR_SPEC_* of <linux/prctl.h>: a thread can choose, and has chosen one of those. */
+const SPEC_PRCTL = 1, SPEC_GIVEN_UP = 0b11100;
+
+/** What a thread has told of its speculation, if anything. */
+const givenUp = (answer: number | undefined): number | undefined =>
+  (answer !== undefined && answer > 0 && (answer & SPEC_PRCTL) !== 0 && (answer & SPEC_GIVEN_UP) !== 0 ? answer & SPEC_GIVEN_UP : undefined);
 
 /** A value that is more than every process's. */
 const orNothing = (value: number | undefined, usual: number): number | undefined => (value !== undefined && value > usual ? value : undefined);
@@ -21,13 +29,18 @@ export function ownEntry({ living }: Collected, outside: Outside, affinity: Uint
 
 function taskEntry({ task, answers, threads, mappings, settings }: CollectedTask, outside: Outside, usual: Uint8Array): sf_task_entry | undefined {
   const own = task.tids.map((tid) => {
-    const slack = (tid === task.pid ? answers : threads.get(tid))?.facts.timerSlack ?? USUAL_TIMER_SLACK;
+    const facts = (tid === task.pid ? answers : threads.get(tid))?.facts;
+    const slack = facts?.timerSlack ?? USUAL_TIMER_SLACK;
     const { affinity, ...rest } = outside.scheduling.get(tid)!.own;
     return create(sf_thread_entry, {
       tid, ...rest,
       // a mask that is also ours says nothing
       affinity: affinity !== undefined && Buffer.compare(affinity, usual) !== 0 ? affinity : undefined,
       timer_slack_ns: slack === USUAL_TIMER_SLACK || slack === 0n ? undefined : slack,
+      tsc_mode: orNothing(facts?.tscMode, USUAL_TSC_MODE),
+      mce_kill: facts === undefined || facts.mceKill < 0 || facts.mceKill === USUAL_MCE_KILL ? undefined : facts.mceKill,
+      io_flusher: facts?.ioFlusher === true ? true : undefined,
+      store_bypass: givenUp(facts?.speculation[0]), indirect_branch: givenUp(facts?.speculation[1]),
     });
   }).filter((entry) => Object.keys(entry).length > 1);
   const entry = create(sf_task_entry, {

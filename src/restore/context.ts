@@ -82,6 +82,8 @@ export class RestoreContext {
   terminalFd: number | undefined;
   /** Our terminal opened for the tree, when it is on one: what the foreground group is set on. */
   foregroundFd: HelperFd | undefined;
+  /** Which group was in the foreground of the terminal that ours takes the place of; 0: one from outside of the tree. */
+  foregroundGroup = 0;
   /** Terminals of the tree that control one of its sessions, by the session's id. */
   readonly controlling = new Map<number, { readonly fd: HelperFd; readonly pgrp: number }>();
   /** Descriptors of ours that take the place of files of the image. */

@@ -251,14 +251,18 @@ export class TreeCompiler {
     memory.map(p);
   }
 
-  /** With -j a root that leads a group of its own becomes the terminal's foreground job, when the restoring process is. */
+  /** With -j the group of the tree that was the terminal's foreground job becomes it again, else the root's own, when the restoring process is. */
   #foreground(p: Program, task: Task, parent: Task | undefined): void {
     const { context, jobs } = this;
     if (parent !== undefined || !context.options.shellJob || !context.host.foreground || context.foregroundFd === undefined) return;
-    if (jobs.founds(task.pid) || jobs.job(task.pid).pgid !== task.pid) return;
+    if (jobs.founds(task.pid)) return;
+    const { sid, pgid: own } = jobs.job(task.pid);
+    const before = [...context.tree.tasks.values()].find((one) => one.item.pgid === context.foregroundGroup && isAlive(one) && jobs.job(one.pid).sid === sid);
+    const pgid = before === undefined ? own : jobs.job(before.pid).pgid;
+    if (pgid === context.host.pgid) return;
     p.resource('foreground process group of the terminal');
     const fd = p.call('pidfd_getfd', [context.pidfd, context.foregroundFd.arg, 0]);
-    p.call('ioctl', [fd, TIOCSPGRP, p.data(Buffer.from(Int32Array.of(task.pid).buffer))], { keep: false });
+    p.call('ioctl', [fd, TIOCSPGRP, p.data(Buffer.from(Int32Array.of(pgid).buffer))], { keep: false });
     p.call('close', [fd], { keep: false });
   }
 

@@ -43,6 +43,8 @@ const ROWS: readonly Row[] = [
   { what: 'landlock', where: /task \d+ \(undumpable\)$/u, why: /confined by Landlock/u, remedy: /without its sandbox/u },
   { what: 'landlock-user', where: /task \d+ \(undumpable\)$/u, why: /confined by Landlock/u },
   { what: 'landlock-thread', where: /task \d+ \(undumpable\), thread \d+/u, why: /confined by Landlock/u },
+  { what: 'unshare', where: /task \d+ \(undumpable\), thread \d+/u, why: /a table of descriptors of its own/u, remedy: /ended/u },
+  { what: 'unshare', where: /task \d+ \(undumpable\), thread \d+/u, why: /a working directory, root and umask of its own/u },
   { what: 'device', where: /fd \d+ \(\/dev\/fuse\)/u, why: /this device is not supported/u, remedy: /close/u },
 ];
 

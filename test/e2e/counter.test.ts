@@ -7,6 +7,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parseStat } from '../../src/proc/stat.ts';
 import { alive, compiled, until } from '../support/program.ts';
 import { Terminal } from '../support/terminal.ts';
 import { OURS, dump, tail } from '../support/tool.ts';
@@ -95,6 +96,28 @@ counter('its sleep neither loses nor gains time', async () => {
     const before = dumpedAt - shownAt;
     assert.ok(slept >= period - before - 50, `slept ${before} ms at most, then only ${slept} ms more`);
     assert.ok(slept < period, `slept ${slept} ms more after ${period / 2} ms at least`);
+  } finally {
+    await terminal.close();
+  }
+});
+
+counter('a shell and its job: what was in the foreground is it again, and is interrupted by ^C', async () => {
+  const terminal = new Terminal('foreground');
+  try {
+    terminal.line('bash --norc --noprofile --noediting -i');
+    const pid = Number((await terminal.shows(/pid=(\d+)=/, terminal.line('echo pid=$$=; sleep 1000')))[1]);
+    terminal.tasks.add(pid);
+    const foreground = (): number => parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1')).tpgid;
+    await until('its job is in the foreground', () => foreground() !== pid);
+    const job = foreground();
+    terminal.tasks.add(job);
+    const images = join(terminal.dir, 'img');
+    await dump(OURS, pid, images, ['-j']);
+    await until('gone', () => !alive(pid) && !alive(job));
+    terminal.line(`${OURS} restore -D ${images} -o restore.log -v4 -j`);
+    await until('it is again', () => alive(job) && foreground() === job);
+    terminal.type('\x03');
+    await terminal.shows(/status=130=/, terminal.line('echo status=$?='));
   } finally {
     await terminal.close();
   }

@@ -1,5 +1,5 @@
 /*
- * What CRIU's images have no place for: names of anonymous memory, sealed, droppable and locked-on-fault mappings, flags of disabling huge pages,
+ * What CRIU's images have no place for: names of anonymous memory, modes of threads, sealed, droppable and locked-on-fault mappings, flags of disabling huge pages,
  * merging of equal pages, (`mdwe`) memory that may not become executable. And registrations for membarrier.
  */
 #include "check.h"
@@ -34,8 +34,19 @@ static void field(void *address, const char *word, char *into, size_t size)
 	snprintf(into, size, "%.*s", line ? (int)strcspn(line, "\n") : 0, line ? line : "");
 }
 
+/* Speculation, the time stamp counter and machine checks, as a line. */
+static void modes(char *into, size_t size)
+{
+	int tsc = 0;
+
+	must(prctl(PR_GET_TSC, &tsc));
+	snprintf(into, size, "store bypass %d, indirect branch %d, TSC %d, machine check %d", prctl(PR_GET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS, 0, 0, 0),
+		 prctl(PR_GET_SPECULATION_CTRL, PR_SPEC_INDIRECT_BRANCH, 0, 0, 0), tsc, prctl(PR_MCE_KILL_GET, 0, 0, 0, 0));
+}
+
 int main(int argc, char **argv)
 {
+	char mode_before[128], mode_after[128];
 	int mdwe = argc > 1 && !strcmp(argv[1], "mdwe");
 	char before[4][256], after[256];
 	char *memory[4];
@@ -57,6 +68,10 @@ int main(int argc, char **argv)
 		must(prctl(PR_SET_MDWE, 1, 0, 0, 0));
 	for (int i = 0; i < 4; i++)
 		field(memory[i], i == 0 ? "" : "VmFlags", before[i], sizeof before[i]);
+	/* not every processor lets a thread choose */
+	prctl(PR_SET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS, PR_SPEC_DISABLE, 0, 0), prctl(PR_SET_SPECULATION_CTRL, PR_SPEC_INDIRECT_BRANCH, PR_SPEC_FORCE_DISABLE, 0, 0);
+	must(prctl(PR_MCE_KILL, PR_MCE_KILL_SET, PR_MCE_KILL_EARLY, 0, 0)), must(prctl(PR_SET_TSC, PR_TSC_SIGSEGV));
+	modes(mode_before, sizeof mode_before);
 	ready_and_wait();
 	for (int i = 0; i < 4; i++) {
 		field(memory[i], i == 0 ? "" : "VmFlags", after, sizeof after);
@@ -64,6 +79,8 @@ int main(int argc, char **argv)
 		if (i != 2) /* droppable memory may be dropped */
 			check(differs(memory[i], 4096, i) < 0, "contents", "%d at %ld", i, differs(memory[i], 4096, i));
 	}
+	modes(mode_after, sizeof mode_after);
+	check(!strcmp(mode_before, mode_after), "modes of the thread", "%s; were %s", mode_after, mode_before);
 	check(munmap(memory[1], 8192) == -1 && errno == EPERM, "sealed", "it could be unmapped");
 	check(prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == thp, "huge pages disabled", "%d, was %d", prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0), thp);
 	check(prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0) == merges, "merging", "%d, was %d", prctl(PR_GET_MEMORY_MERGE, 0, 0, 0, 0), merges);

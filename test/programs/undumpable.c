@@ -35,12 +35,30 @@ static void confine(void)
 	check(mkdir("confined", 0700) == -1 && errno == EACCES, "confined", "it can make a directory");
 }
 
-static void *confined_thread(void *is)
+static void unshare_thread(void)
 {
-	confine();
-	*(volatile int *)is = 1;
+	must(unshare(CLONE_FS | CLONE_FILES));
+}
+
+static void *other_thread(void *does)
+{
+	void (*volatile *act)(void) = does;
+
+	(*act)();
+	*act = NULL;
 	pause();
 	return NULL;
+}
+
+/* Another thread does it, and stays. */
+static void in_thread(void (*act)(void))
+{
+	void (*volatile does)(void) = act;
+	pthread_t thread;
+
+	must(pthread_create(&thread, NULL, other_thread, (void *)&does) == 0 ? 0 : -1);
+	while (does)
+		sleep_ms(1);
 }
 
 static void hold(const char *what)
@@ -133,11 +151,9 @@ static void hold(const char *what)
 		must(setresgid(1234, 1234, 1234)), must(setresuid(1234, 1234, 1234)), must(prctl(PR_SET_DUMPABLE, 1));
 		confine();
 	} else if (!strcmp(what, "landlock-thread")) {
-		pthread_t thread;
-		volatile int confined = 0;
-		pthread_create(&thread, NULL, confined_thread, (void *)&confined);
-		while (!confined)
-			sleep_ms(1);
+		in_thread(confine);
+	} else if (!strcmp(what, "unshare")) {
+		in_thread(unshare_thread);
 	} else if (!strcmp(what, "device")) {
 		must(open("/dev/fuse", O_RDWR));
 	} else {

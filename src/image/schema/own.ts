@@ -43,6 +43,9 @@ export const sf_thread_entry = message('sf_thread_entry', {
   io_flusher: opt.bool(12),
   /** PR_MCE_KILL_GET, when it is not the default. */
   mce_kill: opt.uint32(13),
+  /** PR_SPEC_* of PR_SPEC_STORE_BYPASS and PR_SPEC_INDIRECT_BRANCH, when the thread has given up speculation. */
+  store_bypass: opt.uint32(14, { hex: true }),
+  indirect_branch: opt.uint32(15, { hex: true }),
 });
 export type sf_thread_entry = Message<typeof sf_thread_entry>;
 

@@ -6,7 +6,7 @@ import { readProcRecord, tryReadProcText } from '../../proc/read.ts';
 import type { Program, RanBlock } from '../../program/program.ts';
 
 /** <linux/prctl.h> */
-const PR_GET_PDEATHSIG = 2, PR_GET_DUMPABLE = 3, PR_GET_CHILD_SUBREAPER = 37, PR_GET_TIMERSLACK = 30, PR_GET_TID_ADDRESS = 40, PR_GET_THP_DISABLE = 42, PR_GET_MDWE = 66, PR_GET_MEMORY_MERGE = 68;
+const PR_GET_PDEATHSIG = 2, PR_GET_DUMPABLE = 3, PR_GET_CHILD_SUBREAPER = 37, PR_GET_TIMERSLACK = 30, PR_GET_TID_ADDRESS = 40, PR_GET_THP_DISABLE = 42, PR_GET_TSC = 25, PR_MCE_KILL_GET = 34, PR_GET_SPECULATION_CTRL = 52, PR_GET_IO_FLUSHER = 58, PR_GET_MDWE = 66, PR_GET_MEMORY_MERGE = 68;
 /** MEMBARRIER_CMD_GET_REGISTRATIONS of <linux/membarrier.h> (Linux 6.3). */
 const MEMBARRIER_CMD_GET_REGISTRATIONS = 1 << 9;
 
@@ -50,6 +50,14 @@ export interface ThreadFacts {
   readonly pdeathSignal: number;
   /** Nanoseconds. */
   readonly timerSlack: bigint;
+  /** PR_TSC_*; 0 when the kernel does not tell. */
+  readonly tscMode: number;
+  /** PR_MCE_KILL_*; below 0 when the kernel does not tell. */
+  readonly mceKill: number;
+  /** PR_GET_IO_FLUSHER; false also when we may not ask. */
+  readonly ioFlusher: boolean;
+  /** PR_GET_SPECULATION_CTRL's answers for PR_SPEC_STORE_BYPASS and PR_SPEC_INDIRECT_BRANCH; below 0 when it cannot be controlled. */
+  readonly speculation: readonly [number, number];
 }
 
 /** Steps of each thread. */
@@ -59,7 +67,16 @@ export function askThread(program: Program): (ran: RanBlock) => ThreadFacts {
   program.call('prctl', [PR_GET_TID_ADDRESS, tidAddress], { keep: false, resource: 'clear_child_tid' });
   program.call('prctl', [PR_GET_PDEATHSIG, pdeath], { keep: false, resource: 'parent death signal' });
   const slack = program.call('prctl', [PR_GET_TIMERSLACK], { resource: 'timer slack' });
-  return (ran) => ({ clearTidAddress: ran.data(tidAddress).readBigUInt64LE(0), pdeathSignal: ran.data(pdeath).readInt32LE(0), timerSlack: ran.result(slack) });
+  const tsc = program.reserve(8);
+  program.call('prctl', [PR_GET_TSC, tsc, 0, 0, 0], { keep: false, expect: 'any', resource: 'time stamp counter' });
+  const mce = program.call('prctl', [PR_MCE_KILL_GET, 0, 0, 0, 0], { expect: 'any', resource: 'machine check policy' });
+  const flusher = program.call('prctl', [PR_GET_IO_FLUSHER, 0, 0, 0, 0], { expect: 'any', resource: 'I/O flusher' });
+  const [bypass, branch] = [0, 1].map((which) => program.call('prctl', [PR_GET_SPECULATION_CTRL, which, 0, 0, 0], { expect: 'any', resource: 'speculation control' }));
+  return (ran) => ({
+    clearTidAddress: ran.data(tidAddress).readBigUInt64LE(0), pdeathSignal: ran.data(pdeath).readInt32LE(0), timerSlack: ran.result(slack),
+    tscMode: ran.data(tsc).readInt32LE(0), mceKill: Number(ran.result(mce)), ioFlusher: ran.result(flusher) > 0n,
+    speculation: [Number(ran.result(bypass!)), Number(ran.result(branch!))],
+  });
 }
 
 /** What /proc says. */

@@ -1,5 +1,6 @@
 /** Scheduling of a thread: policy, priority and nice from CRIU's images; affinity, I/O priority, timer slack and the like from our own. */
 import type { sf_thread_entry, thread_core_entry } from '../../image/schema/index.ts';
+import { ERRNO } from '../../kernel/errno.ts';
 import { PR } from '../../kernel/process.ts';
 import type { Program } from '../../program/program.ts';
 
@@ -11,7 +12,7 @@ const PRIO_PROCESS = 0;
 const IOPRIO_WHO_PROCESS = 1;
 /** struct sched_attr up to its utilisation hints. */
 const SCHED_ATTR_SIZE = 56;
-const EINVAL = 22;
+const { EINVAL } = ERRNO;
 /** PR_MCE_KILL's second argument. */
 const MCE_KILL_SET = 1;
 
@@ -43,6 +44,12 @@ function addOwn(p: Program, own: sf_thread_entry): void {
   if (own.timer_slack_ns !== undefined && own.timer_slack_ns !== 0n) p.resource('timer slack').call('prctl', [PR.SET_TIMERSLACK, own.timer_slack_ns, 0, 0, 0], { keep: false });
   if (own.tsc_mode !== undefined) p.resource('time stamp counter').call('prctl', [PR.SET_TSC, own.tsc_mode, 0, 0, 0], { keep: false });
   if (own.io_flusher === true) p.resource('I/O flusher').call('prctl', [PR.SET_IO_FLUSHER, 1, 0, 0, 0], { keep: false, remedy: { EPERM: 'It needs CAP_SYS_RESOURCE' } });
+  [own.store_bypass, own.indirect_branch].forEach((mode, which) => {
+    if (mode !== undefined) p.resource('speculation control').call('prctl', [PR.SET_SPECULATION_CTRL, which, mode, 0, 0], {
+      // ENXIO: this processor has no such weakness, or nobody may choose
+      keep: false, expect: { orErrno: ERRNO.ENXIO }, remedy: { EPERM: 'This kernel does not let a thread choose that (mitigations=)' },
+    });
+  });
   if (own.mce_kill !== undefined) p.resource('machine check policy').call('prctl', [PR.MCE_KILL, MCE_KILL_SET, own.mce_kill, 0, 0], { keep: false });
 }
 

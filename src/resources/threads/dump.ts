@@ -8,7 +8,10 @@ import { textOf } from '../../image/text.ts';
 import { Program, type RanBlock } from '../../program/program.ts';
 import type { Mapping } from '../../proc/smaps.ts';
 import type { ProcTimer } from '../../proc/timers.ts';
-import type { FrozenTask, FrozenThread } from '../../dump/frozen.ts';
+import { describeTask, type FrozenTask, type FrozenThread } from '../../dump/frozen.ts';
+import { KCMP } from '../../dump/kcmp.ts';
+import type { Refusals } from '../../dump/refusals.ts';
+import type { Helper } from '../../helper/client.ts';
 import { askRings, isAioRing } from '../aio/dump.ts';
 import { askConfined } from '../landlock/dump.ts';
 import { askSecurebits, credentials } from '../credentials/dump.ts';
@@ -85,6 +88,19 @@ export function threadProgram(looksAt: number): Questions<ThreadAnswers> {
     return { program, read: askThreadParts(program, looksAt) };
   });
 }
+
+/** Adds to the refusals the processes of which a thread has taken something for itself (unshare(2)) that images have once a process. */
+export function refuseUnshared(tasks: readonly FrozenTask[], { helper, refusals }: { readonly helper: Pick<Helper, 'local'>; readonly refusals: Refusals }): void {
+  const program = new Program('helper').resource('what threads share');
+  const asked = tasks.flatMap(({ pid, tids }, i) => tids.slice(1).flatMap((tid) => UNSHARED.map(([type, what]) => ({ task: tasks[i]!, tid, what, got: program.call('kcmp', [pid, tid, type, 0, 0], { expect: 'any' }) }))));
+  if (asked.length === 0) return;
+  const ran = helper.local(program).check('dump');
+  for (const { task, tid, what, got } of asked) {
+    if (ran.result(got) > 0n) refusals.add(`${describeTask(task)}, thread ${tid}`, `it has ${what} of its own (unshare), which is not supported`, 'Dump the program when that thread has ended');
+  }
+}
+
+const UNSHARED = [[KCMP.FILES, 'a table of descriptors'], [KCMP.FS, 'a working directory, root and umask']] as const;
 
 /** comm is one character a byte in /proc's text. */
 export const commText = (comm: string): string => textOf(Buffer.from(comm, 'latin1'));

@@ -197,6 +197,7 @@ function openInherited(context: RestoreContext, files: readonly file_entry[]): v
     }
     p.call('close', [ours], { keep: false });
     context.foregroundFd ??= fd;
+    context.foregroundGroup ||= info.pgrp;
     context.files.set(file.id, fd);
   }
 }
