@@ -54,5 +54,6 @@ void test_ranges(void);
 void test_pagehash(void);
 void test_pagediff(void);
 void test_checksum(void);
+void test_tape(void);
 
 #endif

@@ -8,6 +8,7 @@ import { ContainerCore } from './container.ts';
 import { PagemapCore } from './pagemap.ts';
 import { PagesCore } from './pages.ts';
 import { RangesCore } from './ranges.ts';
+import { TapeCore } from './tape.ts';
 import { WireCore } from './wire.ts';
 
 export { CoreError, compileCore } from '../../wasm/loader.ts';
@@ -24,6 +25,7 @@ export class Core {
   readonly instance: CoreInstance;
   readonly container: ContainerCore;
   readonly wire: WireCore;
+  readonly tape: TapeCore;
   readonly pagemap: PagemapCore;
   readonly ranges: RangesCore;
   readonly pages: PagesCore;
@@ -34,6 +36,7 @@ export class Core {
     this.instance = new CoreInstance(module);
     this.container = new ContainerCore(this.instance);
     this.wire = new WireCore(this.instance);
+    this.tape = new TapeCore(this.instance);
     this.pagemap = new PagemapCore(this.instance);
     this.ranges = new RangesCore(this.instance);
     this.pages = new PagesCore(this.instance);

@@ -9,6 +9,7 @@ import { kindOfFile, kindOfMagic, type Kind, type PayloadRule } from './kinds.ts
 import type { Payload } from './payload.ts';
 import type { Desc } from './schema/define.ts';
 import { decodeMessage, encodeMessage, WireError } from './wire.ts';
+import { readTape } from './wire-tape.ts';
 import { HEAD, MessageWriter } from './wire-write.ts';
 
 /** Where an image's bytes come from. Everything is synchronous: what must be fetched is fetched before. */
@@ -39,6 +40,8 @@ export interface Image {
 
 /** Files up to this size are read at once; of larger ones only headers and messages are. */
 const WHOLE = 16 << 20;
+/** From this size on a file is read by ./wire-tape.ts: what that has to be told first costs more than a short file. */
+const LONG = 16 << 10;
 
 export function sourceOf(bytes: Uint8Array, name: string): ByteSource {
   return { name, size: bytes.length, range: (offset, length) => bytes.subarray(offset, offset + length) };
@@ -93,7 +96,7 @@ export function decodeImage(source: ByteSource, expected?: Kind): Image {
 const basename = (path: string): string => path.slice(path.lastIndexOf('/') + 1);
 
 function readRecords(source: ByteSource, kind: Kind, start: number, origin: ByteSource): Entry[] {
-  if (kind.payload === undefined && source.size <= WHOLE) return readPlain(source, kind);
+  if (kind.payload === undefined && source.size <= WHOLE) return readPlain(source, kind, start);
   const entries: Entry[] = [];
   const reader = new RecordReader(source, start, origin);
   while (!reader.atEnd) {
@@ -112,9 +115,11 @@ function checkCount(source: ByteSource, kind: Kind, entries: Entry[]): Entry[] {
   return entries;
 }
 
-/** All records of a file without payloads: framing and wire format are checked by the core in one pass. */
-function readPlain(source: ByteSource, kind: Kind): Entry[] {
+/** All records of a file without payloads: framing and wire format are checked by the core in one pass. @param start of the first record */
+function readPlain(source: ByteSource, kind: Kind, start: number): Entry[] {
   const file = source.range(0, source.size);
+  const messages = file.length < LONG ? undefined : readTape(file, start, kind.first ?? kind.message!, kind.message!);
+  if (messages !== undefined) return checkCount(source, kind, messages.map((message, index) => ({ desc: (index === 0 ? kind.first : undefined) ?? kind.message!, message })));
   let spans: readonly RecordSpan[];
   try {
     spans = theCore().container.scan(file, { check: true }).records;

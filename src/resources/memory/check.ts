@@ -21,23 +21,23 @@ export function checkMemory(context: RestoreContext, task: Task): void {
   const where = `task ${task.pid}`;
   let end = 0n;
   for (const vma of task.mm?.vmas ?? []) {
-    const at = `${where}, ${describeVma(vma)}`;
-    for (const [status, name] of UNSUPPORTED) if ((vma.status & status) !== 0) context.refuse(at, `it is ${name}`, 'Such memory cannot be restored yet');
+    const at = (): string => `${where}, ${describeVma(vma)}`; // nearly always nobody asks
+    for (const [status, name] of UNSUPPORTED) if ((vma.status & status) !== 0) context.refuse(at(), `it is ${name}`, 'Such memory cannot be restored yet');
     if ((vma.status & (VMA.VSYSCALL | VMA.GUARD)) !== 0) continue;
     if (vma.start >= vma.end || (vma.start | vma.end) % 4096n !== 0n || vma.end > TASK_SIZE) {
-      context.refuse(at, 'these are no addresses a mapping can have', 'The image is damaged: take another');
+      context.refuse(at(), 'these are no addresses a mapping can have', 'The image is damaged: take another');
     } else if (vma.start < end) {
-      context.refuse(at, 'it overlaps the mapping before it', 'The image is damaged: take another');
+      context.refuse(at(), 'it overlaps the mapping before it', 'The image is damaged: take another');
     }
     end = vma.end;
-    if ((vma.status & VMA.SYSVIPC) !== 0) checkSegment(context, task, vma, at);
-    if ((vma.status & VMA.SOCKET) !== 0) checkSocketMemory(context, vma, at);
-    if ((vma.status & VMA.AIORING) !== 0) checkRing(context, task, vma, at);
+    if ((vma.status & VMA.SYSVIPC) !== 0) checkSegment(context, task, vma, at());
+    if ((vma.status & VMA.SOCKET) !== 0) checkSocketMemory(context, vma, at());
+    if ((vma.status & VMA.AIORING) !== 0) checkRing(context, task, vma, at());
     if ((vma.status & VMA.MEMFD) !== 0) {
       checkMemoryFile(context, Number(vma.shmid));
     } else if ((vma.status & FILE) !== 0) {
       const reg = regOf(context.tree, Number(vma.shmid));
-      if (reg === undefined) context.refuse(at, `the file it maps (${vma.shmid}) is not in files.img`, 'The image is damaged: take another');
+      if (reg === undefined) context.refuse(at(), `the file it maps (${vma.shmid}) is not in files.img`, 'The image is damaged: take another');
       else checkRemap(context, reg);
     }
   }

@@ -29,6 +29,8 @@ const MAP_FLAGS = MAP.SHARED | MAP.PRIVATE | MAP.ANONYMOUS | MAP.GROWSDOWN | MAP
 /** Where mmap flags have the logarithm of the size of huge pages (<linux/mman.h>); bit 31 is never needed. */
 const HUGE_SIZE = 0x7c00_0000;
 const KERNEL_MADE = VMA.VSYSCALL | VMA.VVAR | VMA.VDSO | VMA.GUARD | VMA.UPROBES | VMA.AIORING;
+const HUGE_REMEDY = { ENOMEM: 'There are not enough huge pages of this size: raise vm.nr_hugepages' };
+const MAP_REMEDY = { ENOMEM: 'There is not enough memory, or the limits on it (vm.max_map_count, vm.overcommit_memory) are lower than where it was dumped' };
 const PRIVATE = VMA.ANON_PRIVATE | VMA.FILE_PRIVATE;
 
 interface Mapping {
@@ -159,7 +161,7 @@ export class TaskMemory {
     const [fd, offset] = this.#object(p, vma);
     p.call('mmap', [vma.start, vma.end - vma.start, wanted, (vma.flags & MAP_FLAGS & (fd === undefined ? ~0 : ~MAP.ANONYMOUS)) | (fd === undefined ? hugeFlags(vma) : 0) | MAP.FIXED_NOREPLACE, fd ?? -1, offset], {
       keep: false, expect: { equals: vma.start },
-      remedy: { ENOMEM: (vma.flags & MAP.HUGETLB) !== 0 ? 'There are not enough huge pages of this size: raise vm.nr_hugepages' : 'There is not enough memory, or the limits on it (vm.max_map_count, vm.overcommit_memory) are lower than where it was dumped' },
+      remedy: (vma.flags & MAP.HUGETLB) !== 0 ? HUGE_REMEDY : MAP_REMEDY,
     });
     const advice = (vma.madv ?? 0n) & HUGE_ADVICE;
     if (advice !== 0n) this.#advise(p, vma, advice);
@@ -247,8 +249,10 @@ export class TaskMemory {
 
   #advise(p: Program, vma: vma_entry, bits: bigint): void {
     if (bits === 0n) return;
-    for (let advice = 0; advice < 64; advice++) {
-      if (((bits >> BigInt(advice)) & 1n) !== 0n) p.call('madvise', [vma.start, vma.end - vma.start, advice], { keep: false });
+    // in halves: each shift of a bigint makes another, and thousands of stacks may have advice
+    const [low, high] = [Number(bits & 0xffff_ffffn), Number(bits >> 32n)];
+    for (let advice = 0; advice < 64 && (low | high) !== 0; advice++) {
+      if ((((advice < 32 ? low : high) >>> (advice & 31)) & 1) !== 0) p.call('madvise', [vma.start, vma.end - vma.start, advice], { keep: false });
     }
   }
 }
