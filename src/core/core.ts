@@ -8,6 +8,7 @@ import { ContainerCore } from './container.ts';
 import { PagemapCore } from './pagemap.ts';
 import { PagesCore } from './pages.ts';
 import { RangesCore } from './ranges.ts';
+import { RowsCore } from './rows.ts';
 import { WireCore } from './wire.ts';
 
 export { CoreError, compileCore } from '../../wasm/loader.ts';
@@ -25,6 +26,7 @@ export class Core {
   readonly container: ContainerCore;
   readonly wire: WireCore;
   readonly pagemap: PagemapCore;
+  readonly rows: RowsCore;
   readonly ranges: RangesCore;
   readonly pages: PagesCore;
   readonly checksum: ChecksumCore;
@@ -35,6 +37,7 @@ export class Core {
     this.container = new ContainerCore(this.instance);
     this.wire = new WireCore(this.instance);
     this.pagemap = new PagemapCore(this.instance);
+    this.rows = new RowsCore(this.instance);
     this.ranges = new RangesCore(this.instance);
     this.pages = new PagesCore(this.instance);
     this.checksum = new ChecksumCore(this.instance);
