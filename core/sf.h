@@ -38,7 +38,8 @@
 	X(PAGE_SIZE, "{got} is no page size: a power of two from 4096 to 65536 is") \
 	X(RANGE_BACKWARD, "range {record} is empty or ends before it starts: {got:x} to {want:x}") \
 	X(RANGE_ORDER, "entry {record} starts at {got:x}, before the one ahead of it ends ({want:x}): the list is not sorted and disjoint") \
-	X(CAPACITY, "{got} is more than the limit of {want}")
+	X(CAPACITY, "{got} is more than the limit of {want}") \
+	X(COLUMN_KIND, "column {want} of a table of messages is of a kind ({got}) that cannot stand there")
 
 enum sf_code {
 #define X(name, text) SF_E_##name,

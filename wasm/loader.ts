@@ -26,6 +26,7 @@ export interface CoreExports {
   sf_get_tape(file: Pointer, size: number, offset: number, schema: Pointer, first: number, rest: number, words: Pointer, capacity: number, longs: Pointer, longCapacity: number, tape: Pointer): number;
   sf_get_pagemap(file: Pointer, size: number, offset: number, pageSize: number, map: Pointer, error: Pointer): number;
   sf_put_pagemap(out: Pointer, pagesId: number, vaddr: Pointer, nrPages: Pointer, flags: Pointer, count: number): number;
+  sf_put_rows(out: Pointer, room: number, columns: Pointer, ncolumns: number, pool: Pointer, poolSize: number, rows: number, sizes: Pointer, total: Pointer, error: Pointer): number;
   sf_ranges_normalise(ranges: Pointer, count: number, outCount: Pointer, error: Pointer): number;
   sf_ranges_union(a: Pointer, na: number, b: Pointer, nb: number, out: Pointer, count: Pointer, error: Pointer): number;
   sf_ranges_intersect(a: Pointer, na: number, b: Pointer, nb: number, out: Pointer, count: Pointer, error: Pointer): number;
@@ -45,7 +46,7 @@ export interface CoreExports {
 
 const EXPORT_NAMES = [
   'sf_heap_base', 'sf_error_name', 'sf_error_text', 'sf_get_header', 'sf_get_record', 'sf_get_records', 'sf_put_header',
-  'sf_put_sizes', 'sf_get_fields', 'sf_check_messages', 'sf_get_tape', 'sf_get_pagemap', 'sf_put_pagemap',
+  'sf_put_sizes', 'sf_get_fields', 'sf_check_messages', 'sf_get_tape', 'sf_get_pagemap', 'sf_put_pagemap', 'sf_put_rows',
   'sf_ranges_normalise', 'sf_ranges_union', 'sf_ranges_intersect', 'sf_ranges_subtract', 'sf_ranges_split', 'sf_hash_pages',
   'sf_zero_pages', 'sf_differing_pages', 'sf_differing_bytes', 'sf_snapshot_diff', 'sf_dedup', 'sf_bitmap_ranges',
   'sf_crc32', 'sf_xxh64_update', 'sf_xxh64_digest',

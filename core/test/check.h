@@ -50,6 +50,7 @@ static inline uint8_t *exact(const void *bytes, size_t size)
 void test_container(void);
 void test_wire(void);
 void test_pagemap(void);
+void test_rows(void);
 void test_ranges(void);
 void test_pagehash(void);
 void test_pagediff(void);

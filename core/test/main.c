@@ -11,7 +11,7 @@ int main(void)
 	} suites[] = {
 		{ "container", test_container }, { "wire", test_wire },         { "pagemap", test_pagemap },
 		{ "ranges", test_ranges },       { "pagehash", test_pagehash }, { "pagediff", test_pagediff },
-		{ "checksum", test_checksum },   { "tape", test_tape },
+		{ "checksum", test_checksum },   { "rows", test_rows },         { "tape", test_tape },
 	};
 	unsigned bad = 0, count = sizeof(suites) / sizeof(suites[0]);
 	for (size_t i = 0; i < count; i++) {

@@ -8,6 +8,7 @@ import { ContainerCore } from './container.ts';
 import { PagemapCore } from './pagemap.ts';
 import { PagesCore } from './pages.ts';
 import { RangesCore } from './ranges.ts';
+import { RowsCore } from './rows.ts';
 import { TapeCore } from './tape.ts';
 import { WireCore } from './wire.ts';
 
@@ -27,6 +28,7 @@ export class Core {
   readonly wire: WireCore;
   readonly tape: TapeCore;
   readonly pagemap: PagemapCore;
+  readonly rows: RowsCore;
   readonly ranges: RangesCore;
   readonly pages: PagesCore;
   readonly checksum: ChecksumCore;
@@ -38,6 +40,7 @@ export class Core {
     this.wire = new WireCore(this.instance);
     this.tape = new TapeCore(this.instance);
     this.pagemap = new PagemapCore(this.instance);
+    this.rows = new RowsCore(this.instance);
     this.ranges = new RangesCore(this.instance);
     this.pages = new PagesCore(this.instance);
     this.checksum = new ChecksumCore(this.instance);

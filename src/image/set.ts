@@ -3,7 +3,7 @@
  * (./node/directory.ts), memory, an archive - is behind this interface; nothing here knows paths of an operating system.
  */
 import { StillframeError } from '../errors.ts';
-import { decodeImage, encodeImage, sourceOf, type ByteSource, type Image, type NewEntry } from './codec.ts';
+import { decodeImage, encodeEach, encodeImage, sourceOf, type ByteSource, type Image, type NewEntry } from './codec.ts';
 import { fileName, kindNamed, type Kind } from './kinds.ts';
 
 export interface ImageSet {
@@ -68,4 +68,15 @@ export function writeImage(set: ImageSet, kindName: string, id: number | bigint 
   const name = fileName(kindName, id);
   set.write(name, encodeImage(`${set.label}/${name}`, kindOf(kindName), entries));
   return name;
+}
+
+/** The same for many files of one record each. @param worth whether there is so much that it pays to encode them together */
+export function writeEach(set: ImageSet, kindName: string, files: readonly { readonly id: number; readonly message: object }[], worth: boolean): string[] {
+  const encoded = worth ? encodeEach(kindOf(kindName), files.map(({ message }) => message)) : undefined;
+  return files.map(({ id, message }, i) => {
+    if (encoded === undefined) return writeImage(set, kindName, id, [{ message }]);
+    const name = fileName(kindName, id);
+    set.write(name, encoded[i]!);
+    return name;
+  });
 }

@@ -5,9 +5,10 @@
 import { theCore } from '../core/core.ts';
 import type { NewEntry } from './codec.ts';
 import { fileName } from './kinds.ts';
-import { writeImage, type ImageSet } from './set.ts';
+import { writeEach, writeImage, type ImageSet } from './set.ts';
 import { MEMBERS, pageMapEntries } from './tree-members.ts';
 import type { FrozenTree, PageMap, Task } from './tree.ts';
+import { MANY } from './wire-rows.ts';
 
 /**
  * Writes everything the tree holds.
@@ -17,25 +18,29 @@ import type { FrozenTree, PageMap, Task } from './tree.ts';
 export function writeTree(set: ImageSet, tree: FrozenTree): string[] {
   const written: string[] = [];
   const write = (kind: string, id: number | bigint | undefined, entries: readonly NewEntry[]): void => void written.push(writeImage(set, kind, id, entries));
-  for (const task of tree.tasks.values()) {
-    writeTask(task, write);
-    if (task.pagemap !== undefined) written.push(writePageMap(set, 'PAGEMAP', task.pid, task.pagemap));
+  const tasks = [...tree.tasks.values()];
+  const vmas = tasks.reduce((sum, { mm }) => sum + (mm?.vmas.length ?? 0), 0);
+  for (const [kind, of] of TASK_IMAGES) {
+    const files = tasks.flatMap(of).flatMap(({ id, message }) => (message === undefined ? [] : [{ id, message }]));
+    written.push(...writeEach(set, kind, files, (kind === 'MM' ? vmas : files.length) >= MANY));
   }
+  for (const { pid, pagemap } of tasks) if (pagemap !== undefined) written.push(writePageMap(set, 'PAGEMAP', pid, pagemap));
   for (const member of MEMBERS) {
     if (member.kind === 'SHMEM_PAGEMAP') for (const [id, map] of tree.shmem) written.push(writePageMap(set, member.kind, id, map));
     else for (const [id, entries] of member.write(tree)) write(member.kind, id, entries);
   }
-  write('PSTREE', undefined, [...tree.tasks.values()].map((task) => ({ message: task.item })));
+  write('PSTREE', undefined, tasks.map((task) => ({ message: task.item })));
   write('INVENTORY', undefined, [{ message: tree.inventory }]);
   return written;
 }
 
-function writeTask(task: Task, write: (kind: string, id: number, entries: readonly NewEntry[]) => void): void {
-  for (const [tid, core] of task.threads) write('CORE', tid, [{ message: core }]);
-  if (task.ids !== undefined) write('IDS', task.pid, [{ message: task.ids }]);
-  if (task.mm !== undefined) write('MM', task.pid, [{ message: task.mm }]);
-  if (task.fs !== undefined) write('FS', task.pid, [{ message: task.fs }]);
-}
+/** Images of tasks and threads, and the messages a task has for them. */
+const TASK_IMAGES: readonly (readonly [string, (task: Task) => { readonly id: number; readonly message: object | undefined }[]])[] = [
+  ['CORE', ({ threads }) => [...threads].map(([id, message]) => ({ id, message }))],
+  ['IDS', ({ pid, ids }) => [{ id: pid, message: ids }]],
+  ['MM', ({ pid, mm }) => [{ id: pid, message: mm }]],
+  ['FS', ({ pid, fs }) => [{ id: pid, message: fs }]],
+];
 
 /** Fields of the entries that the core writes. */
 const PLAIN: ReadonlySet<string | symbol> = new Set(['vaddr', 'compat_nr_pages', 'in_parent', 'flags', 'nr_pages']);

@@ -31,6 +31,15 @@ export function shared<T extends object>(value: T): T {
   return value;
 }
 
+export const isShared = (value: unknown): boolean => typeof value === 'object' && value !== null && fixed.has(value);
+
+/** One field of a message, tags included. */
+export function fieldBytes(field: FieldPlan, value: unknown): Uint8Array {
+  at = 0;
+  writePresent(field, value);
+  return buffer.slice(0, at);
+}
+
 export function writeMessage(desc: Desc<object>, message: object): Uint8Array {
   at = 0;
   writeFields(planOf(desc), message as Values);
@@ -84,19 +93,8 @@ function writeFields(plan: Plan, message: Values): void {
       if (at + 2 > buffer.length) room(2);
       buffer[at++] = field.tag;
       buffer[at++] = value;
-    } else if (!field.repeated) {
-      writeField(field, value, undefined);
-    } else if (value instanceof Uint32Array && field.type === 'uint32' && field.tag < MOST_TAG) {
-      writeWords(field.tag, value, 1);
-    } else if (value instanceof BigUint64Array && field.type === 'uint64' && field.tag < MOST_TAG) {
-      writeWords(field.tag, new Uint32Array(value.buffer, value.byteOffset, 2 * value.length), 2);
-    } else if (!Array.isArray(value)) {
-      throw new WireError(field.name, `a list is needed, not ${describe(value)}`);
-    } else if (!writeShared(field, value)) {
-      const start = at;
-      if (field.type === 'uint32' || field.type === 'uint64') writeNumbers(field, value);
-      else for (let i = 0; i < value.length; i++) writeField(field, value[i] as unknown, i);
-      if (fixed.has(value)) fixed.set(value, { field, bytes: buffer.slice(start, at) });
+    } else {
+      writePresent(field, value);
     }
   }
   if (Object.getOwnPropertySymbols(message).length > 0) {
@@ -106,6 +104,23 @@ function writeFields(plan: Plan, message: Values): void {
       buffer.set(unknown.data, at);
       at += unknown.data.length;
     }
+  }
+}
+
+function writePresent(field: FieldPlan, value: unknown): void {
+  if (!field.repeated) {
+    writeField(field, value, undefined);
+  } else if (value instanceof Uint32Array && field.type === 'uint32' && field.tag < MOST_TAG) {
+    writeWords(field.tag, value, 1);
+  } else if (value instanceof BigUint64Array && field.type === 'uint64' && field.tag < MOST_TAG) {
+    writeWords(field.tag, new Uint32Array(value.buffer, value.byteOffset, 2 * value.length), 2);
+  } else if (!Array.isArray(value)) {
+    throw new WireError(field.name, `a list is needed, not ${describe(value)}`);
+  } else if (!writeShared(field, value)) {
+    const start = at;
+    if (field.type === 'uint32' || field.type === 'uint64') writeNumbers(field, value);
+    else for (let i = 0; i < value.length; i++) writeField(field, value[i] as unknown, i);
+    if (fixed.has(value)) fixed.set(value, { field, bytes: buffer.slice(start, at) });
   }
 }
 

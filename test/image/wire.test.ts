@@ -1,9 +1,11 @@
 /** Messages to bytes and back: presence, unknown fields, strings that are no UTF-8, messages that do not fit. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import '../../src/core/node.ts';
 import { create, decodeMessage, encodeMessage, shared } from '../../src/image/wire.ts';
 import { message, opt, rep, req } from '../../src/image/schema/define.ts';
 import { fd_types, fdinfo_entry, pagemap_entry, pstree_entry, vma_entry } from '../../src/image/schema/index.ts';
+import { recordRows } from '../../src/image/wire-rows.ts';
 import { bytesOf, textOf } from '../../src/image/text.ts';
 
 const decoding = suite('decodeMessage');
@@ -96,6 +98,44 @@ encoding('what is shared is written the same wherever it stands, and cannot be c
   assert.throws(() => { common.a = 6; }, TypeError);
 });
 encoding.run();
+
+const rows = suite('recordRows');
+const tiny = message('tiny', { a: req.uint32(1), later: opt.uint64(2) });
+const wide = message('wide', {
+  u32: req.uint32(1), i32: opt.int32(2), s32: opt.sint32(3), f32: opt.fixed32(4), flag: opt.bool(5), u64: req.uint64(6), i64: opt.int64(7), s64: opt.sint64(8),
+  f64: opt.fixed64(9), text: opt.string(10), bytes: opt.bytes(11), inner: opt.msg(12, () => tiny), common: opt.msg(13, () => tiny), other: opt.msg(14, () => tiny),
+  list: rep.msg(15, () => tiny), numbers: rep.uint32(16), words: rep.uint32(17), quads: rep.uint64(18), few: rep.msg(2000, () => tiny), texts: rep.string(20),
+});
+const alike = shared({ a: 9 }), commonNumbers = shared([1, 2]);
+const manyWide = Array.from({ length: 40 }, (_, i) => create(wide, {
+  u32: i % 2 === 0 ? 0xffffffff : i, i32: i % 3 === 0 ? undefined : -i, s32: -i, f32: 2 ** 31 + i, flag: i % 2 === 0, u64: 2n ** 64n - 1n - BigInt(i), i64: -BigInt(i), s64: -(2n ** 63n),
+  f64: BigInt(i), text: i % 4 === 0 ? undefined : ['/a', '/\udcff', 'x'.repeat(i * 10)][i % 3], bytes: i % 5 === 0 ? undefined : Uint8Array.of(i, 0),
+  inner: i % 2 === 0 ? undefined : { a: i, later: i % 3 === 0 ? undefined : 1n << BigInt(i) }, common: alike, other: alike,
+  list: Array.from({ length: i % 7 }, (_, a) => ({ a })), numbers: commonNumbers, words: Uint32Array.of(i, 0, 0xffffffff), quads: BigUint64Array.of(BigInt(i), 2n ** 63n),
+  few: i === 5 ? [{ a: 1 }] : [], texts: ['a', ''],
+}));
+
+rows('what many messages come to is what each of them comes to', () => {
+  const head = Uint8Array.of(1, 2, 3);
+  const { bytes, sizes } = recordRows(wide, manyWide, head)!;
+  const records = manyWide.map((one) => {
+    const encoded = encodeMessage(wide, one);
+    return Buffer.concat([head, new Uint8Array(Uint32Array.of(encoded.length).buffer), encoded]);
+  });
+  assert.equal([...sizes], records.map(({ length }) => length));
+  assert.equal(Buffer.from(bytes), Buffer.concat(records));
+});
+
+const [example] = manyWide;
+const misfits: [string, object][] = [
+  ['a required field is missing', { ...example, u32: undefined }], ['a number out of range', { ...example, u32: -1 }], ['a number that is no integer', { ...example, s32: 0.5 }],
+  ['64 bits out of range', { ...example, u64: -1n }], ['signed 64 bits out of range', { ...example, i64: 2n ** 63n }], ['a number for 64 bits', { ...example, u64: 5 }],
+  ['a number for a boolean', { ...example, flag: 1 }], ['bytes for a text', { ...example, text: Uint8Array.of(1) }], ['a text for bytes', { ...example, bytes: 'a' }],
+  ['a number for a message', { ...example, inner: 5 }], ['no list', { ...example, list: { length: 1 } }], ['a bad number in a list', { ...example, numbers: [-1] }],
+  ['a field nobody knows', { ...example, inner: decodeMessage(tiny, Uint8Array.of(8, 1, 0x48, 1)) }],
+];
+for (const [what, one] of misfits) rows(`${what}: that is for encodeMessage`, () => assert.is(recordRows(wide, [...manyWide.slice(1), one]), undefined));
+rows.run();
 
 const text = suite('textOf and bytesOf');
 text('any bytes go back to themselves', () => {
