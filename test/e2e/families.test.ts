@@ -9,6 +9,8 @@ import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, s
 import { join } from 'node:path';
 import { openSet } from '../../src/image/node/directory.ts';
 import { readTree } from '../../src/image/tree-read.ts';
+import { checkSet } from '../../src/inspect/check/check.ts';
+import { openPath } from '../../src/inspect/node/open.ts';
 import { sharePages, type Relative } from '../../src/memory-tracking/shared-pages.ts';
 import { TestProgram, treeOf } from '../support/program.ts';
 import { kill, roundTrip } from '../support/round-trip.ts';
@@ -19,19 +21,22 @@ const pageFiles = (directory: string): string[] => readdirSync(directory).filter
 const bytesOfPages = (directory: string): number => pageFiles(directory).reduce((sum, name) => sum + statSync(join(directory, name)).size, 0);
 
 /** Nine tasks with 4 MiB of one family or the other, of which each worker has changed a sixteenth. */
-function holdsOnce(images: string): void {
+async function holdsOnce(images: string): Promise<void> {
   assert.is(pageFiles(join(images, 'shared')).length, 2, 'an origin for each family');
   const [own, shared] = [bytesOfPages(images), bytesOfPages(join(images, 'shared'))];
   // 2 x 4 MiB of the origins, a sixteenth of it for each other, 2 MiB that were moved; libraries' data
   assert.ok(shared > 8 * MIB && shared < 11 * MIB && own < 7 * MIB, `${own} bytes of pages, ${shared} shared ones`);
   assert.not.ok(readdirSync(images).some((name) => name.endsWith('.new')));
+  const set = await openPath(images);
+  assert.equal((await checkSet(set)).filter(({ severity }) => severity === 'error'), []);
+  await set.close();
 }
 
 const families = suite('--dedup-pages');
 
-families('dumped twice over', async () => { await roundTrip('families', { times: 2, dumpOptions: ['--dedup-pages'], afterDump: (_, images) => { holdsOnce(images); } }); });
-families('with -R', async () => { await roundTrip('families', { leaveRunning: true, dumpOptions: ['--dedup-pages'], afterDump: (_, images) => { holdsOnce(images); } }); });
-families('with --precopy', async () => { await roundTrip('families', { dumpOptions: ['--dedup-pages', '--precopy'], afterDump: (_, images) => { holdsOnce(images); } }); });
+families('dumped twice over', async () => { await roundTrip('families', { times: 2, dumpOptions: ['--dedup-pages'], afterDump: async (_, images) => { await holdsOnce(images); } }); });
+families('with -R', async () => { await roundTrip('families', { leaveRunning: true, dumpOptions: ['--dedup-pages'], afterDump: async (_, images) => { await holdsOnce(images); } }); });
+families('with --precopy', async () => { await roundTrip('families', { dumpOptions: ['--dedup-pages', '--precopy'], afterDump: async (_, images) => { await holdsOnce(images); } }); });
 families('a single task has nothing in common with anybody', async () => {
   await roundTrip('threads', { dumpOptions: ['--dedup-pages'], afterDump: (_, images) => { assert.not.ok(existsSync(join(images, 'parent'))); } });
 });

@@ -68,6 +68,7 @@ const ROWS: readonly (readonly [RuleId, string, (files: Files) => void])[] = [
   ['structure/missing', 'no core image', (f) => f.delete(core)],
   ['structure/unknown', 'a file of no kind', (f) => f.set('whatever', new Uint8Array(1))],
   ['structure/leftover', 'images of another task', (f) => f.set('core-77.img', f.get(core)!)],
+  ['structure/pages-shared', 'other pages in one pages file', (f) => edit<s.pagemap_head>(f, 'pagemap-14603.img', ([head]) => { head!.pages_id = 4; })],
   ['structure/pages-missing', 'no pages file', (f) => f.delete('pages-4.img')],
   ['structure/pages-short', 'a cut pages file', (f) => f.set('pages-4.img', f.get('pages-4.img')!.subarray(0, 4096))],
   ['structure/pages-long', 'a pages file with more', (f) => f.set('pages-4.img', new Uint8Array(1 << 20))],

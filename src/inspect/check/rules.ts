@@ -21,7 +21,7 @@ export const RULES = {
   'structure/pages-missing': error('a pages file that a page map refers to is missing'),
   'structure/pages-short': error('a pages file is shorter than its page map says'),
   'structure/pages-long': warning('a pages file is longer than its page map says'),
-  'structure/pages-shared': error('two page maps refer to the same pages file'),
+  'structure/pages-shared': error('page maps that list different pages refer to the same pages file'),
   'structure/hashes': error('page hashes do not belong to the pages beside them: a dump that trusts them would lose changes'),
   // references: ids that have to lead somewhere
   'reference/table': error('a task has a descriptor table that is not in the set'),

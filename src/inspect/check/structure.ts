@@ -1,4 +1,5 @@
 /** Rules about files: missing, left over, damaged, of the wrong size. */
+import type { PageMap } from '../../core/pagemap.ts';
 import { isDead, type FrozenTree, type Task } from '../../image/tree.ts';
 import { isCompanion, threadIds } from '../load.ts';
 import { liveTasks } from '../usage.ts';
@@ -84,14 +85,20 @@ function checkLeftovers(check: CheckContext): void {
   }
 }
 
+/** Of the tasks of a family (dump --dedup-pages): a set above this one tells which pages each of them has. */
+function sameMap(one: PageMap, other: PageMap): boolean {
+  return one.count === other.count && (['vaddr', 'nrPages', 'flags'] as const).every((column) => one[column].every((value: bigint | number, i: number) => value === other[column][i]));
+}
+
 function checkPagesFiles(check: CheckContext): void {
   const { loaded } = check.set;
   const sizes = new Map(loaded.files.map((file) => [file.name, file.size]));
   const users = new Map<string, string>();
+  const unlike = (one: string, other: string): boolean => !sameMap(loaded.pageMaps.get(one)!, loaded.pageMaps.get(other)!);
   for (const { map, file, needed, wanted } of pagesFilesOf(check.set)) {
     const size = sizes.get(file);
     const before = users.get(file);
-    if (before !== undefined && needed > 0n) check.add('structure/pages-shared', { file, where: map, why: `${before} has its pages in it, too` });
+    if (before !== undefined && needed > 0n && unlike(before, map)) check.add('structure/pages-shared', { file, where: map, why: `${before} has other pages in it` });
     if (needed > 0n) users.set(file, map);
     if (size === undefined) {
       if (wanted) check.add('structure/pages-missing', { file, why: `it is missing; ${map} has ${needed} bytes of pages in it` });
