@@ -20,6 +20,7 @@ import { parseTimers, type ProcTimer } from '../proc/timers.ts';
 import { Program, type RanBlock } from '../program/program.ts';
 import { settleRing } from '../resources/aio/dump.ts';
 import { executableId, fsEntry } from '../resources/filesystem/dump.ts';
+import { CONFINED, LookedAt } from '../resources/landlock/dump.ts';
 import { settleSocketMemory } from '../resources/packet/memory-dump.ts';
 import { describeMapping, describeMappings, refuseMapping, type DumpedMapping, type MappedFile } from '../resources/memory/dump.ts';
 import { leaveOutProbes } from '../resources/memory/uprobes.ts';
@@ -219,10 +220,19 @@ function accessOf(mode: number): number {
 export type Runner = Pick<Helper, 'runEach' | 'visit'>;
 
 /** Lets every thread run its program. After this the tree was touched, though nothing of it shows. */
-export function askThreads({ living }: Collected, { helper }: DumpContext, runner: Runner = helper): void {
+export function askThreads(collected: Collected, context: DumpContext, runner: Runner = context.helper): void {
+  const lookedAt = new LookedAt(context.helper, context.labels);
+  try {
+    runPrograms(collected, context, runner, lookedAt);
+  } finally {
+    lookedAt.close();
+  }
+}
+
+function runPrograms({ living }: Collected, { helper, refusals }: DumpContext, runner: Runner, lookedAt: LookedAt): void {
   const entered = living.map((one) => ({ one, ways: landingsOf(one.task, helper), signals: doneSignals(one.task) }));
   const of = (tid: number, task: FrozenTask): string => `dump: thread ${tid} of ${describeTask(task)}`;
-  for (const together of sideBySide(entered)) {
+  for (const together of sideBySide(entered, lookedAt)) {
     const { program, read } = together[0]!.questions;
     const blocks = together.length === 1
       ? together.map(({ one: { task }, ways: { landing }, signals }) => runner.runEach([task.pid], program, { landing, doneSignal: signals.get(task.pid)!, timeoutMs: RUN_TIMEOUT_MS })[0]!)
@@ -233,26 +243,39 @@ export function askThreads({ living }: Collected, { helper }: DumpContext, runne
     const { task } = one;
     for (const { entry } of one.mappings) settleRing(entry, one.answers!.aio);
     const together = second === undefined ? undefined : { second, pid: task.pid };
-    for (const doneSignal of new Set(signals.values())) {
-      const tids = task.tids.slice(1).filter((tid) => signals.get(tid) === doneSignal);
-      if (tids.length === 0) continue;
-      const { program, read } = threadProgram();
+    for (const { doneSignal, looksAt, tids } of alike(task, signals, lookedAt)) {
+      const { program, read } = threadProgram(looksAt);
       runner.runEach(tids, program, { landing, together, doneSignal, timeoutMs: RUN_TIMEOUT_MS }).forEach((ran, i) => one.threads.set(tids[i]!, read(ran.check(of(tids[i]!, task)))));
     }
+    const confined = one.answers!.confined ? task.pid : [...one.threads].find(([, { confined: is }]) => is)?.[0];
+    if (confined !== undefined) refusals.add(confined === task.pid ? describeTask(task) : `${describeTask(task)}, thread ${confined}`, CONFINED.why, CONFINED.remedy);
   }
+}
+
+/** Threads beside the leader that can run the same program in the same way. */
+function alike({ threads }: FrozenTask, signals: ReadonlyMap<number, number>, lookedAt: LookedAt): { doneSignal: number; looksAt: number; tids: number[] }[] {
+  const groups = new Map<string, { doneSignal: number; looksAt: number; tids: number[] }>();
+  for (const thread of threads.slice(1)) {
+    const [doneSignal, looksAt] = [signals.get(thread.tid)!, lookedAt.by(thread)];
+    const key = `${doneSignal} ${looksAt}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { doneSignal, looksAt, tids: [thread.tid] });
+    else group.tids.push(thread.tid);
+  }
+  return [...groups.values()];
 }
 
 interface Entered { readonly one: CollectedTask; readonly ways: Landings; readonly signals: ReadonlyMap<number, number> }
 interface Asked extends Entered { readonly questions: Questions<ProcessAnswers> }
 
 /** Leaders that can run the same program at the same time: no two that share memory, none on a landing that is in use. The others go alone. */
-function sideBySide(entered: readonly Entered[]): Asked[][] {
+function sideBySide(entered: readonly Entered[], lookedAt: LookedAt): Asked[][] {
   const groups = new Map<Program, Asked[]>();
   const alone: Asked[][] = [];
   const memories = new Set<number>();
   for (const each of entered) {
     const { one: { timers, task, ids }, ways } = each;
-    const questions = leaderProgram(timers, task.mappings);
+    const questions = leaderProgram(timers, task.mappings, lookedAt.by(task.threads[0]!));
     const asked = { ...each, questions };
     const group = groups.get(questions.program);
     if (ways.used || memories.has(ids.vm_id)) alone.push([asked]);

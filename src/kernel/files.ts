@@ -10,6 +10,15 @@ export const O = {
   CLOEXEC: 0o2000000, SYNC: 0o4010000, PATH: 0o10000000, TMPFILE: 0o20200000,
 } as const;
 
+/**
+ * What to open a file with that is there, as a description is that has `flags` (F_GETFL): without what only had a meaning when it was made. O_TMPFILE is
+ * told of a file as long as it is open, also when it has got a name (linkat), and holds the bit of O_DIRECTORY.
+ */
+export function flagsToReopen(flags: number): number {
+  const known = (flags & O.TMPFILE) === O.TMPFILE ? flags & ~O.TMPFILE : flags;
+  return (known & ~(O.CREAT | O.EXCL | O.TRUNC)) | O.NOCTTY;
+}
+
 export const F = {
   DUPFD: 0, GETFD: 1, SETFD: 2, GETFL: 3, SETFL: 4, SETOWN: 8, SETSIG: 10, GETSIG: 11, SETOWN_EX: 15, GETOWN_EX: 16, GETOWNER_UIDS: 17,
   DUPFD_CLOEXEC: 1030, SETPIPE_SZ: 1031, GETPIPE_SZ: 1032, ADD_SEALS: 1033, GET_SEALS: 1034,

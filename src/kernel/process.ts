@@ -29,7 +29,7 @@ export const CAPABILITIES = [
   'AUDIT_WRITE', 'AUDIT_CONTROL', 'SETFCAP', 'MAC_OVERRIDE', 'MAC_ADMIN', 'SYSLOG', 'WAKE_ALARM', 'BLOCK_SUSPEND', 'AUDIT_READ',
   'PERFMON', 'BPF', 'CHECKPOINT_RESTORE',
 ] as const;
-export const CAP = { SETPCAP: 8, SYS_ADMIN: 21, SYS_RESOURCE: 24, SYS_TIME: 25, CHECKPOINT_RESTORE: 40 } as const;
+export const CAP = { SETPCAP: 8, SYS_PTRACE: 19, SYS_ADMIN: 21, SYS_RESOURCE: 24, SYS_TIME: 25, CHECKPOINT_RESTORE: 40 } as const;
 
 /** By number; their names without RLIMIT_. */
 export const RLIMITS = [
@@ -37,7 +37,7 @@ export const RLIMITS = [
 ] as const;
 export const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
 
-export const WAIT = { NOHANG: 1, EXITED: 4, NOWAIT: 0x1000000, WALL: 0x40000000, P_PID: 1 } as const;
+export const WAIT = { NOHANG: 1, UNTRACED: 2, EXITED: 4, NOWAIT: 0x1000000, WALL: 0x40000000, P_PID: 1 } as const;
 
 /** rseq(2): flags of a registration. */
 export const RSEQ_FLAG_UNREGISTER = 1;

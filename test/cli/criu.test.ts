@@ -134,6 +134,18 @@ scripts('a failing pre-restore script stops the restore before anything', () => 
   assert.is(code, 1);
   assert.match(err, /Error \(action-script\): pre-restore: .*no\.sh exited with 3/);
 });
+for (const certificates of ['/no/such.pem', undefined]) {
+  scripts(`Node starts without NODE_EXTRA_CA_CERTS, a script has it as it was: ${certificates ?? 'not set'}`, () => {
+    writeFileSync(join(dir, 'env.sh'), '#!/bin/sh\nenv | grep EXTRA_CA_CERTS\nexit 3\n');
+    chmodSync(join(dir, 'env.sh'), 0o755);
+    const { status, stdout, stderr } = spawnSync(join(installed.root, 'bin/criu'), ['restore', '-D', 'img', '--action-script', join(dir, 'env.sh')], {
+      cwd: dir, encoding: 'utf8', env: { PATH: process.env['PATH'], ...certificates === undefined ? {} : { NODE_EXTRA_CA_CERTS: certificates } },
+    });
+    assert.is(status, 1);
+    assert.not.match(stderr, /extra certs/); // Node's warning of a file that it cannot read
+    assert.is(stdout, certificates === undefined ? '' : `NODE_EXTRA_CA_CERTS=${certificates}\n`);
+  });
+}
 scripts.run();
 
 const checking = suite('check');

@@ -40,6 +40,9 @@ const ROWS: readonly Row[] = [
   { what: 'secret', where: /mapping [0-9a-f]+-[0-9a-f]+ \/secretmem/u, why: /memfd_secret/u, remedy: /unmap/u },
   { what: 'perf', where: /fd \d+ \(anon_inode:\[perf_event\]\)/u, why: /perf_event_open/u, remedy: /close/u },
   { what: 'bpf', where: /fd \d+ \(anon_inode:bpf-map\)/u, why: /BPF maps/u, remedy: /close/u },
+  { what: 'landlock', where: /task \d+ \(undumpable\)$/u, why: /confined by Landlock/u, remedy: /without its sandbox/u },
+  { what: 'landlock-user', where: /task \d+ \(undumpable\)$/u, why: /confined by Landlock/u },
+  { what: 'landlock-thread', where: /task \d+ \(undumpable\), thread \d+/u, why: /confined by Landlock/u },
   { what: 'device', where: /fd \d+ \(\/dev\/fuse\)/u, why: /this device is not supported/u, remedy: /close/u },
 ];
 

@@ -27,7 +27,7 @@ int main(int argc, char **argv)
 {
 	char got[8192], expect[8192];
 	int with_deleted = argc > 1 && !strcmp(argv[1], "deleted");
-	int plain, append, again, dup_of, high, directory, null, zero, path, sparse, read_only, tmp = -1, gone = -1, gone_too = -1, status;
+	int plain, append, again, dup_of, high, directory, null, zero, path, sparse, read_only, tmp = -1, gone = -1, gone_too = -1, nameless = -1, status;
 	struct stat st;
 
 	umask(022);
@@ -61,6 +61,8 @@ int main(int argc, char **argv)
 		/* another file of the same name must stay as it is */
 		int fd = must(open("gone", O_WRONLY | O_CREAT, 0600));
 		must(write(fd, "new", 3)), close(fd);
+		nameless = must(open(".", O_TMPFILE | O_RDWR | O_APPEND | O_NOFOLLOW, 0600));
+		must(write(nameless, "no name", 7));
 		tmp = must(open("deleted-and-mapped", O_RDWR | O_CREAT, 0600));
 		must(write(tmp, got, sizeof(got)));
 	}
@@ -123,6 +125,9 @@ int main(int argc, char **argv)
 		check((fcntl(gone, F_GETFL) & O_NOFOLLOW) && !(fcntl(gone_too, F_GETFL) & O_NOFOLLOW), "flags of deleted files", "%#x %#x", fcntl(gone, F_GETFL), fcntl(gone_too, F_GETFL));
 		must(pwrite(gone, "shared", 6, 0));
 		check(pread(gone_too, got, 6, 0) == 6 && !memcmp(got, "shared", 6), "two descriptors of one deleted file", "they are two files");
+		check(pread(nameless, got, 8, 0) == 7 && !memcmp(got, "no name", 7) && (fcntl(nameless, F_GETFL) & O_NOFOLLOW), "made without a name", "flags %#x", fcntl(nameless, F_GETFL));
+		snprintf(got, sizeof(got), "/proc/self/fd/%d", nameless), unlink("named-later");
+		check(linkat(AT_FDCWD, got, AT_FDCWD, "named-later", AT_SYMLINK_FOLLOW) == 0 && lseek(nameless, 0, SEEK_CUR) == 7, "it can get one", "%s", strerror(errno));
 		fd = must(open("gone", O_RDONLY));
 		check(read(fd, got, 10) == 3 && !memcmp(got, "new", 3), "the new file of that name", "changed");
 		check(!memcmp(mapped, expect, 8192), "deleted and mapped", "changed");

@@ -5,6 +5,7 @@
 #include <linux/perf_event.h>
 #include <linux/userfaultfd.h>
 #include <mqueue.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -12,6 +13,7 @@
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 static int skip(const char *why)
@@ -19,6 +21,26 @@ static int skip(const char *why)
 	say("skip %s", why);
 	pause();
 	return 0;
+}
+
+/* May not make directories any more (Landlock, by number: not every libc has the names). */
+static void confine(void)
+{
+	uint64_t handled = 1 << 7;
+	int ruleset = syscall(444, &handled, sizeof handled, 0);
+
+	if (ruleset < 0)
+		skip("no Landlock");
+	must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)), must(syscall(446, ruleset, 0)), must(close(ruleset));
+	check(mkdir("confined", 0700) == -1 && errno == EACCES, "confined", "it can make a directory");
+}
+
+static void *confined_thread(void *is)
+{
+	confine();
+	*(volatile int *)is = 1;
+	pause();
+	return NULL;
 }
 
 static void hold(const char *what)
@@ -105,6 +127,17 @@ static void hold(const char *what)
 	} else if (!strcmp(what, "bpf")) {
 		struct { uint32_t type, key, value, entries, flags, rest[20]; } map = { 2, 4, 4, 1, 0, { 0 } };
 		must(syscall(SYS_bpf, 0, &map, sizeof map));
+	} else if (!strcmp(what, "landlock")) {
+		confine();
+	} else if (!strcmp(what, "landlock-user")) {
+		must(setresgid(1234, 1234, 1234)), must(setresuid(1234, 1234, 1234)), must(prctl(PR_SET_DUMPABLE, 1));
+		confine();
+	} else if (!strcmp(what, "landlock-thread")) {
+		pthread_t thread;
+		volatile int confined = 0;
+		pthread_create(&thread, NULL, confined_thread, (void *)&confined);
+		while (!confined)
+			sleep_ms(1);
 	} else if (!strcmp(what, "device")) {
 		must(open("/dev/fuse", O_RDWR));
 	} else {

@@ -9,8 +9,8 @@ import { bytesOf } from '../../image/text.ts';
 import { fileNames, type FrozenTree, type GhostFile } from '../../image/tree.ts';
 import { ERRNO } from '../../kernel/errno.ts';
 import { isHarmlessDevice } from '../../kernel/devices.ts';
-import { AT, AT_FDCWD, F, O, S } from '../../kernel/files.ts';
-import { Cond, Op, type ResultRef } from '../../program/program.ts';
+import { AT, AT_FDCWD, F, O, S, flagsToReopen } from '../../kernel/files.ts';
+import { Cond, Op, type DataRef, type ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import { withDirectory } from '../../restore/directories.ts';
 import type { HelperFd } from '../../restore/helper-fd.ts';
@@ -76,7 +76,10 @@ export function openDeleted(context: RestoreContext, reg: reg_file_entry, flags:
   // a symbolic link can only be held by O_PATH, and by its name in /proc it would be followed
   if ((context.tree.ghosts.get(remap.remapId)!.entry.mode & S.IFMT) === S.IFLNK) return context.local.open(resource, p.call('fcntl', [base.ref, F.DUPFD_CLOEXEC, 0]));
   const named = context.mapped.get(namedKey(reg.id));
-  if (named !== undefined && (flags & O.NOFOLLOW) !== 0) return named;
+  if (named !== undefined && ((flags & O.NOFOLLOW) !== 0 || isNameless(flags))) {
+    if (isNameless(flags)) p.call('fcntl', [named.ref, F.SETFL, flags], { keep: false }); // what filling it could not do with
+    return named;
+  }
   return context.local.open(resource, reopen(context, base, flags));
 }
 
@@ -108,10 +111,13 @@ function baseOf(context: RestoreContext, id: number, reg: reg_file_entry): Helpe
   return base;
 }
 
-/** Descriptions with O_NOFOLLOW: a name below /proc/self/fd, which is a link, is not for them. */
+/** Made by O_TMPFILE: as long as it is open so, linkat(2) can give it a name. There is one such description of a file. */
+const isNameless = (flags: number): boolean => (flags & O.TMPFILE) === O.TMPFILE;
+
+/** Descriptions with O_NOFOLLOW (a name below /proc/self/fd, which is a link, is not for them) or O_TMPFILE. */
 function openedByName(tree: FrozenTree, id: number): reg_file_entry[] {
   return tree.remaps.filter(({ remap_id, remap_type }) => remap_id === id && (remap_type ?? GHOST) === GHOST)
-    .flatMap(({ orig_id }) => tree.files.get(orig_id)?.reg ?? []).filter(({ flags }) => (flags & O.NOFOLLOW) !== 0 && (flags & O.PATH) === 0);
+    .flatMap(({ orig_id }) => tree.files.get(orig_id)?.reg ?? []).filter(({ flags }) => ((flags & O.NOFOLLOW) !== 0 && (flags & O.PATH) === 0) || isNameless(flags));
 }
 
 /** Makes the file and takes its name away again. @param byName descriptions to be opened meanwhile */
@@ -123,7 +129,8 @@ function make(context: RestoreContext, ghost: GhostFile, name: string, byName: r
   const removeFlags = kind === S.IFDIR ? AT.REMOVEDIR : 0;
   const slot = p.reserve(8);
   const slots = byName.map(({ id, flags }) => ({ id, flags, slot: p.reserve(8) }));
-  const ends: number[] = [];
+  const end = { at: 0 };
+  makeNameless(context, name, slots, slot, end);
   names.forEach((path, i) => {
     const last = i === names.length - 1;
     const expect = last ? undefined : { orErrno: ERRNO.EEXIST };
@@ -139,18 +146,31 @@ function make(context: RestoreContext, ghost: GhostFile, name: string, byName: r
     const fd = kind === S.IFREG ? made : p.call('openat', [AT_FDCWD, path, (kind === S.IFDIR ? O.DIRECTORY | O.RDONLY : kind === S.IFLNK || kind === S.IFCHR ? O.PATH | O.NOFOLLOW : O.RDWR) | O.CLOEXEC, 0]);
     p.store(slot, fd, 4);
     if (kind === S.IFCHR) p.call('fchmodat', [AT_FDCWD, path, ghost.entry.mode & 0o7777], { keep: false });
-    for (const one of slots) p.store(one.slot, p.call('openat', [AT_FDCWD, path, (one.flags & ~(O.CREAT | O.EXCL | O.TRUNC)) | O.CLOEXEC | O.NOCTTY, 0]), 4);
+    for (const one of slots) p.store(one.slot, p.call('openat', [AT_FDCWD, path, flagsToReopen(one.flags) | O.CLOEXEC, 0]), 4);
     const until = p.here;
     p.call('unlinkat', [AT_FDCWD, path, removeFlags], { keep: false });
     context.local.undo(from, until, (undo) => {
       undo.resource(`ghost file ${name}`).call('unlinkat', [AT_FDCWD, undo.cstring(bytesOf(i === 0 ? name : `${name}.stillframe-restore`)), removeFlags], { expect: 'any' });
     });
-    ends.push(p.here);
     if (!last) p.jump(0, Cond.EQ, 0, () => end.at);
     next.at = p.here;
   });
-  const end = { at: p.here };
+  end.at = p.here;
   return { base: p.load(slot, 4), named: slots.map(({ id, slot: at }) => [id, p.load(at, 4)]) };
+}
+
+/** One made by O_TMPFILE is made like that again, where the file system can: others have no flag for it, and linkat(2) refuses what had a name. */
+function makeNameless(context: RestoreContext, name: string, byName: readonly { readonly flags: number; readonly slot: DataRef }[], base: DataRef, end: { readonly at: number }): void {
+  const [one] = byName;
+  if (one === undefined || byName.length > 1 || !isNameless(one.flags)) return;
+  const p = context.local.program;
+  const made = p.call('openat', [AT_FDCWD, p.cstring(bytesOf(posix.dirname(name))), (one.flags & ~(O.CREAT | O.EXCL | O.TRUNC | O.APPEND | O.DIRECT)) | O.CLOEXEC, 0o600], { expect: 'any' });
+  const cannot = { at: 0 };
+  p.jump(made, Cond.LT, 0, () => cannot.at);
+  p.store(base, made, 4);
+  p.store(one.slot, p.call('fcntl', [made, F.DUPFD_CLOEXEC, 0]), 4);
+  p.jump(0, Cond.EQ, 0, () => end.at);
+  cannot.at = p.here;
 }
 
 function fillGhost(context: RestoreContext, ghost: GhostFile, fd: ResultRef): void {
@@ -188,7 +208,7 @@ function openLinked(context: RestoreContext, linkId: number, name: string, flags
     const step = p.here;
     const linked = p.call('linkat', [AT_FDCWD, from, AT_FDCWD, to, 0], { expect: i === 0 ? 'any' : undefined, remedy });
     p.jump(linked, Cond.LT, 0, () => next.at);
-    p.store(slot, p.call('openat', [AT_FDCWD, to, (flags & ~(O.CREAT | O.EXCL | O.TRUNC)) | O.CLOEXEC | O.NOCTTY, 0]), 4);
+    p.store(slot, p.call('openat', [AT_FDCWD, to, flagsToReopen(flags) | O.CLOEXEC, 0]), 4);
     context.local.undo(step, p.here, (undo) => { undo.resource(resource).call('unlinkat', [AT_FDCWD, undo.cstring(bytesOf(path)), 0], { expect: 'any' }); });
     p.call('unlinkat', [AT_FDCWD, to, 0], { keep: false });
     p.jump(0, Cond.EQ, 0, () => end.at);

@@ -5,7 +5,7 @@
 import type { reg_file_entry } from '../../image/schema/index.ts';
 import { bytesOf } from '../../image/text.ts';
 import type { FrozenTree } from '../../image/tree.ts';
-import { AT_FDCWD, O, SEEK } from '../../kernel/files.ts';
+import { AT_FDCWD, O, SEEK, flagsToReopen } from '../../kernel/files.ts';
 import { PR } from '../../kernel/process.ts';
 import { SIG } from '../../kernel/signals.ts';
 import { Cond, type Program, type ResultRef } from '../../program/program.ts';
@@ -35,7 +35,7 @@ export function procOwner(tree: FrozenTree, path: string): ProcOwner {
 
 /** Opens a file of a process of the tree, in a task. */
 export function openInTask(p: Program, { name, flags, pos }: reg_file_entry): ResultRef {
-  const ref = p.call('openat', [AT_FDCWD, p.cstring(bytesOf(name)), (flags & ~(O.CREAT | O.EXCL | O.TRUNC)) | O.CLOEXEC | O.NOCTTY, 0], { remedy: REMEDY });
+  const ref = p.call('openat', [AT_FDCWD, p.cstring(bytesOf(name)), flagsToReopen(flags) | O.CLOEXEC, 0], { remedy: REMEDY });
   if (pos !== 0n && (flags & O.PATH) === 0) p.call('lseek', [ref, pos, SEEK.SET], { expect: 'any', keep: false });
   return ref;
 }

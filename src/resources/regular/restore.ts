@@ -1,7 +1,7 @@
 /** Files with a path: regular files, directories, devices, and deleted ones carried in the set (../ghost). */
 import type { file_entry, reg_file_entry } from '../../image/schema/index.ts';
 import type { FrozenTree } from '../../image/tree.ts';
-import { AT_FDCWD, O, S, SEEK } from '../../kernel/files.ts';
+import { AT_FDCWD, O, S, SEEK, flagsToReopen } from '../../kernel/files.ts';
 import type { StepOptions } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import type { HelperFd } from '../../restore/helper-fd.ts';
@@ -11,8 +11,6 @@ import { checkRemap, isDeleted, openDeleted, remapOf } from '../ghost/restore.ts
 import { openInTask, procOwner, withProcess } from '../proc-file/restore.ts';
 
 const REG = 1;
-/** Flags that only had a meaning when the program opened the file. */
-const ONCE = O.CREAT | O.EXCL | O.TRUNC | O.NOCTTY;
 
 export const OPEN_REMEDY: NonNullable<StepOptions['remedy']> = {
   ENOENT: 'The file is gone: put it back as it was at the dump',
@@ -42,7 +40,7 @@ export function describePath(reg: reg_file_entry, deleted: boolean): string {
 export function openReg(context: RestoreContext, reg: reg_file_entry, flags: number, resource: string): HelperFd {
   const p = context.local.program.resource(resource);
   if (isDeleted(context.tree, reg.id)) return openDeleted(context, reg, flags, resource);
-  const open = (): HelperFd => context.local.open(resource, p.call('openat', [AT_FDCWD, p.path(reg.name), (flags & ~ONCE) | O.CLOEXEC | O.NOCTTY, 0], { remedy: OPEN_REMEDY }));
+  const open = (): HelperFd => context.local.open(resource, p.call('openat', [AT_FDCWD, p.path(reg.name), flagsToReopen(flags) | O.CLOEXEC, 0], { remedy: OPEN_REMEDY }));
   const owner = procOwner(context.tree, reg.name);
   if (owner === undefined || !('dead' in owner)) return open();
   let fd: HelperFd | undefined;
@@ -111,7 +109,7 @@ export const regularFiles: FileKind = {
   },
   openAlone(p, { reg }, number, closeOnExec) {
     const { name, flags, pos } = reg!;
-    p.call('openat', [AT_FDCWD, p.path(name), (flags & ~ONCE) | (closeOnExec ? O.CLOEXEC : 0) | O.NOCTTY, 0], { keep: false, expect: { equals: number }, remedy: OPEN_REMEDY });
+    p.call('openat', [AT_FDCWD, p.path(name), flagsToReopen(flags) | (closeOnExec ? O.CLOEXEC : 0), 0], { keep: false, expect: { equals: number }, remedy: OPEN_REMEDY });
     if (movesTo(reg!)) p.call('lseek', [number, pos, SEEK.SET], { keep: false, expect: expectedPosition(reg!) });
   },
 };

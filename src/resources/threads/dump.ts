@@ -10,6 +10,7 @@ import type { Mapping } from '../../proc/smaps.ts';
 import type { ProcTimer } from '../../proc/timers.ts';
 import type { FrozenTask, FrozenThread } from '../../dump/frozen.ts';
 import { askRings, isAioRing } from '../aio/dump.ts';
+import { askConfined } from '../landlock/dump.ts';
 import { askSecurebits, credentials } from '../credentials/dump.ts';
 import { askProcess, askThread, type ProcessFacts, type ProcessSettings, type ThreadFacts } from '../process/dump.ts';
 import { registersOf, restartSyscall, threadInfo } from '../registers/dump.ts';
@@ -25,16 +26,17 @@ export const TASK = { ALIVE: 1, DEAD: 2, STOPPED: 3 } as const;
 export const OWN_CGROUPS = 1;
 
 /** What a thread said of itself. */
-export interface ThreadAnswers { readonly facts: ThreadFacts; readonly stack: thread_sas_entry; readonly securebits: number }
+export interface ThreadAnswers { readonly facts: ThreadFacts; readonly stack: thread_sas_entry; readonly securebits: number; /** By Landlock. */ readonly confined: boolean }
 
 /** What a leader said of its process. */
 export interface ProcessAnswers extends ThreadAnswers { readonly process: ProcessFacts; readonly actions: sa_entry[]; readonly timers: task_timers_entry; /** Addresses of its asynchronous I/O contexts. */ readonly aio: ReadonlySet<bigint> }
 
-function askThreadParts(program: Program): (ran: RanBlock) => ThreadAnswers {
+function askThreadParts(program: Program, looksAt: number): (ran: RanBlock) => ThreadAnswers {
   const facts = askThread(program);
   const stack = askStack(program);
   const securebits = askSecurebits(program);
-  return (ran) => ({ facts: facts(ran), stack: stack(ran), securebits: securebits(ran) });
+  const confined = askConfined(program, looksAt);
+  return (ran) => ({ facts: facts(ran), stack: stack(ran), securebits: securebits(ran), confined: confined(ran) });
 }
 
 /** A program that is run many times: it is encoded once. */
@@ -46,18 +48,29 @@ class FixedProgram extends Program {
 /** A program and what reads its answers. */
 export interface Questions<T> { readonly program: Program; readonly read: (ran: RanBlock) => T }
 
-let plainLeader: Questions<ProcessAnswers> | undefined;
-let anyThread: Questions<ThreadAnswers> | undefined;
+/** By whom they look at: one, or one for each user. */
+const plainLeaders = new Map<number, Questions<ProcessAnswers>>();
+const anyThreads = new Map<number, Questions<ThreadAnswers>>();
 
-/** The program of a process's leader. Most processes have neither POSIX timers nor asynchronous I/O contexts: they share one. @param timers, mappings as /proc lists them */
-export function leaderProgram(timers: readonly ProcTimer[], mappings: readonly Mapping[]): Questions<ProcessAnswers> {
+/**
+ * The program of a process's leader. Most processes have neither POSIX timers nor asynchronous I/O contexts: they share one.
+ * @param timers, mappings as /proc lists them
+ * @param looksAt see `LookedAt`
+ */
+export function leaderProgram(timers: readonly ProcTimer[], mappings: readonly Mapping[], looksAt: number): Questions<ProcessAnswers> {
   const rings = mappings.filter(isAioRing);
-  return timers.length === 0 && rings.length === 0 ? plainLeader ??= makeLeader([], []) : makeLeader(timers, rings);
+  return timers.length === 0 && rings.length === 0 ? madeOnce(plainLeaders, looksAt, () => makeLeader([], [], looksAt)) : makeLeader(timers, rings, looksAt);
 }
 
-function makeLeader(timers: readonly ProcTimer[], rings: readonly Mapping[]): Questions<ProcessAnswers> {
+function madeOnce<T>(known: Map<number, T>, key: number, make: () => T): T {
+  const found = known.get(key) ?? make();
+  known.set(key, found);
+  return found;
+}
+
+function makeLeader(timers: readonly ProcTimer[], rings: readonly Mapping[], looksAt: number): Questions<ProcessAnswers> {
   const program = new FixedProgram('task');
-  const thread = askThreadParts(program);
+  const thread = askThreadParts(program, looksAt);
   const process = askProcess(program);
   const actions = askActions(program);
   const times = askTimers(program, timers);
@@ -65,13 +78,12 @@ function makeLeader(timers: readonly ProcTimer[], rings: readonly Mapping[]): Qu
   return { program, read: (ran) => ({ ...thread(ran), process: process(ran), actions: actions(ran), timers: times(ran), aio: aio(ran) }) };
 }
 
-/** The program of every other thread: the same one for all of them. */
-export function threadProgram(): Questions<ThreadAnswers> {
-  if (anyThread === undefined) {
+/** The program of every other thread: the same one for all that look at the same. */
+export function threadProgram(looksAt: number): Questions<ThreadAnswers> {
+  return madeOnce(anyThreads, looksAt, () => {
     const program = new FixedProgram('thread');
-    anyThread = { program, read: askThreadParts(program) };
-  }
-  return anyThread;
+    return { program, read: askThreadParts(program, looksAt) };
+  });
 }
 
 /** comm is one character a byte in /proc's text. */

@@ -3,7 +3,7 @@
  * wanted one; what else was opened on the way is closed again.
  */
 import type { tty_data_entry, tty_info_entry } from '../../image/schema/index.ts';
-import { AT_FDCWD, O, TCSETS, TIOCSCTTY, TIOCSPGRP } from '../../kernel/files.ts';
+import { AT_FDCWD, O, TCSETS, TIOCSCTTY, TIOCSPGRP, flagsToReopen } from '../../kernel/files.ts';
 import { Cond, Op, type Program, type ResultRef } from '../../program/program.ts';
 import type { RestoreContext } from '../../restore/context.ts';
 import { encodeTermios, quiet, TERMIOS_SIZE } from './termios.ts';
@@ -57,7 +57,7 @@ export function addMaster(p: Program, index: number, path: string): ResultRef {
 }
 
 export function addSlave(p: Program, master: ResultRef, flags: number): ResultRef {
-  return p.call('ioctl', [master, TIOCGPTPEER, (flags & ~(O.CREAT | O.EXCL | O.TRUNC)) | O.NOCTTY | O.CLOEXEC]);
+  return p.call('ioctl', [master, TIOCGPTPEER, flagsToReopen(flags) | O.CLOEXEC]);
 }
 
 /** Puts back what waited at either end, by writing it at the other while the line is quiet. */
