@@ -3,7 +3,7 @@
  * Chains under fire: every point of every request of a pre-dump on top of another is made to fail, then the helper is killed there; keepers are
  * killed; parents are missing, foreign, damaged. The program runs on, the directory is as it was, and the next increment is right.
  */
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -13,33 +13,16 @@ import { Helper } from '../../src/helper/client.ts';
 import type { ReqName } from '../../src/helper/protocol.ts';
 import { openSet } from '../../src/image/node/directory.ts';
 import { dedupParents } from '../../src/memory-tracking/dedup.ts';
+import { changed, isTracked, untilUnharmed, view, withBallast } from '../support/ballast.ts';
 import { keeperOf, link, listening } from '../support/chain-of-dumps.ts';
-import { TestProgram, alive, until } from '../support/program.ts';
+import { alive, until, type TestProgram } from '../support/program.ts';
 import { kill } from '../support/round-trip.ts';
-import { differences, snapshot, type Snapshot } from '../support/snapshot.ts';
+import { differences } from '../support/snapshot.ts';
 import { OURS, restore } from '../support/tool.ts';
 import { rejected } from './support.ts';
 
 const NEVER = 0xffffffff, EIO = 5, KILL = 0;
 const REQUESTS: readonly ReqName[] = ['SEIZE', 'STATE', 'PEEK', 'RUN', 'SCAN', 'PAGES', 'DETACH', 'KEEP', 'LOCAL', 'CLOSE', 'GET_FD'];
-
-async function withBallast(body: (program: TestProgram, path: (name: string) => string) => Promise<void>): Promise<void> {
-  const program = new TestProgram('ballast', { args: ['2'] });
-  let good = false;
-  try {
-    await program.waitFor(/^ready$/m);
-    await body(program, (name) => join(program.dir, name));
-    good = true;
-  } finally {
-    await program.stop(!good);
-  }
-}
-
-async function changed(program: TestProgram): Promise<void> {
-  const request = join(program.dir, 'change');
-  writeFileSync(request, '');
-  await until('changed', () => !existsSync(request));
-}
 
 /** Dumps on top of `parent`, restores, lets it verify itself. */
 async function rightAfter(program: TestProgram, parent: string): Promise<void> {
@@ -49,9 +32,6 @@ async function rightAfter(program: TestProgram, parent: string): Promise<void> {
   await restore(OURS, join(program.dir, 'last'));
   await program.verdict();
 }
-
-/** As seen from outside, but for the one mark that tracking leaves on mappings (flag uw in smaps). */
-const view = (pid: number): Snapshot => new Map([...snapshot(pid)].map(([key, value]) => [key, value.replace(/ uw\b/u, '')]));
 
 const images = (dir: string): string[] => readdirSync(dir).filter((name) => name.endsWith('.img') || name === 'parent');
 
@@ -93,27 +73,26 @@ async function everyPoint(program: TestProgram, path: (name: string) => string, 
         failures++;
       }
       rmSync(path('next'), { recursive: true, force: true });
-      let differs: readonly string[] = [];
-      await until(`${where}: unharmed`, () => (differs = differences(unharmed, view(program.pid))).length === 0, 3000).catch((error: Error) => { throw new Error(`${error.message}:\n${differs.join('\n')}`); });
+      await untilUnharmed(where, program, unharmed);
       if (points > 24) nth += nth === NEVER ? 0 : Math.floor(points / 24); // LOCAL has many that are alike
     }
   }
   return failures;
 }
 
-const faults = suite('a pre-dump that fails at any step');
+const faults = suite('a link that fails at any step');
 
-for (const errno of [EIO, KILL]) {
-  faults(errno === KILL ? 'the helper is killed there' : 'the step fails', () => withBallast(async (program, path) => {
+for (const [verb, errno] of [['pre-dump', EIO], ['pre-dump', KILL], ['dump -R', KILL]] as const) {
+  faults(`${verb}: ${errno === KILL ? 'the helper is killed there' : 'the step fails'}`, () => withBallast(async (program, path) => {
     const failures = await everyPoint(program, path, {
       requests: REQUESTS, errno,
       before: async () => {
         rmSync(path('base'), { recursive: true, force: true });
         await link('pre-dump', program.pid, path('base'));
       },
-      run: (startHelper) => link('pre-dump', program.pid, path('next'), { parent: '../base', startHelper }),
+      run: (startHelper) => link(verb, program.pid, path('next'), { parent: '../base', startHelper }),
     });
-    assert.ok(failures > 20, `only ${failures} faults made a pre-dump fail`);
+    assert.ok(failures > 20, `only ${failures} faults made it fail`);
     await rightAfter(program, 'base');
   }));
 }
@@ -125,14 +104,13 @@ const ahead = suite('a dump that copies ahead and fails at any step');
 for (const errno of [EIO, KILL]) {
   ahead(errno === KILL ? 'the helper is killed there' : 'the step fails', () => withBallast(async (program, path) => {
     const precopy = { asked: true, maxPauseMs: 10 };
-    const tracks = (): boolean => /^VmFlags:.* uw/m.test(readFileSync(`/proc/${program.pid}/smaps`, 'latin1'));
     const failures = await everyPoint(program, path, {
       requests: ['SEIZE', 'STATE', 'RUN', 'SCAN', 'PAGES', 'DETACH', 'LOCAL', 'CLOSE', 'PUT_FD'], errno,
       run: async (startHelper) => {
         try {
           await link('dump -R', program.pid, path('next'), { track: false, precopy, startHelper });
         } finally {
-          await until('nothing tracks it any more', () => !tracks());
+          await until('nothing tracks it any more', () => !isTracked(program.pid));
         }
       },
     });

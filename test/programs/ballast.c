@@ -1,5 +1,5 @@
 /*
- * ballast MIB: private memory of that size. Each time a file "change" appears, 1 % of its pages, others each time, get new contents and the file is
+ * ballast MIB: private memory of that size, whose address it prints. Each time a file "change" appears, 1 % of its pages, others each time, get new contents and the file is
  * removed. At the end every page must hold what was last written to it.
  */
 #include <sys/mman.h>
@@ -16,6 +16,7 @@ int main(int argc, char **argv)
 
 	for (size_t i = 0; i < pages; i++)
 		fill(memory + i * PAGE, PAGE, seeds[i] = i + 1);
+	say("memory %p", (void *)memory);
 	say("ready");
 	while (access("go", F_OK)) {
 		if (access("change", F_OK) == 0) {

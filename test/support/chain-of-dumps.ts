@@ -4,9 +4,10 @@ import { NO_SCRIPTS } from '../../src/cli/hooks.ts';
 import { dump } from '../../src/dump/dump.ts';
 import type { DumpOptions } from '../../src/dump/options.ts';
 import { preDump } from '../../src/dump/pre-dump.ts';
-import type { Helper } from '../../src/helper/client.ts';
+import { KEEPER_NAME, type Helper } from '../../src/helper/client.ts';
 import { SILENT, type Log } from '../../src/log.ts';
 import { findKeepers, type Keeper } from '../../src/memory-tracking/keeper.ts';
+import { readProcNumbers, readProcRecord } from '../../src/proc/read.ts';
 import type { DumpStats } from '../../src/stats.ts';
 
 export type Verb = 'pre-dump' | 'dump -R' | 'dump';
@@ -32,6 +33,15 @@ export async function link(verb: Verb, pid: number, dir: string, { parent, track
 }
 
 export const keeperOf = (pid: number): Keeper | undefined => findKeepers().get(pid);
+
+/** Every process that is a keeper for a task. */
+export const keepersOf = (pid: number): number[] => readProcNumbers('/proc').filter((one) => {
+  try {
+    return readProcRecord(`/proc/${one}/cmdline`).startsWith(`${KEEPER_NAME}\0${pid}\0`);
+  } catch {
+    return false; // it ended meanwhile
+  }
+});
 
 /** A log that keeps what is said. */
 export function listening(): Log & { readonly lines: string[] } {
