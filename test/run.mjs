@@ -102,7 +102,7 @@ function report(result) {
 }
 
 /** Fuzzing is short here; each fuzzer of the core gets its share of a minute. */
-const SECONDS_OF_FUZZER = 12;
+const SECONDS_OF_FUZZER = 8;
 const targets = ['core-test', 'core-fuzz', 'helper-test'].filter((target) => {
   const rules = readdirSync('.').map((dir) => join(dir, 'rules.mk')).filter((file) => existsSync(file));
   return rules.some((file) => new RegExp(`^${target}:`, 'm').test(readFileSync(file, 'utf8')));
