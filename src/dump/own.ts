@@ -47,8 +47,7 @@ function taskEntry({ task, answers, threads, mappings, settings }: CollectedTask
     pid: task.pid, threads: own, vma_names: namesOf(mappings), vma_flags: ownFlagsOf(mappings),
     coredump_filter: settings.coredumpFilter === USUAL_COREDUMP_FILTER ? undefined : settings.coredumpFilter,
     thp_flags: orNothing(answers?.process.thpFlags, 1), mdwe: orNothing(answers?.process.mdwe, 0), memory_merge: answers?.process.memoryMerge === true ? true : undefined,
-    lock_future: orNothing(answers?.process.lockFuture, 0),
   });
-  const said = own.length > 0 || entry.vma_names.length > 0 || entry.vma_flags.length > 0 || [entry.coredump_filter, entry.thp_flags, entry.mdwe, entry.memory_merge, entry.lock_future].some((value) => value !== undefined);
+  const said = own.length > 0 || entry.vma_names.length > 0 || entry.vma_flags.length > 0 || [entry.coredump_filter, entry.thp_flags, entry.mdwe, entry.memory_merge].some((value) => value !== undefined);
   return said ? entry : undefined;
 }

@@ -18,8 +18,6 @@ export const MADV = {
 } as const;
 
 export const MLOCK_ONFAULT = 1;
-/** mlockall(2). */
-export const MCL = { CURRENT: 1, FUTURE: 2, ONFAULT: 4 } as const;
 
 /** arch_prctl codes. */
 export const ARCH = { SET_GS: 0x1001, SET_FS: 0x1002, MAP_VDSO_64: 0x2003 } as const;

@@ -4,7 +4,6 @@
  */
 import type { Task } from '../image/tree.ts';
 import { AT_FDCWD, O, TIOCSPGRP } from '../kernel/files.ts';
-import { MCL } from '../kernel/memory.ts';
 import { CLONE, PR, WAIT } from '../kernel/process.ts';
 import { SIG, SIG_SETMASK, SIGSET_SIZE, signalName } from '../kernel/signals.ts';
 import { Cond, Op, Program, SELF_PID } from '../program/program.ts';
@@ -292,8 +291,6 @@ export class TreeCompiler {
     if (own?.coredump_filter !== undefined) addProcFile(p, 'coredump_filter', `0x${own.coredump_filter.toString(16)}`);
     if (own?.mdwe !== undefined && own.mdwe !== 0) p.resource('memory deny write-execute').call('prctl', [PR.SET_MDWE, own.mdwe, 0, 0, 0], { keep: false });
     if (own?.memory_merge === true) p.resource('merging of equal pages').call('prctl', [PR.SET_MEMORY_MERGE, 1, 0, 0, 0], { keep: false });
-    const future = (own?.lock_future ?? 0) & (MCL.FUTURE | MCL.ONFAULT);
-    if (future !== 0) p.resource('locking of memory').call('mlockall', [future], { keep: false, remedy: { EPERM: 'Locked memory needs CAP_IPC_LOCK or a memlock limit' } });
   }
 
   #addOomScore(p: Program, pid: number, score: number | undefined): void {

@@ -63,8 +63,6 @@ export const sf_task_entry = message('sf_task_entry', {
   mdwe: opt.uint32(7, { hex: true }),
   /** PR_GET_MEMORY_MERGE. */
   memory_merge: opt.bool(8),
-  /** mlockall's MCL_FUTURE, and MCL_ONFAULT with it. */
-  lock_future: opt.uint32(9, { hex: true }),
 });
 export type sf_task_entry = Message<typeof sf_task_entry>;
 

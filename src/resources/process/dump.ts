@@ -1,16 +1,12 @@
 /** What a process is besides memory, files and signals: break, dumpable, subreaper, THP, membarrier, limits, oom score, login uid, personality. */
 import { create, shared } from '../../image/wire.ts';
 import { rlimit_entry, task_rlimits_entry } from '../../image/schema/index.ts';
-import { ERRNO } from '../../kernel/errno.ts';
-import { MAP, MCL, PROT } from '../../kernel/memory.ts';
 import { parseLimits } from '../../proc/limits.ts';
 import { readProcRecord, tryReadProcText } from '../../proc/read.ts';
 import type { Program, RanBlock } from '../../program/program.ts';
-import { PAGE_SIZE } from '../memory/kinds.ts';
 
 /** <linux/prctl.h> */
 const PR_GET_PDEATHSIG = 2, PR_GET_DUMPABLE = 3, PR_GET_CHILD_SUBREAPER = 37, PR_GET_TIMERSLACK = 30, PR_GET_TID_ADDRESS = 40, PR_GET_THP_DISABLE = 42, PR_GET_TSC = 25, PR_MCE_KILL_GET = 34, PR_GET_SPECULATION_CTRL = 52, PR_GET_IO_FLUSHER = 58, PR_GET_MDWE = 66, PR_GET_MEMORY_MERGE = 68;
-const MS_INVALIDATE = 2;
 /** MEMBARRIER_CMD_GET_REGISTRATIONS of <linux/membarrier.h> (Linux 6.3). */
 const MEMBARRIER_CMD_GET_REGISTRATIONS = 1 << 9;
 
@@ -25,8 +21,6 @@ export interface ProcessFacts {
   readonly mdwe: number;
   /** PR_GET_MEMORY_MERGE: equal pages of it are merged (KSM). */
   readonly memoryMerge: boolean;
-  /** `MCL` bits of mlockall(2) for mappings that are still to come; 0: they are not locked. */
-  readonly lockFuture: number;
   readonly childSubreaper: boolean;
   /** MEMBARRIER_CMD_REGISTER_* in force; 0 also when the kernel cannot tell. */
   readonly membarrier: number;
@@ -41,28 +35,13 @@ export function askProcess(program: Program): (ran: RanBlock) => ProcessFacts {
   const mdwe = program.call('prctl', [PR_GET_MDWE, 0, 0, 0, 0], { expect: 'any' });
   const merge = program.call('prctl', [PR_GET_MEMORY_MERGE, 0, 0, 0, 0], { expect: 'any' });
   const membarrier = program.call('membarrier', [MEMBARRIER_CMD_GET_REGISTRATIONS, 0, 0], { expect: 'any' });
-  const locks = askFutureLocks(program);
   const subreaper = program.reserve(8);
   program.call('prctl', [PR_GET_CHILD_SUBREAPER, subreaper], { keep: false });
   return (ran) => ({
     brk: ran.result(brk), dumpable: Number(ran.result(dumpable)), thpDisabled: ran.result(thp) > 0n,
-    thpFlags: Math.max(0, Number(ran.result(thp))), mdwe: Math.max(0, Number(ran.result(mdwe))), memoryMerge: ran.result(merge) > 0n, lockFuture: locks(ran),
+    thpFlags: Math.max(0, Number(ran.result(thp))), mdwe: Math.max(0, Number(ran.result(mdwe))), memoryMerge: ran.result(merge) > 0n,
     membarrier: Math.max(0, Number(ran.result(membarrier))), childSubreaper: ran.data(subreaper).readInt32LE(0) !== 0,
   });
-}
-
-/** Whether mappings are locked as soon as they are made (mlockall's MCL_FUTURE): nobody tells but a new mapping, by what msync(2) and mincore(2) say of it. */
-function askFutureLocks(program: Program): (ran: RanBlock) => number {
-  const any = { expect: 'any', resource: 'locking of memory' } as const;
-  const resident = program.reserve(8);
-  const page = program.call('mmap', [0, PAGE_SIZE, PROT.READ | PROT.WRITE, MAP.PRIVATE | MAP.ANONYMOUS, -1, 0], any);
-  const locked = program.call('msync', [page, PAGE_SIZE, MS_INVALIDATE], any);
-  const there = program.call('mincore', [page, PAGE_SIZE, resident], any);
-  program.call('munmap', [page, PAGE_SIZE], { ...any, keep: false });
-  return (ran) => {
-    if (ran.result(locked) !== BigInt(-ERRNO.EBUSY)) return 0;
-    return ran.result(there) === 0n && (ran.data(resident)[0]! & 1) === 0 ? MCL.FUTURE | MCL.ONFAULT : MCL.FUTURE;
-  };
 }
 
 /** What only a thread itself can be asked. */
