@@ -2,14 +2,14 @@
  * Freeing what is not needed any more in image sets: pages of a set's parents that the set itself has newer (`dedup`, `--auto-dedup` of dump and
  * pre-dump), pages that a restore has brought into memory (`restore --auto-dedup`). The files keep their sizes and get holes.
  */
-import { PAGE, PageFlag, core, type PageMap, type Ranges } from '../core/node.ts';
+import { PAGE, PageFlag, type PageMap, type Ranges } from '../core/node.ts';
 import { StillframeError } from '../errors.ts';
 import type { Helper } from '../helper/client.ts';
 import { DirectorySet } from '../image/node/directory.ts';
 import { bytesOf } from '../image/text.ts';
 import { fileNames } from '../image/tree.ts';
 import { Program } from '../program/program.ts';
-import { readMap } from './parent.ts';
+import { rangesOf, readMap } from './parent.ts';
 
 const SIZE = BigInt(PAGE);
 /** fallocate: FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE (<linux/falloc.h>) */
@@ -34,13 +34,6 @@ export function punch(helper: Helper, path: string, holes: readonly Hole[]): voi
   }
 }
 
-/** Addresses a set has itself, flat. */
-function stored(map: PageMap): Ranges {
-  const flat: bigint[] = [];
-  for (let i = 0; i < map.count; i++) if ((map.flags[i]! & PageFlag.PRESENT) !== 0) flat.push(map.vaddr[i]!, map.vaddr[i]! + map.nrPages[i]! * SIZE);
-  return core.ranges.normalise(BigUint64Array.from(flat));
-}
-
 /** Where in the pages file those of the map's pages are that lie in sorted ranges. */
 function holesOf(map: PageMap, ranges: Ranges): Hole[] {
   const holes: { offset: bigint; size: bigint }[] = [];
@@ -58,15 +51,12 @@ function holesOf(map: PageMap, ranges: Ranges): Hole[] {
   return holes;
 }
 
-/** Numbers of the pages files that several page maps of a set name (`dump --dedup-pages`): what one does not need another may. */
-function sharedFiles(set: DirectorySet): Set<number> {
+/** All page maps of a set by their names, and the numbers of pages files that several of them name (`dump --dedup-pages`): what one does not need another may. */
+function mapsOf(set: DirectorySet): { readonly maps: ReadonlyMap<string, PageMap>; readonly shared: ReadonlySet<number> } {
+  const maps = new Map(set.names().filter((name) => MAP_NAME.test(name)).map((name) => [name, readMap(set, name)!]));
   const seen = new Set<number>(), shared = new Set<number>();
-  for (const name of set.names().filter((file) => MAP_NAME.test(file))) {
-    const id = readMap(set, name)!.pagesId;
-    if (seen.has(id)) shared.add(id);
-    seen.add(id);
-  }
-  return shared;
+  for (const { pagesId } of maps.values()) (seen.has(pagesId) ? shared : seen).add(pagesId);
+  return { maps, shared };
 }
 
 /**
@@ -77,19 +67,19 @@ export function dedupParents(set: DirectorySet, helper: Helper): bigint {
   if (set.parent() === undefined) {
     throw new StillframeError({ doing: 'dedup', where: set.label, why: "it has no 'parent' link: there is nothing that it could replace", remedy: 'Name the set of a dump or pre-dump that was made with --prev-images-dir' });
   }
+  const chain: { readonly label: string; readonly maps: ReadonlyMap<string, PageMap>; readonly shared: ReadonlySet<number> }[] = [];
+  for (let below = set.parent(); below instanceof DirectorySet; below = below.parent()) chain.push({ label: below.label, ...mapsOf(below) });
   let freed = 0n;
-  const kept = new Map<DirectorySet, Set<number>>();
   for (const name of set.names().filter((file) => MAP_NAME.test(file))) {
     const own = readMap(set, name);
     if (own === undefined) continue;
-    const ranges = stored(own);
-    for (let below = set.parent(); below instanceof DirectorySet; below = below.parent()) {
-      const map = readMap(below, name);
+    const ranges = rangesOf(own, PageFlag.PRESENT);
+    for (const { label, maps, shared } of chain) {
+      const map = maps.get(name);
       if (map === undefined) break;
-      if (!kept.has(below)) kept.set(below, sharedFiles(below));
-      if (kept.get(below)!.has(map.pagesId)) continue;
+      if (shared.has(map.pagesId)) continue;
       const holes = holesOf(map, ranges);
-      if (holes.length > 0) punch(helper, `${below.label}/${fileNames.pages(map.pagesId)}`, holes);
+      if (holes.length > 0) punch(helper, `${label}/${fileNames.pages(map.pagesId)}`, holes);
       freed += holes.reduce((sum, { size }) => sum + size, 0n);
     }
   }

@@ -98,15 +98,7 @@ export class ParentSet {
   /** Addresses of a set's entries that have one of some flags, flat. */
   #ranges(set: DirectorySet, owner: Owner, flags: number): Ranges {
     const map = this.#map(set, owner);
-    if (map === undefined) return new BigUint64Array(0);
-    const flat = new BigUint64Array(2 * map.count);
-    let n = 0;
-    for (let i = 0; i < map.count; i++) {
-      if ((map.flags[i]! & flags) === 0) continue;
-      flat[n++] = map.vaddr[i]!;
-      flat[n++] = map.vaddr[i]! + map.nrPages[i]! * SIZE;
-    }
-    return core.ranges.normalise(flat.subarray(0, n));
+    return map === undefined ? new BigUint64Array(0) : rangesOf(map, flags);
   }
 
   /** Where an owner's pages are, through the chain, in address order. @throws StillframeError when one is nowhere */
@@ -214,6 +206,18 @@ export function readMap(set: DirectorySet, name: string): PageMap | undefined {
   const stored = set.open(fileNames.pages(map.pagesId))?.size ?? 0;
   if (BigInt(stored) < pages * SIZE) throw damaged(`${set.label}/${fileNames.pages(map.pagesId)}`, `it has ${stored} bytes, and ${name} says that ${pages} pages are in it`);
   return map;
+}
+
+/** Addresses of a map's entries that have one of some flags, flat. */
+export function rangesOf(map: PageMap, flags: number): Ranges {
+  const flat = new BigUint64Array(2 * map.count);
+  let n = 0;
+  for (let i = 0; i < map.count; i++) {
+    if ((map.flags[i]! & flags) === 0) continue;
+    flat[n++] = map.vaddr[i]!;
+    flat[n++] = map.vaddr[i]! + map.nrPages[i]! * SIZE;
+  }
+  return core.ranges.normalise(flat.subarray(0, n));
 }
 
 /** The parts of sorted runs inside [start, end). */

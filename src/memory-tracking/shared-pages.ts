@@ -6,11 +6,12 @@
  *
  * The set is complete before and after, and at each moment between: a file is replaced when what it refers to is there.
  */
-import { closeSync, copyFileSync, ftruncateSync, linkSync, lstatSync, mkdirSync, openSync, readSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
-import { PAGE, PageFlag, core, type PageMap, type Ranges } from '../core/node.ts';
+import { closeSync, copyFileSync, ftruncateSync, linkSync, lstatSync, mkdirSync, openSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
+import { NO_MAPPING, PAGE, PageFlag, core, type PageMap, type Ranges } from '../core/node.ts';
+import type { ByteSource } from '../image/codec.ts';
 import type { DirectorySet } from '../image/node/directory.ts';
 import { fileNames } from '../image/tree.ts';
-import { readMap, total } from './parent.ts';
+import { rangesOf, readMap, total } from './parent.ts';
 
 const SIZE = BigInt(PAGE);
 /** Bytes compared or copied at a time. */
@@ -49,7 +50,7 @@ export function sharePages(set: DirectorySet, tasks: readonly Relative[], newPag
   if (heirs.length === 0) return { saved: 0n, heirs: 0 };
   const rewritten = [...heirs, ...[...families.keys()].map((pid) => whole(pid, maps.get(pid)!))].map((one) => ({ ...one, pagesId: newPagesId() }));
   try {
-    makeShared(set, families);
+    makeShared(set, families, maps);
     for (const { pid, pagesId, map, common } of rewritten) {
       writeFileSync(set.path(`${fileNames.pagemap(pid)}${UNFINISHED}`), ownMap(pagesId, map, common));
       copyRest(set, pagesId, map, common);
@@ -75,14 +76,16 @@ export const inTheWay = (path: (name: string) => string): string | undefined => 
 function findFamilies(set: DirectorySet, tasks: readonly Relative[], maps: ReadonlyMap<number, PageMap>): Map<number, Heir[]> {
   const parents = parentsWithPages(tasks, maps);
   const withParent = new Map([...parents].map(([pid, parent]) => [pid, commonPages(set, maps.get(parent)!, maps.get(pid)!)]));
+  const children = new Map<number, bigint[]>();
+  for (const [pid, parent] of parents) children.set(parent, [...children.get(parent) ?? [], total(withParent.get(pid)!)]);
   const families = new Map<number, Heir[]>();
   const originOf = new Map<number, number>();
   for (const [pid, map] of maps) {
     const parent = parents.get(pid), origin = originOf.get(parent ?? 0);
     const common = origin === undefined ? new BigUint64Array(0) : origin === parent ? withParent.get(pid)! : commonPages(set, maps.get(origin)!, map);
-    const children = [...parents].filter(([, of]) => of === pid).map(([child]) => total(withParent.get(child)!));
-    const asHeir = children.reduce((sum, theirs) => sum + (theirs < total(common) ? theirs : total(common)), total(common));
-    const isHeir = total(common) >= WORTH && children.reduce((sum, theirs) => sum + theirs, 0n) <= asHeir;
+    const own = total(common), theirs = children.get(pid) ?? [];
+    const asHeir = theirs.reduce((sum, bytes) => sum + (bytes < own ? bytes : own), own);
+    const isHeir = own >= WORTH && theirs.reduce((sum, bytes) => sum + bytes, 0n) <= asHeir;
     originOf.set(pid, isHeir ? origin! : pid);
     if (isHeir) families.set(origin!, [...families.get(origin!) ?? [], { pid, map, common }]);
   }
@@ -101,67 +104,59 @@ function parentsWithPages(tasks: readonly Relative[], maps: ReadonlyMap<number, 
   return parents;
 }
 
-const whole = (pid: number, map: PageMap): Heir => ({ pid, map, common: stored(map) });
-
-/** Addresses of the pages that a map's file holds, flat. */
-function stored(map: PageMap): Ranges {
-  return core.ranges.normalise(BigUint64Array.from([...runsOf(map)].flatMap(({ start, end }) => [start, end])));
-}
+const whole = (pid: number, map: PageMap): Heir => ({ pid, map, common: rangesOf(map, PageFlag.PRESENT) });
 
 interface Run { readonly start: bigint; readonly end: bigint; readonly offset: bigint; readonly flags: number }
 
-function* runsOf(map: PageMap): Generator<Run> {
+/** What a map's file holds, in address order. */
+function runsOf(map: PageMap): Run[] {
+  const runs: Run[] = [];
   for (let i = 0; i < map.count; i++) {
     const flags = map.flags[i]!;
-    if ((flags & PageFlag.PRESENT) !== 0) yield { start: map.vaddr[i]!, end: map.vaddr[i]! + map.nrPages[i]! * SIZE, offset: map.offset[i]!, flags };
+    if ((flags & PageFlag.PRESENT) !== 0) runs.push({ start: map.vaddr[i]!, end: map.vaddr[i]! + map.nrPages[i]! * SIZE, offset: map.offset[i]!, flags });
   }
+  return runs;
+}
+
+const flat = (runs: readonly Run[]): Ranges => BigUint64Array.from(runs.flatMap(({ start, end }) => [start, end]));
+
+/** Of a set's pages files. */
+const pagesOf = (set: DirectorySet, { pagesId }: PageMap): ByteSource => {
+  const file = set.open(fileNames.pages(pagesId));
+  if (file === undefined) throw new Error(`${set.label}/${fileNames.pages(pagesId)} is missing`);
+  return file;
+};
+
+/** Offsets and sizes of the pieces of a part of a file. */
+function* piecesOf(size: bigint): Generator<[at: bigint, bytes: number]> {
+  for (let at = 0n; at < size; at += BigInt(PIECE)) yield [at, Number(size - at < PIECE ? size - at : BigInt(PIECE))];
 }
 
 /** Addresses at which both files have the same page, flat. */
 function commonPages(set: DirectorySet, a: PageMap, b: PageMap): Ranges {
-  const both = core.ranges.intersect(stored(a), stored(b));
+  const [inA, inB] = [runsOf(a), runsOf(b)], [fileA, fileB] = [pagesOf(set, a), pagesOf(set, b)];
+  const both = core.ranges.split(flat(inA), flat(inB)).filter(({ mapping }) => mapping !== NO_MAPPING);
   const different: bigint[] = [];
-  const files = [a, b].map(({ pagesId }) => openSync(set.path(fileNames.pages(pagesId)), 'r'));
-  try {
-    const [inA, inB] = [[...runsOf(a)], [...runsOf(b)]];
-    let [i, k] = [0, 0];
-    while (i < inA.length && k < inB.length) {
-      const [x, y] = [inA[i]!, inB[k]!];
-      const start = x.start > y.start ? x.start : y.start, end = x.end < y.end ? x.end : y.end;
-      for (let at = start; at < end; at += BigInt(PIECE)) {
-        const size = Number(end - at < PIECE ? end - at : BigInt(PIECE));
-        const bits = core.pages.differing(readPiece(files[0]!, x.offset + (at - x.start), size), readPiece(files[1]!, y.offset + (at - y.start), size));
-        if (bits.count > 0) for (const page of core.pages.ranges(bits, at / SIZE)) different.push(page * SIZE);
-      }
-      if (x.end <= y.end) i++;
-      if (y.end <= x.end) k++;
+  for (const { start, end, range, mapping } of both) {
+    const [x, y] = [inA[range]!, inB[mapping]!];
+    for (const [at, size] of piecesOf(end - start)) {
+      const bits = core.pages.differing(fileA.range(Number(x.offset + (start + at - x.start)), size), fileB.range(Number(y.offset + (start + at - y.start)), size));
+      if (bits.count > 0) for (const page of core.pages.ranges(bits, (start + at) / SIZE)) different.push(page * SIZE);
     }
-  } finally {
-    files.forEach((fd) => { closeSync(fd); });
   }
-  return core.ranges.subtract(both, core.ranges.normalise(BigUint64Array.from(different)));
-}
-
-function readPiece(fd: number, offset: bigint, size: number): Uint8Array {
-  const bytes = new Uint8Array(size);
-  for (let done = 0; done < size;) {
-    const got = readSync(fd, bytes, done, size - done, Number(offset) + done);
-    if (got === 0) throw new Error(`a pages file ended ${size - done} bytes early`);
-    done += got;
-  }
-  return bytes;
+  const shared = core.ranges.normalise(BigUint64Array.from(both.flatMap(({ start, end }) => [start, end])));
+  return core.ranges.subtract(shared, core.ranges.normalise(BigUint64Array.from(different)));
 }
 
 /** The set of the origins' pages, under a name that nobody looks for yet. */
-function makeShared(set: DirectorySet, families: ReadonlyMap<number, readonly Heir[]>): void {
+function makeShared(set: DirectorySet, families: ReadonlyMap<number, readonly Heir[]>, maps: ReadonlyMap<number, PageMap>): void {
   const path = (name: string): string => set.path(`${SHARED}${UNFINISHED}/${name}`);
   rmSync(path(''), { recursive: true, force: true }); // of one that was killed
   mkdirSync(path(''), { mode: 0o755 });
   copyFileSync(set.path('inventory.img'), path('inventory.img'));
   for (const [origin, heirs] of families) {
-    const name = fileNames.pagemap(origin);
-    for (const pid of [origin, ...heirs.map((heir) => heir.pid)]) copyFileSync(set.path(name), path(fileNames.pagemap(pid)));
-    const pages = fileNames.pages(readMap(set, name)!.pagesId);
+    for (const pid of [origin, ...heirs.map((heir) => heir.pid)]) copyFileSync(set.path(fileNames.pagemap(origin)), path(fileNames.pagemap(pid)));
+    const pages = fileNames.pages(maps.get(origin)!.pagesId);
     try {
       linkSync(set.path(pages), path(pages));
     } catch {
@@ -170,59 +165,45 @@ function makeShared(set: DirectorySet, families: ReadonlyMap<number, readonly He
   }
 }
 
-/** The map of a task in the set itself. @param common what it leaves to the parent set */
-function ownMap(pagesId: number, map: PageMap, common: Ranges): Uint8Array {
-  const vaddr: bigint[] = [], nrPages: bigint[] = [], flags: number[] = [];
-  const add = (start: bigint, end: bigint, flag: number): void => {
-    vaddr.push(start);
-    nrPages.push((end - start) / SIZE);
-    flags.push(flag);
-  };
-  for (const { start, end, shared, flags: own } of pieces(map, common)) add(start, end, shared ? PageFlag.PARENT : own);
-  return core.pagemap.encode(pagesId, { vaddr: BigUint64Array.from(vaddr), nrPages: BigUint64Array.from(nrPages), flags: Uint32Array.from(flags) });
+/** A map's runs, cut where what is common begins or ends. */
+function parts(map: PageMap, common: Ranges): (Run & { readonly shared: boolean })[] {
+  const runs = runsOf(map);
+  return core.ranges.split(flat(runs), common).map(({ start, end, range, mapping }) => {
+    const run = runs[range]!;
+    return { start, end, offset: run.offset + (start - run.start), flags: run.flags, shared: mapping !== NO_MAPPING };
+  });
 }
 
-/** A map's runs, cut where what is common begins or ends. */
-function* pieces(map: PageMap, common: Ranges): Generator<Run & { readonly shared: boolean }> {
-  let r = 0;
-  for (const run of runsOf(map)) {
-    for (let at = run.start; at < run.end;) {
-      while (r < common.length && common[r + 1]! <= at) r += 2;
-      const [from = run.end, to = run.end] = [common[r], common[r + 1]];
-      const shared = from <= at;
-      const limit = shared ? to : from;
-      const end = limit < run.end ? limit : run.end;
-      yield { ...run, start: at, end, offset: run.offset + (at - run.start), shared };
-      at = end;
-    }
-  }
+/** The map of a task in the set itself. @param common what it leaves to the parent set */
+function ownMap(pagesId: number, map: PageMap, common: Ranges): Uint8Array {
+  const all = parts(map, common);
+  return core.pagemap.encode(pagesId, {
+    vaddr: BigUint64Array.from(all, ({ start }) => start), nrPages: BigUint64Array.from(all, ({ start, end }) => (end - start) / SIZE),
+    flags: Uint32Array.from(all, ({ shared, flags }) => (shared ? PageFlag.PARENT : flags)),
+  });
 }
 
 /** What is not left to the parent set, in a pages file of its own. Pages that are zeros stay holes. */
 function copyRest(set: DirectorySet, pagesId: number, map: PageMap, common: Ranges): void {
-  const from = openSync(set.path(fileNames.pages(map.pagesId)), 'r');
+  const from = pagesOf(set, map);
   const to = openSync(set.path(fileNames.pages(pagesId)), 'wx', 0o644);
   try {
-    let at = 0;
-    for (const { start, end, offset, shared } of pieces(map, common)) {
+    let written = 0;
+    for (const { start, end, offset, shared } of parts(map, common)) {
       if (shared) continue;
-      for (let done = 0n; done < end - start;) {
-        const size = Number(end - start - done < PIECE ? end - start - done : BigInt(PIECE));
-        writePages(to, at, readPiece(from, offset + done, size));
-        at += size;
-        done += BigInt(size);
+      for (const [at, size] of piecesOf(end - start)) {
+        writePages(to, written, from.range(Number(offset + at), size));
+        written += size;
       }
     }
-    ftruncateSync(to, at);
+    ftruncateSync(to, written);
   } finally {
-    closeSync(from);
     closeSync(to);
   }
 }
 
 function writePages(fd: number, offset: number, bytes: Uint8Array): void {
-  const zero = core.pages.zero(bytes);
-  const zeros = core.pages.ranges(zero);
+  const zeros = core.pages.ranges(core.pages.zero(bytes));
   let from = 0;
   for (let i = 0; i <= zeros.length; i += 2) {
     const to = i < zeros.length ? Number(zeros[i]!) * PAGE : bytes.length;
