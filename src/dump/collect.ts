@@ -38,6 +38,7 @@ import { leaderProgram, refuseUnshared, threadProgram, type ProcessAnswers, type
 import type { DumpContext } from './context.ts';
 import { collectFiles, readDescriptors, type OpenFiles } from './descriptors.ts';
 import type { Descriptor } from './file-kinds.ts';
+import type { HostFacts } from './probe.ts';
 import { describeTask, type FrozenTask, type FrozenThread } from './frozen.ts';
 import { checkNamespaces, objectIds, type OwnNamespaces } from './ids.ts';
 import type { FileStat } from '../kernel/stat.ts';
@@ -221,8 +222,8 @@ function accessOf(mode: number): number {
 export type Runner = Pick<Helper, 'runEach' | 'visit'>;
 
 /** Lets every thread run its program. After this the tree was touched, though nothing of it shows. */
-export function askThreads(collected: Collected, context: DumpContext, runner: Runner = context.helper): void {
-  const lookedAt = new LookedAt(context.helper, context.labels);
+export function askThreads(collected: Collected, context: DumpContext, { landlock }: Pick<HostFacts, 'landlock'>, runner: Runner = context.helper): void {
+  const lookedAt = new LookedAt(context.helper, context.labels, landlock);
   try {
     runPrograms(collected, context, runner, lookedAt);
   } finally {

@@ -134,7 +134,7 @@ class Dump {
       context.refusals.throwIfAny();
       lap('read');
       for (const { threads } of context.tasks) for (const { tid, status } of threads) context.seccomp.read(helper, tid, status.seccomp, status.seccompFilters);
-      askThreads(collected, context);
+      askThreads(collected, context, host);
       lap('ask threads');
       askFiles(collected.files, context);
       const outside = askHelper(collected, context, host.affinity.length);

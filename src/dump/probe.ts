@@ -11,12 +11,17 @@ export interface HostFacts {
   readonly hugeDevices: ReadonlyMap<bigint, number>;
   /** PAGEMAP_SCAN tells guard pages (Linux 6.15). */
   readonly guards: boolean;
+  /** Landlock is active: threads may be confined by it. */
+  readonly landlock: boolean;
   /** The CPUs we may run on: the kernel's mask, as long as this kernel makes it. */
   readonly affinity: Uint8Array;
 }
 
 /** Bytes of a CPU mask: 8192 CPUs, the most a kernel is built for. */
 const MASK_SIZE = 1024;
+
+/** <linux/landlock.h>: landlock_create_ruleset answers with the version instead of making a ruleset. */
+const LANDLOCK_CREATE_RULESET_VERSION = 1;
 
 /** memfd_create's flag for huge pages (<linux/memfd.h>), and the logarithms of the sizes x86-64 has, at bit 26. */
 const MFD_HUGETLB = 4;
@@ -38,9 +43,10 @@ export function probeHost(helper: Helper): HostFacts {
   });
   const mask = program.reserve(MASK_SIZE);
   const size = program.call('sched_getaffinity', [0, MASK_SIZE, mask], { resource: 'CPU affinity' });
+  const landlock = program.call('landlock_create_ruleset', [0, 0, LANDLOCK_CREATE_RULESET_VERSION], { expect: 'any', resource: 'Landlock' });
   const ran = helper.local(program).check('dump');
   const hugeDevices = new Map(huge.filter(({ asked }) => ran.result(asked) === 0n).map(({ bits, facts }) => [KernelStat.of(ran.data(facts)).dev, bits]));
-  return { hugeDevices, shmemDevice: KernelStat.of(ran.data(stat)).dev, guards: tellsGuards(helper), affinity: Uint8Array.from(ran.data(mask, Number(ran.result(size)))) };
+  return { hugeDevices, shmemDevice: KernelStat.of(ran.data(stat)).dev, guards: tellsGuards(helper), landlock: ran.result(landlock) > 0n, affinity: Uint8Array.from(ran.data(mask, Number(ran.result(size)))) };
 }
 
 function tellsGuards(helper: Helper): boolean {

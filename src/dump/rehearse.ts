@@ -58,7 +58,7 @@ function once(options: DumpOptions, helper: Helper, own: OwnNamespaces, host: Ho
   const context = new DumpContext(options, SILENT, helper, newTree(own), host.shmemDevice, host.hugeDevices);
   context.tasks = seizeTree({ seize: (tids) => tids.map((tid) => ({ tid, status: 0, waitStatus: 0, stopSignal: 0, zombie: false, seccompSuspended: true })) }, helper.pid, 0);
   const collected = collect(context, own, (tids) => () => tids.map(noState), (task) => readDescriptors(task, helper).filter(({ link }) => !link.startsWith('socket:')));
-  askThreads(collected, context, {
+  askThreads(collected, context, host, {
     runEach: (tids, program) => tids.map(() => helper.local(program)),
     visit: (visits, program) => visits.map(() => helper.local(program)),
   });

@@ -13,8 +13,6 @@ import { SIG } from '../../kernel/signals.ts';
 import { Cond, Program, type RanBlock } from '../../program/program.ts';
 import type { SecurityLabels } from '../security-label/dump.ts';
 
-/** <linux/landlock.h>: the call answers with the version instead of making a ruleset. */
-const LANDLOCK_CREATE_RULESET_VERSION = 1;
 /** Low byte of a wait status (<bits/waitstatus.h>). */
 const STOPPED = 0x7f;
 
@@ -37,12 +35,11 @@ export class LookedAt {
   readonly #labels: Pick<SecurityLabels, 'of'> | undefined;
   readonly #made = new Map<string, number>();
 
-  constructor(helper: Pick<Helper, 'local' | 'pid'>, labels: Pick<SecurityLabels, 'of'> | undefined) {
+  /** @param active whether this kernel has Landlock */
+  constructor(helper: Pick<Helper, 'local' | 'pid'>, labels: Pick<SecurityLabels, 'of'> | undefined, active: boolean) {
     this.#helper = helper;
     this.#labels = labels;
-    const program = new Program('helper').resource('Landlock');
-    const version = program.call('landlock_create_ruleset', [0, 0, LANDLOCK_CREATE_RULESET_VERSION], { expect: 'any' });
-    this.#active = helper.local(program).check('dump').result(version) > 0n;
+    this.#active = active;
   }
 
   /** A process's number; 0 when the thread need not be asked, or there is none. */
