@@ -59,6 +59,9 @@ async function connectAll(program: TestProgram, count: number): Promise<Socket[]
   })));
 }
 
+/** MiB that a program's images or its restored self take, and half as much again. */
+const memoryOf = ([kind, mib]: readonly string[]): number => (['memory', 'pause', 'write'].includes(kind!) ? Number(mib) * 1.5 : 0);
+
 async function once(bin: string, { args, pause, options = [], clients = 0 }: Case): Promise<Sample> {
   const program = new TestProgram('load', { args });
   const images = join(shm, 'img');
@@ -67,6 +70,7 @@ async function once(bin: string, { args, pause, options = [], clients = 0 }: Cas
     sockets = await connectAll(program, clients);
     await program.waitFor(/^ready$/m, 60_000);
     const pids = treeOf(program.pid);
+    await touchMemory(memoryOf(args));
     if (pause) {
       setPriority(program.pid, -20);
       const from = program.output.length;
@@ -76,6 +80,7 @@ async function once(bin: string, { args, pause, options = [], clients = 0 }: Cas
     }
     const dumped = await dump(bin, program.pid, images, ['-v1', ...options], SECONDS);
     await program.gone(pids);
+    await touchMemory(memoryOf(args));
     const restored = await restore(bin, images, ['-v1', ...clients > 0 ? ['--tcp-established'] : []], SECONDS);
     if (!pids.every(alive)) throw new Error('not every task came back');
     if (sockets.some((socket) => socket.readableEnded || socket.destroyed)) throw new Error('a connection is gone');
@@ -92,7 +97,6 @@ const show = (ms: number): string => (ms >= 100 ? ms.toFixed(0) : ms.toFixed(1))
 console.log(`${'median of interleaved runs, ms'.padEnd(40)}${tools.map(({ name }) => name.padStart(9)).join('')}${tools.length > 1 ? '    ratio' : ''}   runs`);
 
 const chosen = CASES.filter(({ name }) => name.includes(filter));
-await touchMemory(Math.max(0, ...chosen.filter(({ args: [kind] }) => ['memory', 'pause', 'write'].includes(kind!)).map(({ args }) => Number(args[1]) * 2.5)));
 for (const one of chosen) {
   const samples = new Map<string, Sample[]>(tools.map(({ name }) => [name, []]));
   const repeats = Number(process.env['BENCH_REPEATS'] ?? one.repeats);

@@ -17,7 +17,7 @@ enum {
 	NR_read = 0, NR_close = 3, NR_poll = 7, NR_mmap = 9, NR_mprotect = 10, NR_munmap = 11, NR_rt_sigaction = 13,
 	NR_rt_sigprocmask = 14, NR_rt_sigreturn = 15, NR_ioctl = 16, NR_pread64 = 17, NR_pwrite64 = 18, NR_mremap = 25, NR_madvise = 28,
 	NR_nanosleep = 35, NR_setitimer = 38, NR_getpid = 39, NR_getppid = 110, NR_sendmsg = 46, NR_recvmsg = 47, NR_exit = 60,
-	NR_wait4 = 61, NR_kill = 62, NR_fcntl = 72, NR_ftruncate = 77, NR_ptrace = 101, NR_prctl = 157, NR_gettid = 186,
+	NR_wait4 = 61, NR_kill = 62, NR_fcntl = 72, NR_ftruncate = 77, NR_fstatfs = 138, NR_ptrace = 101, NR_prctl = 157, NR_gettid = 186,
 	NR_tkill = 200, NR_futex = 202, NR_clock_gettime = 228, NR_exit_group = 231, NR_tgkill = 234, NR_openat = 257,
 	NR_get_robust_list = 274, NR_rt_tgsigqueueinfo = 297, NR_process_vm_readv = 310, NR_process_vm_writev = 311,
 	NR_memfd_create = 319, NR_copy_file_range = 326, NR_pidfd_open = 434, NR_clone3 = 435, NR_write = 1, NR_sched_getaffinity = 204,
@@ -60,6 +60,7 @@ SYS int64_t sys_write(int fd, const void *from, size_t n) { return raw3(NR_write
 SYS int64_t sys_pipe2(int *ends, int flags) { return raw2(NR_pipe2, ends, flags); }
 SYS int64_t sys_getdents(int fd, void *to, size_t n) { return raw3(NR_getdents64, fd, to, n); }
 SYS int64_t sys_fstat(int fd, void *to) { return raw4(NR_newfstatat, fd, "", to, AT_EMPTY_PATH); }
+SYS int64_t sys_fstatfs(int fd, void *to) { return raw2(NR_fstatfs, fd, to); }
 SYS int64_t sys_readlinkat(int dir, const char *name, void *to, size_t n) { return raw4(NR_readlinkat, dir, name, to, n); }
 SYS int64_t sys_ftruncate(int fd, uint64_t size) { return raw2(NR_ftruncate, fd, size); }
 SYS int64_t sys_fallocate(int fd, uint32_t mode, uint64_t off, uint64_t size) { return raw4(NR_fallocate, fd, mode, off, size); }

@@ -201,7 +201,7 @@ export function copyRanges({ helper, options: { progress } }: { readonly helper:
 }
 
 function copyTo(path: string, ranges: readonly Range[], copy: (fd: number, ranges: readonly Range[]) => bigint): void {
-  const fd = openSync(path, 'w', 0o644);
+  const fd = openSync(path, 'w+', 0o644); // read as well: the helper may map it
   try {
     const wanted = ranges.reduce((sum, { size }) => sum + size, 0n);
     const got = wanted === 0n ? 0n : copy(fd, ranges);

@@ -125,6 +125,38 @@ pages('pages of zeros are holes: left out behind the end of the file, punched wh
   closeSync(fd);
 }, '/dev/shm')));
 
+/** KiB of tmpfs files in huge pages, of the whole machine. */
+const hugeKiB = (): number => Number(/^ShmemHugePages:\s+(\d+) kB$/mu.exec(readFileSync('/proc/meminfo', 'utf8'))![1]);
+
+for (const [offset, workers] of [[0, 1], [0, 2], [3 * PAGE, 2]] as const) {
+  pages(`36 MiB to a tmpfs, from byte ${offset} on, ${workers} workers: whole blocks become huge pages, pages of zeros in them holes`, withMappings((helper, { big, sparse }, task) => inDirectory((path) => {
+    const before = hugeKiB();
+    const fd = openSync(join(path, 'pages'), 'w+');
+    // zeros in the second block behind what is looked at before it is made, and a third that begins with zeros
+    const at = (page: number, count: number): Range => ({ address: big!.address + BigInt(page * PAGE), size: BigInt(count * PAGE) });
+    const ranges = [at(0, 612), sparse!, at(612, 348), sparse!, at(960, 8040)];
+    const zeros = (count: number): Buffer => Buffer.concat(Array.from({ length: count }, (_, i) => (i % 4 === 0 ? pattern(3, 0, PAGE) : Buffer.alloc(PAGE))));
+    const expected = Buffer.concat([Buffer.alloc(offset), pattern(1, 0, 612 * PAGE), zeros(64), pattern(1, 612 * PAGE, 348 * PAGE), zeros(64), pattern(1, 960 * PAGE, 8040 * PAGE)]);
+    helper.pages(task.pid, fd, BigInt(offset), ranges, { workers });
+    assert.ok(readFileSync(join(path, 'pages')).equals(expected));
+    assert.is(fstatSync(fd).blocks, (9000 + 32) * PAGE / 512, 'three in four pages of both sparse parts are holes');
+    if (!readFileSync('/sys/kernel/mm/transparent_hugepage/shmem_enabled', 'utf8').includes('[deny]')) assert.ok(hugeKiB() - before >= 2048, // more where they are made quickly
+       `${hugeKiB() - before} KiB of huge pages`);
+    closeSync(fd);
+  }, '/dev/shm'), ['9000']));
+}
+
+pages('a tmpfs that becomes full between blocks is ENOSPC', withMappings((helper, { big }, task) => inDirectory((path) => {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=21m', 'tmpfs', path]);
+  const fd = openSync(join(path, 'pages'), 'w+');
+  try {
+    for (const workers of [1, 2]) assert.throws(() => helper.pages(task.pid, fd, 0n, [big!], { workers }), /writing: ENOSPC.*Free space/);
+  } finally {
+    closeSync(fd);
+    execFileSync('umount', [path]);
+  }
+}), ['9000']));
+
 pages('places are of ranges', withMappings((helper, { big }, task) => {
   assert.throws(() => helper.pages(task.pid, { held: 77 }, 0n, [big!], { places: [] }), /0 places for 1 ranges/);
 }));
