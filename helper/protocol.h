@@ -157,9 +157,10 @@ struct sf_detach {
 #define SF_SCAN_PROTECT 2u /* write-protect what is found, in the same walk: only ranges of an asynchronous userfaultfd (else EPERM) */
 #define SF_SCAN_SKIP 4u    /* with SF_SCAN_PROTECT: other ranges are passed over */
 #define SF_SCAN_QUIET 8u   /* with SF_SCAN_PROTECT: nothing is told of what was found */
+#define SF_SCAN_ABSENT 16u /* any_of: or of what is not present (swapped out, or nothing at all) within mappings. Not on old kernels */
 struct sf_scan {
 	uint32_t pid;
-	uint32_t flags;         /* SF_SCAN_OLD_KERNEL: as on a kernel without the PAGEMAP_SCAN ioctl (tests); SF_SCAN_PROTECT; SF_SCAN_SKIP; SF_SCAN_QUIET */
+	uint32_t flags;         /* SF_SCAN_OLD_KERNEL: as on a kernel without the PAGEMAP_SCAN ioctl (tests); SF_SCAN_PROTECT; SF_SCAN_SKIP; SF_SCAN_QUIET; SF_SCAN_ABSENT */
 	uint64_t start, end;
 	uint64_t max_regions;   /* 0: no limit but the payload. When as many came, go on at the last one's end */
 	uint64_t any_of;        /* PAGE_IS_* of <linux/fs.h>: pages with at least one of these ... */

@@ -2,6 +2,7 @@
 #include "helper.h"
 
 #define REGION_BATCH 8192
+#define NEEDS_IOCTL (SF_SCAN_PROTECT | SF_SCAN_ABSENT)
 
 /* Kernels before 6.7: /proc/PID/pagemap, bit by bit (Documentation/admin-guide/mm/pagemap.rst). */
 #define PM_PRESENT (1ull << 63)
@@ -24,14 +25,15 @@ static uint64_t room(const struct scan *s)
 static MUST_CHECK struct fail scan_ioctl(struct scan *s, uint64_t start, uint64_t end)
 {
 	while (start < end && room(s) > 0) {
+		uint64_t absent = (s->q->flags & SF_SCAN_ABSENT) != 0 ? PAGE_IS_PRESENT : 0;
 		uint64_t batch = room(s) < REGION_BATCH ? room(s) : REGION_BATCH;
 		TRY(buffer_reserve(s->out, s->out->size + batch * sizeof(struct sf_region)));
 		struct pm_scan_arg arg = {
 			.size = sizeof arg, .start = start, .end = end, .vec = U(s->out->data + s->out->size), .vec_len = batch,
 			.flags = ((s->q->flags & SF_SCAN_PROTECT) != 0 ? PM_SCAN_WP_MATCHING : 0) |
 				 ((s->q->flags & (SF_SCAN_PROTECT | SF_SCAN_SKIP)) == SF_SCAN_PROTECT ? PM_SCAN_CHECK_WPASYNC : 0),
-			.category_inverted = s->q->none_of, .category_mask = s->q->none_of | s->q->all_of,
-			.category_anyof_mask = s->q->any_of, .return_mask = s->q->report,
+			.category_inverted = s->q->none_of | absent, .category_mask = s->q->none_of | s->q->all_of,
+			.category_anyof_mask = s->q->any_of | absent, .return_mask = s->q->report,
 		};
 		int64_t n = sys_ioctl(s->pagemap, PAGEMAP_SCAN, &arg);
 		if (n == -EINTR) continue;
@@ -151,7 +153,7 @@ static MUST_CHECK struct fail scan_range(struct scan *s, uint64_t start, uint64_
 {
 	if (s->old_kernel) return scan_mapped(s, start, end);
 	struct fail f = scan_ioctl(s, start, end);
-	if (f.error != -ENOTTY || (s->q->flags & SF_SCAN_PROTECT) != 0) return f;
+	if (f.error != -ENOTTY || (s->q->flags & NEEDS_IOCTL) != 0) return f;
 	TRY(prepare_old(s));
 	return scan_mapped(s, start, end);
 }
@@ -164,8 +166,9 @@ struct fail req_scan(struct request *rq, struct reply *rp)
 	struct sf_scan q;
 	if (rq->size < sizeof q || (rq->size - sizeof q) % sizeof(struct sf_range) != 0) return failed(SF_AT_DECODE, 0, -EBADMSG);
 	memcpy(&q, rq->payload, sizeof q);
-	if (((q.any_of | q.all_of) & q.none_of) != 0 || (q.flags & ~(SF_SCAN_OLD_KERNEL | SF_SCAN_PROTECT | SF_SCAN_SKIP | SF_SCAN_QUIET)) != 0) return failed(SF_AT_DECODE, q.pid, -EINVAL);
-	if ((q.flags & SF_SCAN_OLD_KERNEL) != 0 && (q.flags & SF_SCAN_PROTECT) != 0) return failed(SF_AT_DECODE, q.pid, -ENOTTY);
+	if (((q.any_of | q.all_of) & q.none_of) != 0 || (q.flags & ~(SF_SCAN_OLD_KERNEL | SF_SCAN_PROTECT | SF_SCAN_SKIP | SF_SCAN_QUIET | SF_SCAN_ABSENT)) != 0) return failed(SF_AT_DECODE, q.pid, -EINVAL);
+	if ((q.flags & SF_SCAN_ABSENT) != 0 && ((q.any_of | q.all_of | q.none_of) & PAGE_IS_PRESENT) != 0) return failed(SF_AT_DECODE, q.pid, -EINVAL);
+	if ((q.flags & SF_SCAN_OLD_KERNEL) != 0 && (q.flags & NEEDS_IOCTL) != 0) return failed(SF_AT_DECODE, q.pid, -ENOTTY);
 	uint32_t n = (uint32_t)((rq->size - sizeof q) / sizeof(struct sf_range));
 	struct sf_range whole = {q.start, q.end - q.start};
 	const struct sf_range *ranges = n > 0 ? (const struct sf_range *)(rq->payload + sizeof q) : &whole;

@@ -12,7 +12,7 @@ import { memoryContents } from '../resources/shared-memory/dump.ts';
 import type { vma_entry } from '../image/schema/index.ts';
 import { VMA } from '../resources/memory/status.ts';
 import type { MemoryChain, Part } from '../memory-tracking/chain.ts';
-import { scanHeld, type KindRange } from '../memory-tracking/scan.ts';
+import { scanHeld, scanTracked, type KindRange } from '../memory-tracking/scan.ts';
 import type { DumpContext } from './context.ts';
 
 /** Pages of one task, chosen but not copied. */
@@ -42,7 +42,7 @@ export const noPages = (): PageCounts => ({ scanned: 0n, written: 0n, skipped: 0
 export function choosePages(pid: number, mappings: readonly DumpedMapping[], guards: boolean, { helper }: Pick<DumpContext, 'helper'>, bit = 0n): ChosenPages {
   const wanted = mappings.filter(holdsPages);
   const scanned = wanted.reduce((sum, { entry }) => sum + (entry.end - entry.start) / PAGE_SIZE, 0n);
-  const regions = scanHeld(helper, pid, scanRanges(wanted), {
+  const regions = (bit === PageIs.WRITTEN ? scanTracked : scanHeld)(helper, pid, scanRanges(wanted), {
     report: (guards ? PageIs.GUARD : bit === 0n ? PageIs.PRESENT : 0n) | bit,
   });
   const guarded = guards ? regions.filter((r) => (r.categories & PageIs.GUARD) !== 0n) : [];

@@ -45,6 +45,8 @@ export interface ScanOptions {
   readonly protect?: boolean | 'tracked';
   /** With `protect`: nothing is told of what was found. */
   readonly quiet?: boolean;
+  /** Pages of mappings that are not present (swapped out, or nothing at all) match `anyOf` too. Not on kernels without PAGEMAP_SCAN. */
+  readonly orAbsent?: boolean;
   /** Which bits to tell apart in the answer. */
   readonly report: bigint;
   /** At most so many regions (0: no limit). When as many came, go on from the last one's end. */
@@ -237,9 +239,9 @@ export class Helper {
   }
 
   /** What the page tables say about ranges of a task; regions come in the order of the ranges and never span two. */
-  scan(pid: number, ranges: readonly p.Range[], { anyOf, noneOf = 0n, allOf = 0n, report, maxRegions = 0, oldKernel = false, protect = false, quiet = false }: ScanOptions): p.Region[] {
+  scan(pid: number, ranges: readonly p.Range[], { anyOf, noneOf = 0n, allOf = 0n, report, maxRegions = 0, oldKernel = false, protect = false, quiet = false, orAbsent = false }: ScanOptions): p.Region[] {
     if (ranges.length === 0) return [];
-    const head = Buffer.concat([p.encodeWords([pid, (oldKernel ? 1 : 0) | (protect === 'tracked' ? 6 : protect ? 2 : 0) | (quiet ? 8 : 0)]), p.encodeQuads([0n, 0n, BigInt(maxRegions), anyOf, noneOf, report, allOf])]);
+    const head = Buffer.concat([p.encodeWords([pid, (oldKernel ? 1 : 0) | (protect === 'tracked' ? 6 : protect ? 2 : 0) | (quiet ? 8 : 0) | (orAbsent ? 16 : 0)]), p.encodeQuads([0n, 0n, BigInt(maxRegions), anyOf, noneOf, report, allOf])]);
     return p.decodeRegions(this.#ask('SCAN', head, p.encodeRanges(ranges)).payload);
   }
 
