@@ -199,6 +199,17 @@ static int32_t wait_dead(uint32_t pid, uint64_t until)
 	}
 }
 
+/*
+ * Helps a task that dies to give its memory back (Linux 5.15): both of us take what the other has not taken yet, 16 ms a GiB in place of 24. Where many die they use all
+ * processors anyway.
+ */
+#define FEW 16
+static void help_release(uint32_t pid)
+{
+	autofd pidfd = (int)sys_pidfd_open((int)pid);
+	if (pidfd >= 0) (void)sys_process_mrelease(pidfd);
+}
+
 struct fail req_kill(struct request *rq, struct reply *rp)
 {
 	if (rq->size % 4 != 0) return failed(SF_AT_DECODE, 0, -EBADMSG);
@@ -210,6 +221,9 @@ struct fail req_kill(struct request *rq, struct reply *rp)
 		POINT(SF_AT_KILL, pids[i]);
 		/* 0 and negative numbers would be groups, 1 is init */
 		out[i] = pids[i] < 2 || pids[i] > 0x7fffffff ? -EINVAL : (int32_t)sys_kill((int)pids[i], SIGKILL);
+	}
+	for (uint32_t i = 0; i < n && n <= FEW; i++) {
+		if (out[i] == 0) help_release(pids[i]);
 	}
 	uint64_t until = now_ms() + SEIZE_TIMEOUT;
 	for (uint32_t i = 0; i < n; i++) {

@@ -20,7 +20,7 @@ enum {
 	NR_wait4 = 61, NR_kill = 62, NR_fcntl = 72, NR_ftruncate = 77, NR_fstatfs = 138, NR_ptrace = 101, NR_prctl = 157, NR_gettid = 186,
 	NR_tkill = 200, NR_futex = 202, NR_clock_gettime = 228, NR_exit_group = 231, NR_tgkill = 234, NR_openat = 257,
 	NR_get_robust_list = 274, NR_rt_tgsigqueueinfo = 297, NR_process_vm_readv = 310, NR_process_vm_writev = 311,
-	NR_memfd_create = 319, NR_copy_file_range = 326, NR_pidfd_open = 434, NR_clone3 = 435, NR_write = 1, NR_sched_getaffinity = 204,
+	NR_memfd_create = 319, NR_copy_file_range = 326, NR_pidfd_open = 434, NR_process_mrelease = 448, NR_clone3 = 435, NR_write = 1, NR_sched_getaffinity = 204,
 	NR_fallocate = 285, NR_dup3 = 292, NR_pipe2 = 293, NR_setsid = 112, NR_chdir = 80, NR_execve = 59, NR_pidfd_getfd = 438, NR_close_range = 436,
 	NR_sched_setscheduler = 144, NR_set_robust_list = 273, NR_getdents64 = 217, NR_newfstatat = 262, NR_readlinkat = 267, NR_kcmp = 312,
 };
@@ -81,6 +81,7 @@ SYS int64_t sys_tkill(int tid, int sig) { return raw2(NR_tkill, tid, sig); }
 SYS int64_t sys_set_robust_list(void *head, size_t size) { return raw2(NR_set_robust_list, head, size); }
 SYS int64_t sys_get_robust_list(int tid, uint64_t *head, uint64_t *len) { return raw3(NR_get_robust_list, tid, head, len); }
 SYS int64_t sys_pidfd_open(int pid) { return raw2(NR_pidfd_open, pid, 0); }
+SYS int64_t sys_process_mrelease(int pidfd) { return raw2(NR_process_mrelease, pidfd, 0); }
 SYS int64_t sys_pidfd_getfd(int pidfd, int fd) { return raw3(NR_pidfd_getfd, pidfd, fd, 0); }
 SYS int64_t sys_kcmp(int a, int b, int type, uint64_t ia, uint64_t ib) { return raw5(NR_kcmp, a, b, type, ia, ib); }
 SYS int64_t sys_clone3(struct clone_args *args) { return raw2(NR_clone3, args, sizeof *args); }
