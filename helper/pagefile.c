@@ -74,21 +74,22 @@ struct fail pages_set_size(int fd, uint64_t least)
  * It needs no mount option. The kernel collapses a block only with a page in it.
  */
 #define TMPFS_MAGIC 0x01021994ull /* <linux/magic.h> */
-#define CHEAP_NS 4000000          /* what a block may take without being compared */
+#define CHEAP_NS 1200000          /* what a block may take without being compared */
+#define TRY_EACH 16
 
 void blocks_open(struct blocks *b, int fd)
 {
 	uint64_t statfs[15]; /* struct statfs (<asm-generic/statfs.h>): f_type is its first word */
-	*b = (struct blocks){0, 0, {0, 0}};
+	*b = (struct blocks){0, 0, {0, 0}, 0};
 	if (sys_fstatfs(fd, statfs) < 0 || statfs[0] != TMPFS_MAGIC) return;
 	int64_t at = sys_mmap(0, 2 * BLOCK_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (at >= 0) *b = (struct blocks){(uint8_t *)at, (uint8_t *)ROUND_UP(U(at), BLOCK_SIZE), {0, 0}};
+	if (at >= 0) *b = (struct blocks){(uint8_t *)at, (uint8_t *)ROUND_UP(U(at), BLOCK_SIZE), {0, 0}, 0};
 }
 
 void blocks_close(struct blocks *b)
 {
 	if (b->reserved != 0) (void)sys_munmap(b->reserved, 2 * BLOCK_SIZE);
-	*b = (struct blocks){0, 0, {0, 0}};
+	*b = (struct blocks){0, 0, {0, 0}, 0};
 }
 
 uint64_t blocks_clock(void)
@@ -98,18 +99,23 @@ uint64_t blocks_clock(void)
 	return (uint64_t)(t.sec * 1000000000 + t.nsec);
 }
 
-/* The way that was not taken is forgotten slowly, so that it is tried again now and then. */
-void blocks_took(struct blocks *b, bool huge, uint64_t ns)
+void blocks_took(struct blocks *b, bool huge, uint64_t ns) { b->ns[huge] = b->ns[huge] == 0 ? ns : (3 * b->ns[huge] + ns) / 4; }
+
+/*
+ * Huge pages may be dear: where memory is fragmented, or where a virtual machine has to get whole blocks from its host while it has single pages of its own. Then
+ * whatever took less time lately, the other way being tried now and then.
+ */
+static bool prefers_huge(struct blocks *b)
 {
-	b->ns[huge] = b->ns[huge] == 0 ? ns : (3 * b->ns[huge] + ns) / 4;
-	b->ns[!huge] -= b->ns[!huge] / 32;
+	if (b->ns[1] <= CHEAP_NS) return true;
+	bool huge = b->ns[1] <= b->ns[0];
+	return ++b->count % TRY_EACH == 0 ? !huge : huge;
 }
 
-/* Fragmented memory may make huge pages dear: then whatever took less time lately. */
 uint8_t *block_make(struct blocks *b, int fd, uint64_t off, const uint8_t *from, uint64_t size)
 {
 	bool zero;
-	if (b->window == 0 || (b->ns[1] > CHEAP_NS && b->ns[0] < b->ns[1]) || run_of_pages(from, size, &zero) != size || zero) return 0;
+	if (b->window == 0 || run_of_pages(from, size, &zero) != size || zero || !prefers_huge(b)) return 0;
 	if (sys_pwrite(fd, from, PAGE_SIZE, off) == (int64_t)PAGE_SIZE &&
 	    sys_mmap(b->window, BLOCK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, off) == (int64_t)U(b->window) &&
 	    sys_madvise(b->window, BLOCK_SIZE, MADV_COLLAPSE) == 0) {
