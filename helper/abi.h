@@ -10,7 +10,7 @@
 
 /* <asm-generic/errno-base.h>, <asm-generic/errno.h>, <linux/errno.h> */
 enum {
-	EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, EIO = 5, ENOEXEC = 8, EBADF = 9, ECHILD = 10, EAGAIN = 11, ENOMEM = 12,
+	EPERM = 1, ENOENT = 2, ESRCH = 3, EINTR = 4, EIO = 5, ENXIO = 6, ENOEXEC = 8, EBADF = 9, ECHILD = 10, EAGAIN = 11, ENOMEM = 12,
 	EACCES = 13, EFAULT = 14, EBUSY = 16, EEXIST = 17, EXDEV = 18, EINVAL = 22, ENOTTY = 25, ENOSPC = 28, EPIPE = 32,
 	ERANGE = 34, ENOSYS = 38, ENODATA = 61, ETIME = 62, EBADMSG = 74, EOVERFLOW = 75, EMSGSIZE = 90, EOPNOTSUPP = 95,
 	ETIMEDOUT = 110, ECANCELED = 125,
@@ -88,9 +88,9 @@ struct clone_args {
 /* <linux/futex.h> */
 enum { FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_PRIVATE = 128 };
 
-/* <linux/fcntl.h>, <linux/prctl.h>, <linux/poll.h> */
+/* <linux/fcntl.h>, <linux/fs.h>, <linux/prctl.h>, <linux/poll.h> */
 enum {
-	FALLOC_FL_KEEP_SIZE = 1, FALLOC_FL_PUNCH_HOLE = 2,
+	SEEK_DATA = 3, SEEK_HOLE = 4, FALLOC_FL_KEEP_SIZE = 1, FALLOC_FL_PUNCH_HOLE = 2,
 	AT_FDCWD = -100, AT_EMPTY_PATH = 0x1000, O_RDONLY = 0, O_RDWR = 2, O_CLOEXEC = 0x80000, O_PATH = 0x200000, F_DUPFD_CLOEXEC = 1030,
 	F_GETSIG = 11, F_GETOWN_EX = 16, F_GETOWNER_UIDS = 17,
 	PR_SET_PDEATHSIG = 1, POLLIN = 1, CLOSE_RANGE_CLOEXEC = 4,

@@ -108,6 +108,9 @@ static MUST_CHECK struct fail serve_one(struct buffer *payload, struct reply *rp
 	fault_request(head.op);
 	struct fail why = privileged_op(&rq, rp);
 	fd = rq.fd;
+	/* before the reply: who waits for it may want to unmount what the file is on */
+	fd_cleanup(&fd);
+	fd = -1;
 	struct fail sent = wire_send(wire_socket, &head, why, rp);
 	if (rp->fd >= 0) (void)sys_close(rp->fd);
 	rp->fd = -1;

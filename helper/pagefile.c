@@ -51,6 +51,17 @@ struct fail pages_write(int fd, const uint8_t *from, uint64_t size, uint64_t off
 	return OK;
 }
 
+struct fail pages_write_zeros(int fd, uint64_t size, uint64_t off, uint64_t end, uint8_t *chunk, uint64_t chunk_size)
+{
+	if (off >= end || punch(fd, off, size) == 0) return OK;
+	memset(chunk, 0, chunk_size);
+	for (uint64_t at = 0, part; at < size; at += part) {
+		part = size - at < chunk_size ? size - at : chunk_size;
+		TRY(write_all(fd, chunk, part, off + at));
+	}
+	return OK;
+}
+
 /* Of what is no file and has no holes (/dev/null): so much that nothing is left out. */
 struct fail pages_size(int fd, uint64_t *size)
 {

@@ -11,6 +11,9 @@ MUST_CHECK struct fail pages_set_size(int fd, uint64_t least);
 /* `size` bytes at `from` to `off`. Zeros become holes: left out from `end` on, where the file ended before; punched ahead of it. */
 MUST_CHECK struct fail pages_write(int fd, const uint8_t *from, uint64_t size, uint64_t off, uint64_t end);
 
+/* The same of `size` zeros; where they cannot be a hole they are written, `chunk` by chunk. */
+MUST_CHECK struct fail pages_write_zeros(int fd, uint64_t size, uint64_t off, uint64_t end, uint8_t *chunk, uint64_t chunk_size);
+
 /* Blocks of a tmpfs file that are made as huge pages; one for each thread that copies. Zeroed: there are none. `ns`: of a block, lately, by pages and huge. */
 #define BLOCK_SIZE (2ull << 20)
 struct blocks { uint8_t *reserved, *window; uint64_t ns[2]; uint32_t count; };

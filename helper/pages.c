@@ -214,7 +214,8 @@ struct fail req_pages(struct request *rq, struct reply *rp)
 	return buffer_append(&rp->out, &total, sizeof total);
 }
 
-static MUST_CHECK struct fail copy_range(int from, uint64_t at, int to, uint64_t off, uint64_t size, uint64_t end, uint8_t *chunk)
+/* Bytes without a hole. */
+static MUST_CHECK struct fail copy_data(int from, uint64_t at, int to, uint64_t off, uint64_t size, uint64_t end, uint8_t *chunk)
 {
 	bool by_hand = false;
 	while (size > 0) {
@@ -237,6 +238,28 @@ static MUST_CHECK struct fail copy_range(int from, uint64_t at, int to, uint64_t
 		at += (uint64_t)n;
 		off += (uint64_t)n;
 		size -= (uint64_t)n;
+	}
+	return OK;
+}
+
+/* Holes stay holes, which copy_file_range fills in most file systems. */
+static MUST_CHECK struct fail copy_range(int from, uint64_t at, int to, uint64_t off, uint64_t size, uint64_t end, uint8_t *chunk)
+{
+	uint64_t length;
+	TRY(pages_size(from, &length));
+	if (at > length || size > length - at) return failed(SF_AT_READ, (uint32_t)from, -ENODATA);
+	for (uint64_t done = 0, part; done < size; done += part) {
+		int64_t data = sys_lseek(from, at + done, SEEK_DATA);
+		part = size - done;
+		if (data == -ENXIO || data > (int64_t)(at + done)) {
+			if (data > 0 && (uint64_t)data - at - done < part) part = (uint64_t)data - at - done;
+			TRY(pages_write_zeros(to, part, off + done, end, chunk, CHUNK));
+			continue;
+		}
+		/* what cannot tell has no holes */
+		int64_t hole = data < 0 ? data : sys_lseek(from, at + done, SEEK_HOLE);
+		if (hole > (int64_t)(at + done) && (uint64_t)hole - at - done < part) part = (uint64_t)hole - at - done;
+		TRY(copy_data(from, at + done, to, off + done, part, end, chunk));
 	}
 	return OK;
 }

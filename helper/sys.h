@@ -14,7 +14,7 @@
 
 /* <asm/unistd_64.h> */
 enum {
-	NR_read = 0, NR_close = 3, NR_poll = 7, NR_mmap = 9, NR_mprotect = 10, NR_munmap = 11, NR_rt_sigaction = 13,
+	NR_read = 0, NR_close = 3, NR_poll = 7, NR_lseek = 8, NR_mmap = 9, NR_mprotect = 10, NR_munmap = 11, NR_rt_sigaction = 13,
 	NR_rt_sigprocmask = 14, NR_rt_sigreturn = 15, NR_ioctl = 16, NR_pread64 = 17, NR_pwrite64 = 18, NR_mremap = 25, NR_madvise = 28,
 	NR_nanosleep = 35, NR_setitimer = 38, NR_getpid = 39, NR_getppid = 110, NR_sendmsg = 46, NR_recvmsg = 47, NR_exit = 60,
 	NR_wait4 = 61, NR_kill = 62, NR_fcntl = 72, NR_ftruncate = 77, NR_fstatfs = 138, NR_ptrace = 101, NR_prctl = 157, NR_gettid = 186,
@@ -67,6 +67,7 @@ SYS int64_t sys_fallocate(int fd, uint32_t mode, uint64_t off, uint64_t size) { 
 SYS int64_t sys_fcntl(int fd, int cmd, uint64_t arg) { return raw3(NR_fcntl, fd, cmd, arg); }
 SYS int64_t sys_ioctl(int fd, unsigned cmd, void *arg) { return raw3(NR_ioctl, fd, cmd, arg); }
 SYS int64_t sys_copy_file_range(int in, uint64_t *inoff, int out, uint64_t *outoff, size_t n) { return raw6(NR_copy_file_range, U(in), U(inoff), U(out), U(outoff), n, 0); }
+SYS int64_t sys_lseek(int fd, uint64_t off, int whence) { return raw3(NR_lseek, fd, off, whence); }
 SYS int64_t sys_sendmsg(int fd, struct msghdr *m, int flags) { return raw3(NR_sendmsg, fd, m, flags); }
 SYS int64_t sys_recvmsg(int fd, struct msghdr *m, int flags) { return raw3(NR_recvmsg, fd, m, flags); }
 SYS int64_t sys_poll(struct pollfd *fds, unsigned n, int ms) { return raw3(NR_poll, fds, n, ms); }

@@ -124,17 +124,32 @@ function tooSlow(root: number, timeoutMs: number, passes: number): StillframeErr
 }
 
 function notSeized({ tid, status }: Seized): StillframeError {
+  // one that did not stop in time is traced as well: by our helper
+  if (-status === ERRNO.ETIMEDOUT) {
+    const child = vforkChild(tid);
+    if (child !== undefined) {
+      return new StillframeError({ doing: 'dump', where: `task ${tid}`, why: `it does not stop: it waits in vfork for its child, process ${child}${commOf(child)}, which has neither executed a program nor ended`, remedy: 'Give it more time with --timeout SECONDS, or end that child' });
+    }
+    return new StillframeError({ doing: 'dump', where: `task ${tid}`, why: `it does not stop: it waits inside the kernel (${waitingAt(tid)})`, remedy: 'Give it more time with --timeout SECONDS, or end what it waits for (a disk, a network file system)' });
+  }
   const tracer = tracerOf(tid);
   if (tracer !== 0) {
     return new StillframeError({
       doing: 'dump', where: `task ${tid}`, why: `it is traced by process ${tracer}${commOf(tracer)}`, remedy: 'Detach that debugger or tracer first: a task has one tracer at a time',
     });
   }
-  if (-status === ERRNO.ETIMEDOUT) {
-    return new StillframeError({ doing: 'dump', where: `task ${tid}`, why: `it does not stop: it waits inside the kernel (${waitingAt(tid)})`, remedy: 'Give it more time with --timeout SECONDS, or end what it waits for (a disk, a network file system, a vfork child)' });
-  }
   const why = `it could not be stopped: ${errnoName(-status) ?? `error ${status}`}`;
   return new StillframeError({ doing: 'dump', where: `task ${tid}`, why, remedy: status === -1 ? 'Run as root, or with CAP_SYS_PTRACE and CAP_CHECKPOINT_RESTORE' : undefined });
+}
+
+/** The child that a thread waits for in vfork(2), or in clone with CLONE_VFORK: the kernel tells by the place. */
+function vforkChild(tid: number): number | undefined {
+  try {
+    if (!/vfork|^kernel_clone$/u.test(readProcText(`/proc/${tid}/wchan`))) return undefined;
+    return Number(readProcText(`/proc/${tid}/task/${tid}/children`).trim().split(' ').at(-1)) || undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function waitingAt(tid: number): string {

@@ -9,7 +9,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync, appendFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { TestProgram, alive, treeOf } from '../support/program.ts';
+import { TestProgram, alive, treeOf, until } from '../support/program.ts';
 import { same } from '../support/round-trip.ts';
 import { differences, snapshot } from '../support/snapshot.ts';
 import { OURS, dump, restore, run, type Ran } from '../support/tool.ts';
@@ -60,6 +60,21 @@ dumping('no such process', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'sf-bad-'));
   await refused(['dump', '-t', '4194303', '-D', dir], /4194303/);
   rmSync(dir, { recursive: true });
+});
+
+dumping('a task that waits in vfork: its child is named, and it goes on when the child has ended', async () => {
+  const program = new TestProgram('undumpable', { args: ['vfork'] });
+  try {
+    await program.waitFor(/^ready$/m);
+    await until('it waits', () => treeOf(program.pid).length === 2);
+    const child = treeOf(program.pid)[1]!;
+    mkdirSync(program.images);
+    await refused(['dump', '-t', String(program.pid), '-D', program.images, '--timeout', '1'], new RegExp(`waits in vfork for its child, process ${child} \\(undumpable\\)`, 'u'));
+    process.kill(child, 'SIGKILL');
+    await program.waitFor(/^went on$/m);
+  } finally {
+    await program.stop();
+  }
 });
 
 dumping('a kernel thread', async () => {

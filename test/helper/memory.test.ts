@@ -1,7 +1,7 @@
 /** Memory of a task: what the page tables say, copies of it, pokes. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { closeSync, fstatSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync, readSync } from 'node:fs';
 import { execFileSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -179,6 +179,24 @@ pages('a full disk is ENOSPC and says what to do', withMappings((helper, { big }
     execFileSync('umount', [path]);
   }
 })));
+
+pages('holes of a file stay holes in another: left out behind its end, punched where it had something', () => withHelper((helper) => inDirectory((path) => {
+  const [from, to] = ['from', 'to'].map((name) => openSync(join(path, name), 'w+')) as [number, number];
+  // pages: data, hole, hole, data, hole
+  writeSync(from, pattern(1, 0, PAGE), 0, PAGE, 0);
+  writeSync(from, pattern(2, 0, PAGE), 0, PAGE, 3 * PAGE);
+  ftruncateSync(from, 5 * PAGE);
+  writeSync(to, Buffer.alloc(3 * PAGE, 7));
+  const held = [helper.putFd(from), helper.putFd(to)] as const;
+  assert.is(helper.filePages(held[0], held[1], BigInt(PAGE), [{ address: 0n, size: BigInt(5 * PAGE) }]), BigInt(5 * PAGE));
+  assert.ok(readFileSync(join(path, 'to')).equals(Buffer.concat([Buffer.alloc(PAGE, 7), pattern(1, 0, PAGE), Buffer.alloc(2 * PAGE), pattern(2, 0, PAGE), Buffer.alloc(PAGE)])));
+  assert.is(fstatSync(to).blocks, 3 * PAGE / 512);
+  helper.filePages(held[0], held[1], 0n, [{ address: BigInt(PAGE), size: BigInt(PAGE + 5) }]);
+  assert.ok(readFileSync(join(path, 'to')).subarray(0, 2 * PAGE).equals(Buffer.concat([Buffer.alloc(PAGE + 5), pattern(1, 0, PAGE).subarray(5)])));
+  assert.throws(() => helper.filePages(held[0], held[1], 0n, [{ address: BigInt(4 * PAGE), size: BigInt(PAGE + 1) }]), /ENODATA/);
+  helper.closeFds(held);
+  [from, to].forEach((fd) => { closeSync(fd); });
+}, '/dev/shm')));
 
 pages('file ranges from one held descriptor to another', () => withHelper((helper) => inDirectory((path) => {
   const bytes = Buffer.from(Array.from({ length: 100_000 }, (_, i) => i * 7));

@@ -125,6 +125,15 @@ static void hold(const char *what)
 		mqd_t queue = must(mq_open("/sf-undumpable", O_RDWR | O_CREAT | O_EXCL, 0600, NULL));
 		struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
 		must(mq_unlink("/sf-undumpable")), must(mq_notify(queue, &event));
+	} else if (!strcmp(what, "vfork")) {
+		say("ready");
+		int child = vfork();
+		if (child == 0) {
+			pause(); /* a signal ends it, and its parent goes on */
+			_exit(0);
+		}
+		must(waitpid(child, NULL, 0));
+		say("went on");
 	} else if (!strcmp(what, "io_uring")) {
 		char params[256] = { 0 };
 		int ring = must(syscall(SYS_io_uring_setup, 4, params));
