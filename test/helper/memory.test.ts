@@ -146,17 +146,6 @@ for (const [offset, workers] of [[0, 1], [0, 2], [3 * PAGE, 2]] as const) {
   }, '/dev/shm'), ['9000']));
 }
 
-pages('a tmpfs that becomes full between blocks is ENOSPC', withMappings((helper, { big }, task) => inDirectory((path) => {
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=21m', 'tmpfs', path]);
-  const fd = openSync(join(path, 'pages'), 'w+');
-  try {
-    for (const workers of [1, 2]) assert.throws(() => helper.pages(task.pid, fd, 0n, [big!], { workers }), /writing: ENOSPC.*Free space/);
-  } finally {
-    closeSync(fd);
-    execFileSync('umount', [path]);
-  }
-}), ['9000']));
-
 pages('places are of ranges', withMappings((helper, { big }, task) => {
   assert.throws(() => helper.pages(task.pid, { held: 77 }, 0n, [big!], { places: [] }), /0 places for 1 ranges/);
 }));
@@ -169,16 +158,19 @@ pages('a hole in the range is EFAULT, a task that is gone ESRCH', withMappings((
   closeSync(fd);
 })));
 
-pages('a full disk is ENOSPC and says what to do', withMappings((helper, { big }, task) => inDirectory((path) => {
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', path]);
-  const fd = openSync(join(path, 'pages'), 'w+');
-  try {
-    for (const workers of [1, 2]) assert.throws(() => helper.pages(task.pid, fd, 0n, [big!], { workers }), /writing: ENOSPC.*Free space/);
-  } finally {
-    closeSync(fd);
-    execFileSync('umount', [path]);
-  }
-})));
+// the larger one is full after some blocks that are made as huge pages
+for (const [size, count] of [['1m', '3000'], ['21m', '9000']] as const) {
+  pages(`a disk of ${size} that becomes full is ENOSPC and says what to do`, withMappings((helper, { big }, task) => inDirectory((path) => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', path]);
+    const fd = openSync(join(path, 'pages'), 'w+');
+    try {
+      for (const workers of [1, 2]) assert.throws(() => helper.pages(task.pid, fd, 0n, [big!], { workers }), /writing: ENOSPC.*Free space/);
+    } finally {
+      closeSync(fd);
+      execFileSync('umount', [path]);
+    }
+  }), [count]));
+}
 
 pages('holes of a file stay holes in another: left out behind its end, punched where it had something', () => withHelper((helper) => inDirectory((path) => {
   const [from, to] = ['from', 'to'].map((name) => openSync(join(path, name), 'w+')) as [number, number];
