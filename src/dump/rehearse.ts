@@ -3,6 +3,7 @@
  * JavaScript costs many times what the second does). Nothing is seized, no task of the tree is looked at, and what goes wrong here does
  * not matter.
  */
+import { theCore } from '../core/core.ts';
 import type { Helper } from '../helper/client.ts';
 import { parseLimits } from '../proc/limits.ts';
 import { readProcRecord, readProcText } from '../proc/read.ts';
@@ -10,7 +11,7 @@ import { parseSmaps } from '../proc/smaps.ts';
 import { parseStat } from '../proc/stat.ts';
 import { parseStatus } from '../proc/status.ts';
 import { describeMappings, refuseMapping } from '../resources/memory/dump.ts';
-import type { ThreadState } from '../helper/protocol.ts';
+import { PageIs, type ThreadState } from '../helper/protocol.ts';
 import { SILENT } from '../log.ts';
 import type { Part } from '../memory-tracking/chain.ts';
 import { askHelper, askThreads, collect } from './collect.ts';
@@ -67,8 +68,17 @@ function once(options: DumpOptions, helper: Helper, own: OwnNamespaces, host: Ho
   const counts = noPages();
   const parts = (ranges: readonly { start: bigint; end: bigint; lazy?: boolean }[]): Part[] => ranges.map(({ start, end, lazy = false }) => ({ start, end, lazy, parent: false }));
   const target: Target = { path: () => '/dev/null', chain: { divideFile: (_shmid, _held, _size, extents) => parts(extents), wrote: () => {} } };
-  for (const { task, mappings } of collected.living) copyPages(task.pid, parts(choosePages(task.pid, mappings, host.guards, context).ranges), target, context, counts);
+  const chained = options.trackMemory === true || options.parent !== undefined;
+  const bit = chained || options.precopy !== undefined ? PageIs.WRITTEN : 0n;
+  for (const { task, mappings } of collected.living) copyPages(task.pid, parts(choosePages(task.pid, mappings, host.guards, context, bit).ranges), target, context, counts);
   copyMemoryFiles(target, context, counts);
+  if (chained) hashFirst();
+}
+
+/** The first page that the core hashes takes as long as many thousands: its code is compiled and its memory grows. */
+function hashFirst(): void {
+  let left = 1;
+  theCore().pages.hashFrom(() => left-- * 4096);
 }
 
 function noState(tid: number): ThreadState {
