@@ -39,6 +39,7 @@ import type { DumpContext } from './context.ts';
 import { collectFiles, readDescriptors, type OpenFiles } from './descriptors.ts';
 import type { Descriptor } from './file-kinds.ts';
 import type { HostFacts } from './probe.ts';
+import { withLate } from '../resources/signals/late.ts';
 import { describeTask, type FrozenTask, type FrozenThread } from './frozen.ts';
 import { checkNamespaces, objectIds, type OwnNamespaces } from './ids.ts';
 import type { FileStat } from '../kernel/stat.ts';
@@ -251,6 +252,18 @@ function runPrograms({ living }: Collected, { helper, refusals }: DumpContext, r
     }
     const confined = one.answers!.confined ? task.pid : [...one.threads].find(([, { confined: is }]) => is)?.[0];
     if (confined !== undefined) refusals.add(confined === task.pid ? describeTask(task) : `${describeTask(task)}, thread ${confined}`, CONFINED.why, CONFINED.remedy);
+  }
+}
+
+/**
+ * Adds the signals that came since the threads were stopped.
+ * @param states of all threads, as they are now
+ * @param elapsedMs at least the time since the timers were asked
+ */
+export function addLateSignals({ living }: Collected, states: readonly ThreadState[], elapsedMs: number): void {
+  const byTid = new Map(states.map((state) => [state.tid, state]));
+  for (const { task, answers } of living) {
+    for (const thread of task.threads) thread.state = { ...thread.state, ...withLate(thread.state, byTid.get(thread.tid)!, answers!.timers, elapsedMs) };
   }
 }
 

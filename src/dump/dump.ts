@@ -17,7 +17,7 @@ import type { Log } from '../log.ts';
 import { errnoName } from '../kernel/errno.ts';
 import { NO_SCRIPTS } from '../cli/hooks.ts';
 import type { DumpStats } from '../stats.ts';
-import { askHelper, askThreads, collect, enterLeader, type CollectedTask } from './collect.ts';
+import { addLateSignals, askHelper, askThreads, collect, enterLeader, type Collected, type CollectedTask } from './collect.ts';
 import { compose, newTree, type PagesOf } from './compose.ts';
 import { processorEntry } from './cpuinfo.ts';
 import { DumpContext } from './context.ts';
@@ -134,6 +134,7 @@ class Dump {
       context.refusals.throwIfAny();
       lap('read');
       for (const { threads } of context.tasks) for (const { tid, status } of threads) context.seccomp.read(helper, tid, status.seccomp, status.seccompFilters);
+      const askedAt = performance.now();
       askThreads(collected, context, host);
       lap('ask threads');
       askFiles(collected.files, context);
@@ -146,6 +147,7 @@ class Dump {
       const pages = this.#pages(context, chain, collected.living, host.guards, direct);
       lap('pages');
       holdFiles(collected.files, context);
+      this.#lateSignals(collected, askedAt);
       lap('hold');
       if (early) this.#release(context);
       this.#precopy?.settle(new Set(pages.keys()));
@@ -208,6 +210,15 @@ class Dump {
     copyMemoryFiles(target, context, this.#counts);
     this.#memoryMs = performance.now() - started;
     return pages;
+  }
+
+  /** As late as the stop allows. A task that somebody kills meanwhile is in the images as it was before. */
+  #lateSignals(collected: Collected, askedAt: number): void {
+    try {
+      addLateSignals(collected, this.helper.state(collected.living.flatMap(({ task }) => task.tids)), performance.now() - askedAt);
+    } catch (error) {
+      this.log.debug(`Signals that came meanwhile are not known: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 
   /** The set is complete and nobody waits any more: nothing of this can fail the dump. */

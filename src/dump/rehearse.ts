@@ -14,7 +14,7 @@ import { describeMappings, refuseMapping } from '../resources/memory/dump.ts';
 import { PageIs, type ThreadState } from '../helper/protocol.ts';
 import { SILENT } from '../log.ts';
 import type { Part } from '../memory-tracking/chain.ts';
-import { askHelper, askThreads, collect } from './collect.ts';
+import { addLateSignals, askHelper, askThreads, collect } from './collect.ts';
 import { newTree } from './compose.ts';
 import { DumpContext } from './context.ts';
 import { askFiles, readDescriptors } from './descriptors.ts';
@@ -73,6 +73,7 @@ function once(options: DumpOptions, helper: Helper, own: OwnNamespaces, host: Ho
   for (const { task, mappings } of collected.living) copyPages(task.pid, parts(choosePages(task.pid, mappings, host.guards, context, bit).ranges), target, context, counts);
   copyMemoryFiles(target, context, counts);
   if (chained) hashFirst();
+  addLateSignals(collected, collected.living.flatMap(({ task }) => task.tids.map(noState)), 0);
 }
 
 /** The first page that the core hashes takes as long as many thousands: its code is compiled and its memory grows. */

@@ -22,7 +22,7 @@ export function askTimers(program: Program, timers: readonly ProcTimer[]): (ran:
   return (ran) => {
     const [real, virt, prof] = ITIMERS.map((which) => {
       const [isec, iusec, vsec, vusec] = words(ran.data(interval.at(which * TIMER_SIZE), TIMER_SIZE));
-      return create(itimer_entry, { isec, iusec, vsec, vusec });
+      return create(itimer_entry, started({ isec, iusec, vsec, vusec }));
     });
     return create(task_timers_entry, {
       real: real!, virt: virt!, prof: prof!,
@@ -36,6 +36,14 @@ export function askTimers(program: Program, timers: readonly ProcTimer[]): (ran:
       }),
     });
   };
+}
+
+/**
+ * An interval timer that has fired and whose signal waits has nothing left, as the kernel starts it again when the signal is delivered (kernel/time/itimer.c). So that a restore does not
+ * leave it disarmed it has a whole interval then.
+ */
+export function started<T extends Pick<itimer_entry, 'isec' | 'iusec' | 'vsec' | 'vusec'>>(timer: T): T {
+  return timer.vsec === 0n && timer.vusec === 0n ? { ...timer, vsec: timer.isec, vusec: timer.iusec } : timer;
 }
 
 const words = (at: Buffer): [bigint, bigint, bigint, bigint] => [0, 8, 16, 24].map((o) => at.readBigUInt64LE(o)) as [bigint, bigint, bigint, bigint];

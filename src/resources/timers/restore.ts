@@ -1,5 +1,6 @@
 /** Interval timers and POSIX timers; armed as late as possible, after the threads exist that some of them signal. */
 import type { itimer_entry, task_timers_entry } from '../../image/schema/index.ts';
+import { started } from './dump.ts';
 import { PR } from '../../kernel/process.ts';
 import type { Program } from '../../program/program.ts';
 
@@ -24,7 +25,7 @@ export function addTimers(p: Program, timers: task_timers_entry | undefined): vo
     p.call('timer_settime', [timer.it_id, 0, p.data(words(timer.isec, timer.insec, timer.vsec, timer.vnsec)), 0], { keep: false });
   }
   ITIMERS.forEach((which, number) => {
-    const timer = timers[which];
+    const timer = started(timers[which]);
     if (!armed(timer)) return;
     p.resource(INTERVAL_NAMES[which]).call('setitimer', [number, p.data(words(timer.isec, timer.iusec, timer.vsec, timer.vusec)), 0], { keep: false });
   });
