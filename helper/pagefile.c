@@ -86,21 +86,22 @@ struct fail pages_set_size(int fd, uint64_t least)
  */
 #define TMPFS_MAGIC 0x01021994ull /* <linux/magic.h> */
 #define CHEAP_NS 1200000          /* what a block may take without being compared */
-#define TRY_EACH 16
+#define FIRST_WAIT 16u /* blocks */
+#define MOST_DOUBLINGS 6
 
 void blocks_open(struct blocks *b, int fd)
 {
 	uint64_t statfs[15]; /* struct statfs (<asm-generic/statfs.h>): f_type is its first word */
-	*b = (struct blocks){0, 0, {0, 0}, 0};
+	*b = (struct blocks){0, 0, {0, 0}, 0, 0, false};
 	if (sys_fstatfs(fd, statfs) < 0 || statfs[0] != TMPFS_MAGIC) return;
 	int64_t at = sys_mmap(0, 2 * BLOCK_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (at >= 0) *b = (struct blocks){(uint8_t *)at, (uint8_t *)ROUND_UP(U(at), BLOCK_SIZE), {0, 0}, 0};
+	if (at >= 0) *b = (struct blocks){(uint8_t *)at, (uint8_t *)ROUND_UP(U(at), BLOCK_SIZE), {0, 0}, 0, 0, false};
 }
 
 void blocks_close(struct blocks *b)
 {
 	if (b->reserved != 0) (void)sys_munmap(b->reserved, 2 * BLOCK_SIZE);
-	*b = (struct blocks){0, 0, {0, 0}, 0};
+	*b = (struct blocks){0, 0, {0, 0}, 0, 0, false};
 }
 
 uint64_t blocks_clock(void)
@@ -110,17 +111,26 @@ uint64_t blocks_clock(void)
 	return (uint64_t)(t.sec * 1000000000 + t.nsec);
 }
 
-void blocks_took(struct blocks *b, bool huge, uint64_t ns) { b->ns[huge] = b->ns[huge] == 0 ? ns : (3 * b->ns[huge] + ns) / 4; }
+/* After a change of the way only the last block counts: what was measured before is old. */
+void blocks_took(struct blocks *b, bool huge, uint64_t ns)
+{
+	b->ns[huge] = huge != b->last || b->ns[huge] == 0 ? ns : (3 * b->ns[huge] + ns) / 4;
+	b->last = huge;
+}
 
 /*
  * Huge pages may be dear: where memory is fragmented, or where a virtual machine has to get whole blocks from its host while it has single pages of its own. Then
- * whatever took less time lately, the other way being tried now and then.
+ * whatever took less time lately; the other way is tried now and then, and less and less often.
  */
 static bool prefers_huge(struct blocks *b)
 {
 	if (b->ns[1] <= CHEAP_NS) return true;
+	if (b->ns[0] == 0) return false;
 	bool huge = b->ns[1] <= b->ns[0];
-	return ++b->count % TRY_EACH == 0 ? !huge : huge;
+	if (++b->count < FIRST_WAIT << b->doublings) return huge;
+	b->count = 0;
+	if (b->doublings < MOST_DOUBLINGS) b->doublings++;
+	return !huge;
 }
 
 uint8_t *block_make(struct blocks *b, int fd, uint64_t off, const uint8_t *from, uint64_t size)

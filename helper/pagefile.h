@@ -16,7 +16,7 @@ MUST_CHECK struct fail pages_write_zeros(int fd, uint64_t size, uint64_t off, ui
 
 /* Blocks of a tmpfs file that are made as huge pages; one for each thread that copies. Zeroed: there are none. `ns`: of a block, lately, by pages and huge. */
 #define BLOCK_SIZE (2ull << 20)
-struct blocks { uint8_t *reserved, *window; uint64_t ns[2]; uint32_t count; };
+struct blocks { uint8_t *reserved, *window; uint64_t ns[2]; uint32_t count, doublings; bool last; };
 /* None where the file is in a file system in which it does not pay. */
 void blocks_open(struct blocks *b, int fd);
 void blocks_close(struct blocks *b);

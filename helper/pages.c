@@ -196,7 +196,7 @@ struct fail req_pages(struct request *rq, struct reply *rp)
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t from = i * share < total ? i * share : total, to = from + share < total ? from + share : total;
 		uint8_t *at = (uint8_t *)memory + i * each;
-		jobs[i] = (struct job){q.pid, fd, mem, ranges, places, q.nranges, from, to, q.offset, end, at, {0, 0, {0, 0}, 0}, may_vanish, 0, OK};
+		jobs[i] = (struct job){q.pid, fd, mem, ranges, places, q.nranges, from, to, q.offset, end, at, {0, 0, {0, 0}, 0, 0, false}, may_vanish, 0, OK};
 		if (may_block) blocks_open(&jobs[i].blocks, fd);
 		if (i > 0 && start_worker(&jobs[i], at + CHUNK, stack) < 0) jobs[i].done = 2; /* no thread: done below */
 	}
