@@ -37,6 +37,7 @@ export const ROWS: readonly Row[] = [
   { name: 'files in removed directories', program: 'gone' },
   { name: 'signals', program: 'signals' },
   { name: 'timers', program: 'timers', mayDiffer: MOVING },
+  { name: 'timers that fire meanwhile', program: 'ticks', args: ['9000'], mayDiffer: MOVING },
   { name: 'clocks of long ago', program: 'clocks', args: ['1000000'], mayDiffer: [/./], afterDump: (_, images) => { moveClocks(images, 1_000_000n); } },
   { name: 'UTS namespace', program: 'uts' },
   { name: 'IPC namespace', program: 'ipc', args: ['criu'] },
