@@ -86,8 +86,8 @@ struct fail pages_set_size(int fd, uint64_t least)
  */
 #define TMPFS_MAGIC 0x01021994ull /* <linux/magic.h> */
 #define CHEAP_NS 1200000          /* what a block may take without being compared */
-#define FIRST_WAIT 16u /* blocks */
-#define MOST_DOUBLINGS 6
+#define FIRST_WAIT 16u            /* blocks until the other way is tried, */
+#define MOST_DOUBLINGS 6          /* which doubles so often */
 
 void blocks_open(struct blocks *b, int fd)
 {

@@ -3,9 +3,9 @@
 #include "pagefile.h"
 
 #define CHUNK (256u << 10) /* stays in the second-level cache between read and write */
-#define SAMPLE (64u << 10)
+#define SAMPLE (64u << 10) /* of a block, looked at before it is made */
 #define MAX_WORKERS 4
-#define SHARED (2u << 20)  /* worth more than one thread: a page among many ranges takes 5 us */
+#define SOME (2u << 20)    /* worth more than one thread: a page among many ranges takes 5 us */
 #define LARGE (16u << 20)  /* worth preparing blocks of the file */
 
 /* One job a worker: bytes [from, to) of the ranges laid end to end. */
@@ -184,7 +184,7 @@ struct fail req_pages(struct request *rq, struct reply *rp)
 	autofd mem = -1;
 	TRY(proc_open(q.pid, "mem", O_RDONLY, &mem));
 	POINT(SF_AT_READ, q.pid);
-	uint32_t n = q.workers != 0 ? q.workers : total < SHARED ? 1 : processors();
+	uint32_t n = q.workers != 0 ? q.workers : total < SOME ? 1 : processors();
 	if (n > MAX_WORKERS) n = MAX_WORKERS;
 	uint64_t stack = 64 << 10, each = CHUNK + stack;
 	int64_t memory = sys_mmap(0, n * each, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -243,7 +243,7 @@ static MUST_CHECK struct fail copy_data(int from, uint64_t at, int to, uint64_t 
 	return OK;
 }
 
-/* Holes stay holes, which copy_file_range fills in most file systems. */
+/* Holes stay holes, which copy_file_range fills in most file systems. Moves the position of `from`: an open file of our own, never one that a task has as well. */
 static MUST_CHECK struct fail copy_range(int from, uint64_t at, int to, uint64_t off, uint64_t size, uint64_t end, uint8_t *chunk)
 {
 	uint64_t length;

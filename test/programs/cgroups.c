@@ -33,6 +33,14 @@ static void look(char *text, size_t size)
 	ssize_t n = must(read(fd, text, size - 1));
 	text[n] = 0;
 	close(fd);
+	/* without the numbers of hierarchies: one that is not mounted may be made anew, with another */
+	char *to = text;
+	for (char *line = text; *line;) {
+		char *from = line + strspn(line, "0123456789"), *end = strchrnul(from, '\n');
+		line = *end ? end + 1 : end;
+		memmove(to, from, line - from), to += line - from;
+	}
+	*to = 0;
 }
 
 static void follow(int me)
