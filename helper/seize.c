@@ -53,6 +53,8 @@ static void seize_one(uint32_t tid, uint64_t options, bool taken, struct sf_seiz
 	if (n == -EPERM || n == -ESRCH) {
 		char state = task_state(tid);
 		s->zombie = state == 'Z' || state == 'X';
+		/* one that has exited cannot be traced either, and may be reaped by now */
+		if (state == 0) s->status = -ESRCH;
 	}
 }
 

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Helper } from '../../src/helper/client.ts';
 import { pickDoneSignal } from '../../src/helper/landing.ts';
+import type { Seized } from '../../src/helper/protocol.ts';
 import { Program } from '../../src/program/program.ts';
 import { fixture, signals, sleep, tids, withHelper, withTask } from './tasks.ts';
 
@@ -42,6 +43,22 @@ seize('what cannot be stopped is told one by one; the others are stopped', () =>
   shell.kill('SIGKILL');
   zombie.kill();
 }))));
+
+seize('children that end meanwhile are stopped, gone or zombies, whatever the kernel says of them', () => withTask(fixture('forker'), [], async (task) => {
+  await task.says('ready');
+  await withHelper((helper) => {
+    const told = new Set<string>();
+    let child = 0;
+    for (const end = Date.now() + 1000; Date.now() < end;) {
+      child = Number(readFileSync(`/proc/${task.pid}/task/${task.pid}/children`, 'latin1').trim()) || child;
+      if (child === 0) continue;
+      const [{ status, zombie }] = helper.seize([child]) as [Seized];
+      told.add(zombie ? 'a zombie' : status === 0 ? 'stopped' : status === -3 ? 'gone' : `not to be stopped (${status})`);
+      if (status === 0) helper.detach([child]);
+    }
+    assert.equal([...told].sort(), ['a zombie', 'gone', 'stopped']);
+  });
+}));
 
 seize('pending signals are told with their siginfo, the queue of the process with its leader', () => withTask(steady, [], async (task) => {
   await task.says('ok 2');
