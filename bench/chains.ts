@@ -4,13 +4,13 @@
  * takes turns with ours. `frozen` is what each tool writes into its statistics.
  * Run: node --import tsx bench/chains.ts [MIB]
  */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeImage } from '../src/image/codec.ts';
 import '../src/core/node.ts';
 import type { stats_entry } from '../src/image/schema/index.ts';
 import { openSet } from '../src/image/node/directory.ts';
-import { TestProgram, until } from '../test/support/program.ts';
+import { TestProgram } from '../test/support/program.ts';
 import { OURS, THEIRS, run, tail } from '../test/support/tool.ts';
 import { touchMemory } from './support.ts';
 
@@ -36,12 +36,6 @@ async function take(what: string, bin: string, verb: string, program: TestProgra
   samples.set(what, [...samples.get(what) ?? [], { ms: ran.ms, frozen: stats.frozen_time / 1000, written: pages }]);
 }
 
-async function changed(program: TestProgram): Promise<void> {
-  const request = join(program.dir, 'change');
-  writeFileSync(request, '');
-  await until('changed', () => !existsSync(request), 60_000);
-}
-
 for (let i = 0; i < runs; i++) {
   // each time another one: what a dump tracks already, none copies ahead
   const program = new TestProgram('ballast', { args: [String(mib)] });
@@ -55,9 +49,9 @@ for (let i = 0; i < runs; i++) {
       rmSync(join(shm, 'criu'), { recursive: true });
     }
     await take('pre-dump, the first', OURS, 'pre-dump', program, '1', []);
-    await changed(program);
+    await program.ask('change', 60_000);
     await take('pre-dump on it', OURS, 'pre-dump', program, '2', ['--prev-images-dir', '../1']);
-    await changed(program);
+    await program.ask('change', 60_000);
     await take('dump -R on that', OURS, 'dump', program, '3', ['-R', '--track-mem', '--prev-images-dir', '../2']);
     for (const dir of ['1', '2', '3']) rmSync(join(shm, dir), { recursive: true });
   } finally {

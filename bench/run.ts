@@ -69,6 +69,12 @@ interface Run { readonly sample: Sample; readonly disturbed: boolean }
 /** What this virtual machine's host took from it, in ticks: `steal` of proc_stat(5). */
 const stolenTicks = (): number => Number(/^cpu +(?:\d+ +){7}(\d+)/u.exec(readFileSync('/proc/stat', 'latin1'))?.[1] ?? 0);
 
+async function watched<T>(run: () => Promise<T>): Promise<{ readonly result: T; readonly disturbed: boolean }> {
+  const before = stolenTicks();
+  const result = await run();
+  return { result, disturbed: stolenTicks() > before };
+}
+
 async function once(bin: string, { args, pause, options = [], clients = 0 }: Case): Promise<Run> {
   const program = new TestProgram('load', { args });
   const images = join(shm, 'img');
@@ -81,22 +87,17 @@ async function once(bin: string, { args, pause, options = [], clients = 0 }: Cas
     if (pause) {
       setPriority(program.pid, -20);
       const from = program.output.length;
-      const before = stolenTicks();
-      const { ms } = await dump(bin, program.pid, images, ['-R', '-v1']);
-      const disturbed = stolenTicks() > before;
+      const { result: { ms }, disturbed } = await watched(() => dump(bin, program.pid, images, ['-R', '-v1']));
       const gaps = [...program.output.slice(from).matchAll(/^gap ([\d.]+)$/gm)].map((match) => Number(match[1]));
       return { sample: { 'dump -R': ms, pause: Math.max(...gaps) }, disturbed };
     }
-    const stolen = stolenTicks();
-    const dumped = await dump(bin, program.pid, images, ['-v1', ...options], SECONDS);
-    const stolenFromDump = stolenTicks() - stolen;
+    const dumped = await watched(() => dump(bin, program.pid, images, ['-v1', ...options], SECONDS));
     await program.gone(pids);
     await touchMemory(memoryOf(args));
-    const again = stolenTicks();
-    const restored = await restore(bin, images, ['-v1', ...clients > 0 ? ['--tcp-established'] : []], SECONDS);
+    const restored = await watched(() => restore(bin, images, ['-v1', ...clients > 0 ? ['--tcp-established'] : []], SECONDS));
     if (!pids.every(alive)) throw new Error('not every task came back');
     if (sockets.some((socket) => socket.readableEnded || socket.destroyed)) throw new Error('a connection is gone');
-    return { sample: { dump: dumped.ms, restore: restored.ms }, disturbed: stolenFromDump + stolenTicks() - again > 0 };
+    return { sample: { dump: dumped.result.ms, restore: restored.result.ms }, disturbed: dumped.disturbed || restored.disturbed };
   } finally {
     for (const socket of sockets) socket.destroy();
     kill(treeOf(program.pid));

@@ -116,13 +116,6 @@ static bool somebody_died(struct sf_awaited *a)
 	return false;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t = {0, 0};
-	(void)sys_clock_monotonic(&t);
-	return (uint64_t)t.sec * 1000000000 + (uint64_t)t.nsec;
-}
-
 /* A block's thread that is gone although its block still runs. The tid is the task's own view: right outside pid namespaces. */
 static bool block_died(uint64_t address, struct sf_awaited *a)
 {

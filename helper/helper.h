@@ -38,6 +38,14 @@ void *memset(void *to, int byte, size_t n);
 int memcmp(const void *a, const void *b, size_t n);
 SYS bool is_zero(const uint8_t *bytes, uint64_t n) { for (uint64_t i = 0; i < n; i++) { if (bytes[i] != 0) return false; } return true; }
 
+/* CLOCK_MONOTONIC */
+SYS uint64_t now_ns(void)
+{
+	struct timespec t = {0, 0};
+	(void)sys_clock_monotonic(&t);
+	return (uint64_t)t.sec * 1000000000 + (uint64_t)t.nsec;
+}
+
 struct request { uint32_t op, size; const uint8_t *payload; int fd; };
 struct reply { struct buffer out; int fd; };
 typedef struct fail handler(struct request *rq, struct reply *rp);

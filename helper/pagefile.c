@@ -92,23 +92,16 @@ struct fail pages_set_size(int fd, uint64_t least)
 void blocks_open(struct blocks *b, int fd)
 {
 	uint64_t statfs[15]; /* struct statfs (<asm-generic/statfs.h>): f_type is its first word */
-	*b = (struct blocks){0, 0, {0, 0}, 0, 0, false};
+	*b = (struct blocks){0};
 	if (sys_fstatfs(fd, statfs) < 0 || statfs[0] != TMPFS_MAGIC) return;
 	int64_t at = sys_mmap(0, 2 * BLOCK_SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (at >= 0) *b = (struct blocks){(uint8_t *)at, (uint8_t *)ROUND_UP(U(at), BLOCK_SIZE), {0, 0}, 0, 0, false};
+	if (at >= 0) *b = (struct blocks){.reserved = (uint8_t *)at, .window = (uint8_t *)ROUND_UP(U(at), BLOCK_SIZE)};
 }
 
 void blocks_close(struct blocks *b)
 {
 	if (b->reserved != 0) (void)sys_munmap(b->reserved, 2 * BLOCK_SIZE);
-	*b = (struct blocks){0, 0, {0, 0}, 0, 0, false};
-}
-
-uint64_t blocks_clock(void)
-{
-	struct timespec t = {0, 0};
-	(void)sys_clock_monotonic(&t);
-	return (uint64_t)(t.sec * 1000000000 + t.nsec);
+	*b = (struct blocks){0};
 }
 
 /* After a change of the way only the last block counts: what was measured before is old. */

@@ -21,7 +21,6 @@ struct blocks { uint8_t *reserved, *window; uint64_t ns[2]; uint32_t count, doub
 void blocks_open(struct blocks *b, int fd);
 void blocks_close(struct blocks *b);
 /* What the copying of a block took, in one way or the other. */
-uint64_t blocks_clock(void);
 void blocks_took(struct blocks *b, bool huge, uint64_t ns);
 /*
  * Makes the empty block at `off` of the file, within its size, and fills the first `size` bytes. Returns where it is mapped, for the caller to fill the

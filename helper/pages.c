@@ -95,7 +95,7 @@ static MUST_CHECK struct fail copy_chunk(struct job *j, struct position *p, uint
 /* The next block of the file: as one huge page if that can be, which its first pages tell. */
 static MUST_CHECK struct fail copy_block(struct job *j, struct position *p)
 {
-	uint64_t off = j->offset + p->at, started = blocks_clock();
+	uint64_t off = j->offset + p->at, started = now_ns();
 	TRY(gather(j, j->chunk, p->i, p->skip, SAMPLE));
 	uint8_t *block = block_make(&j->blocks, j->fd, off, j->chunk, SAMPLE);
 	if (block == 0) TRY(pages_write(j->fd, j->chunk, SAMPLE, off, j->end));
@@ -110,7 +110,7 @@ static MUST_CHECK struct fail copy_block(struct job *j, struct position *p)
 		block_filled(&j->blocks, j->fd, off, done, part);
 		advance(j, p, part);
 	}
-	blocks_took(&j->blocks, block != 0, blocks_clock() - started);
+	blocks_took(&j->blocks, block != 0, now_ns() - started);
 	return OK;
 }
 
@@ -196,7 +196,7 @@ struct fail req_pages(struct request *rq, struct reply *rp)
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t from = i * share < total ? i * share : total, to = from + share < total ? from + share : total;
 		uint8_t *at = (uint8_t *)memory + i * each;
-		jobs[i] = (struct job){q.pid, fd, mem, ranges, places, q.nranges, from, to, q.offset, end, at, {0, 0, {0, 0}, 0, 0, false}, may_vanish, 0, OK};
+		jobs[i] = (struct job){q.pid, fd, mem, ranges, places, q.nranges, from, to, q.offset, end, at, {0}, may_vanish, 0, OK};
 		if (may_block) blocks_open(&jobs[i].blocks, fd);
 		if (i > 0 && start_worker(&jobs[i], at + CHUNK, stack) < 0) jobs[i].done = 2; /* no thread: done below */
 	}

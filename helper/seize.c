@@ -7,12 +7,7 @@
 
 static uint64_t deadline;
 
-static uint64_t now_ms(void)
-{
-	struct timespec t = {0, 0};
-	(void)sys_clock_monotonic(&t);
-	return (uint64_t)t.sec * 1000 + (uint64_t)t.nsec / 1000000;
-}
+static uint64_t now_ms(void) { return now_ns() / 1000000; }
 
 /* From now on a wait is interrupted every 10 ms after `ms` have passed. */
 void deadline_start(uint32_t ms)

@@ -17,7 +17,7 @@ export type { ContainerHeader, HeaderKind, RecordSpan, Container } from './conta
 export { FieldTable, WireType } from './wire.ts';
 export { PageFlag, PageMark, MARKS_BAD } from './pagemap.ts';
 export type { PageMap, PageMapColumns } from './pagemap.ts';
-export { NO_MAPPING } from './ranges.ts';
+export { flat, NO_MAPPING } from './ranges.ts';
 export type { Piece, Ranges } from './ranges.ts';
 export { DiffKind, PAGE } from './pages.ts';
 export type { PageBitmap, Snapshot, SnapshotDiff } from './pages.ts';

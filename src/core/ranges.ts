@@ -6,6 +6,16 @@ import type { CoreExports, CoreInstance } from '../../wasm/loader.ts';
 
 export type Ranges = BigUint64Array;
 
+/** Ranges as the core takes them. */
+export function flat(ranges: readonly { readonly start: bigint; readonly end: bigint }[]): Ranges {
+  const out = new BigUint64Array(ranges.length * 2);
+  ranges.forEach(({ start, end }, i) => {
+    out[2 * i] = start;
+    out[2 * i + 1] = end;
+  });
+  return out;
+}
+
 /** `mapping` of a piece that lies in none. */
 export const NO_MAPPING = 0xffffffff;
 

@@ -21,7 +21,7 @@ import type { TrackedTask } from '../memory-tracking/tracker.ts';
 import { makeUffd, register } from '../memory-tracking/uffd.ts';
 import type { Progress } from '../progress.ts';
 import { parseFdInfo } from '../proc/fdinfo.ts';
-import { isGone, readProcNumbers, readProcRecord, readProcText } from '../proc/read.ts';
+import { isGone, readProcChildren, readProcNumbers, readProcRecord, readProcText } from '../proc/read.ts';
 import { parseMapsLine, type Mapping } from '../proc/smaps.ts';
 import { parseStatus } from '../proc/status.ts';
 import { describeMappings } from '../resources/memory/dump.ts';
@@ -275,7 +275,7 @@ export function treeOf(root: number): number[] {
   for (const pid of all) {
     try {
       for (const tid of readProcNumbers(`/proc/${pid}/task`)) {
-        all.push(...readProcText(`/proc/${pid}/task/${tid}/children`).trim().split(' ').filter((text) => text !== '').map(Number));
+        all.push(...readProcChildren(pid, tid));
       }
     } catch (error) {
       if (!isGone(error)) throw error;

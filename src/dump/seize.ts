@@ -4,7 +4,7 @@
  */
 import { StillframeError } from '../errors.ts';
 import { ERRNO, errnoName } from '../kernel/errno.ts';
-import { isGone, readProcNumbers, readProcRecord, readProcText } from '../proc/read.ts';
+import { isGone, readProcChildren, readProcNumbers, readProcRecord, readProcText } from '../proc/read.ts';
 import { parseStat, PF_EXITING, type ProcStat } from '../proc/stat.ts';
 import { parseStatus } from '../proc/status.ts';
 import type { FrozenTask } from './frozen.ts';
@@ -51,7 +51,7 @@ function discover(root: number, everywhere: boolean): Found[] {
       found.push({ pid, tids });
       for (const tid of everywhere ? tids : tids.slice(0, 1)) {
         try {
-          queue.push(...readProcText(`/proc/${pid}/task/${tid}/children`).trim().split(' ').filter((text) => text !== '').map(Number));
+          queue.push(...readProcChildren(pid, tid));
         } catch (error) {
           if (!isGone(error)) throw error;
         }
@@ -146,7 +146,7 @@ function notSeized({ tid, status }: Seized): StillframeError {
 function vforkChild(tid: number): number | undefined {
   try {
     if (!/vfork|^kernel_clone$/u.test(readProcText(`/proc/${tid}/wchan`))) return undefined;
-    return Number(readProcText(`/proc/${tid}/task/${tid}/children`).trim().split(' ').at(-1)) || undefined;
+    return readProcChildren(tid, tid).at(-1);
   } catch {
     return undefined;
   }

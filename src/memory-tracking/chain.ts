@@ -3,7 +3,7 @@
  * comparing contents), the `parent` link, and afterwards hashes and keepers for the dump that follows. Ranges are the core's work.
  */
 import { closeSync, unlinkSync } from 'node:fs';
-import { core, DiffKind, NO_MAPPING, PAGE, type Ranges } from '../core/node.ts';
+import { core, DiffKind, flat, NO_MAPPING, PAGE, type Ranges } from '../core/node.ts';
 import type { Helper, RunOptions } from '../helper/client.ts';
 import type { Range } from '../helper/protocol.ts';
 import { openSet } from '../image/node/directory.ts';
@@ -196,15 +196,6 @@ function removeQuietly(path: string): void {
 }
 
 const whole = (ranges: Chosen['ranges']): Part[] => ranges.map((range) => ({ ...range, parent: false }));
-
-function flat(ranges: readonly { readonly start: bigint; readonly end: bigint }[]): Ranges {
-  const out = new BigUint64Array(ranges.length * 2);
-  ranges.forEach(({ start, end }, i) => {
-    out[2 * i] = start;
-    out[2 * i + 1] = end;
-  });
-  return out;
-}
 
 const normal = (ranges: readonly Range[]): Ranges => core.ranges.normalise(flat(ranges.map(({ address, size }) => ({ start: address, end: address + size }))));
 

@@ -3,6 +3,7 @@
  * which is 80 ms for a GiB where the page tables alone are 1.3 (each look misses the processor's caches). Anonymous memory has no pages of
  * files: it is not asked there.
  */
+import { core, flat } from '../core/node.ts';
 import type { Helper, ScanOptions } from '../helper/client.ts';
 import { PageIs, type Range, type Region } from '../helper/protocol.ts';
 
@@ -30,16 +31,8 @@ export function scanHeld(helper: Helper, pid: number, ranges: readonly KindRange
 export function scanTracked(helper: Helper, pid: number, ranges: readonly KindRange[], options: Pick<ScanOptions, 'report'>): Region[] {
   const anonymous = ranges.filter(({ file }) => !file);
   const others = helper.scan(pid, anonymous, { anyOf: PageIs.WRITTEN, orAbsent: true, report: 0n });
-  const unwritten: Region[] = [];
-  let next = 0;
-  for (const { address, size } of anonymous) {
-    let from = address;
-    for (; next < others.length && others[next]!.start < address + size; next++) {
-      if (others[next]!.start > from) unwritten.push({ start: from, end: others[next]!.start, categories: 0n });
-      from = others[next]!.end;
-    }
-    if (from < address + size) unwritten.push({ start: from, end: address + size, categories: 0n });
-  }
+  const rest = core.ranges.subtract(flat(anonymous.map(({ address, size }) => ({ start: address, end: address + size }))), flat(others));
+  const unwritten = Array.from({ length: rest.length / 2 }, (_, i): Region => ({ start: rest[2 * i]!, end: rest[2 * i + 1]!, categories: 0n }));
   const written = scanHeld(helper, pid, others.map(({ start, end }) => ({ address: start, size: end - start, file: false })), options);
   return merge(merge(unwritten, written), helper.scan(pid, ranges.filter(({ file }) => file), { ...options, ...HOLDS }));
 }

@@ -76,6 +76,11 @@ export function readProcNumbers(path: string): number[] {
   return readdirSync(path).map(Number).filter(Number.isInteger).sort((a, b) => a - b);
 }
 
+/** Children of a thread, the oldest first. */
+export function readProcChildren(pid: number, tid: number): number[] {
+  return readProcText(`/proc/${pid}/task/${tid}/children`).trim().split(' ').filter((text) => text !== '').map(Number);
+}
+
 /** Whether an error of these functions means that the task has gone away. */
 export function isGone(error: unknown): boolean {
   return hasCode(error, 'ENOENT') || hasCode(error, 'ESRCH');

@@ -6,7 +6,7 @@
  */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { TestProgram, alive, treeOf, until, type StartOptions } from '../support/program.ts';
 import { keeperOf, link, listening, type Verb } from '../support/chain-of-dumps.ts';
@@ -91,19 +91,12 @@ const pagesIn = (dir: string): number => readdirSync(dir).filter((name) => name.
 /** Of the ballast's shared memory, in which it keeps what it has written. */
 const SHARED_PAGES = 8;
 
-/** Lets the ballast change 1 % of its pages. */
-async function changed(program: TestProgram): Promise<void> {
-  const request = join(program.dir, 'change');
-  writeFileSync(request, '');
-  await until('changed', () => !existsSync(request));
-}
-
 for (const [way, length] of [['tracked', 10], ['by contents', 4], ['after a restore', 4]] as const) {
   one(`of ${length}, 1 % changed each time: 1.2 % are written at most (${way})`, () => withProgram('ballast', { args: ['16'] }, async (program) => {
     const total = 16 * MIB / 4096;
     const sets = Array.from({ length }, (_, i) => `link${i}`);
     for (const [i, name] of sets.entries()) {
-      await changed(program);
+      await program.ask('change');
       const log = listening();
       const stats = await link(i === length - 1 ? 'dump' : i % 2 === 0 ? 'pre-dump' : 'dump -R', program.pid, join(program.dir, name), { parent: i === 0 ? undefined : `../${sets[i - 1]}`, log });
       if (i > 0) {

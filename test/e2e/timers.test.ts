@@ -1,9 +1,7 @@
 /** Interval and POSIX timers: ids, periods, what was left. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { TestProgram, until } from '../support/program.ts';
+import { TestProgram } from '../support/program.ts';
 import { roundTrip } from '../support/round-trip.ts';
 import { OURS, dump, restore } from '../support/tool.ts';
 
@@ -14,13 +12,6 @@ const timers = suite('timers');
 const mayDiffer = [/ (timers|thread \d+ ShdPnd|thread \d+ SigPnd)$/];
 timers('dump and restore', async () => { await roundTrip('timers', { mayDiffer }); });
 timers('dump with -R, then restore', async () => { await roundTrip('timers', { leaveRunning: true, mayDiffer }); });
-/** Each look takes 0.2 s: many periods. */
-async function looked(program: TestProgram): Promise<void> {
-  const request = join(program.dir, 'look');
-  writeFileSync(request, '');
-  await until('it has looked', () => !existsSync(request));
-}
-
 for (const args of [['700'], ['700', 'periodic'], ['9000'], ['9000', 'periodic']]) {
   timers(`that fire while they are looked at: every ${args.join(' us, ')}`, async () => {
     const program = new TestProgram('ticks', { args });
@@ -31,7 +22,7 @@ for (const args of [['700'], ['700', 'periodic'], ['9000'], ['9000', 'periodic']
         await dump(OURS, program.pid, images);
         await program.gone();
         await restore(OURS, images);
-        await looked(program);
+        await program.ask('look'); // 0.2 s: many periods
         assert.not.match(program.output, /FAIL/, `round ${round}`);
       }
       await program.verdict();

@@ -1,9 +1,9 @@
 /** Pages of zeros: they are holes of the pages files, and take no memory after a restore where nothing else makes them zeros. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { TestProgram, treeOf, until } from '../support/program.ts';
+import { TestProgram, treeOf } from '../support/program.ts';
 import { kill, roundTrip } from '../support/round-trip.ts';
 import { OURS, dump, restore, run } from '../support/tool.ts';
 
@@ -47,9 +47,7 @@ zeros('in an increment they hide what the parent has', async () => {
     await program.waitFor(/^ready$/m);
     const [first, second] = [`${program.images}1`, `${program.images}2`];
     await dump(OURS, program.pid, first, ['-R', '--track-mem']);
-    const request = join(program.dir, 'change');
-    writeFileSync(request, '');
-    await until('changed', () => !existsSync(request));
+    await program.ask('change');
     await dump(OURS, program.pid, second, ['-R', '--prev-images-dir', first]);
     const { whole, stored } = sizes(second);
     assert.ok(stored < whole, `${stored} bytes of ${whole} are stored`);

@@ -2,7 +2,6 @@
  * Soft-dirty bits as the tracker. This kernel may have none (and no userfaultfd is offered here), so their interface is simulated on top of the
  * real one: the bit of a page is whether its contents differ from what they were when the bits were last cleared.
  */
-import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -12,7 +11,7 @@ import { PageIs, type Region } from '../../src/helper/protocol.ts';
 import { SYSCALLS } from '../../src/kernel/syscalls.ts';
 import type { Program, RanBlock } from '../../src/program/program.ts';
 import { keeperOf, link, listening } from '../support/chain-of-dumps.ts';
-import { TestProgram, until } from '../support/program.ts';
+import { TestProgram } from '../support/program.ts';
 import { OURS, restore } from '../support/tool.ts';
 
 const PAGE = 4096n;
@@ -70,10 +69,7 @@ soft('tell what changed when there is no userfaultfd; the chain restores right',
   const kernel = new SoftDirtyKernel();
   const startHelper = (): Helper => kernel.start();
   const program = new TestProgram('ballast', { args: ['2'] });
-  const change = async (): Promise<void> => {
-    writeFileSync(join(program.dir, 'change'), '');
-    await until('changed', () => !existsSync(join(program.dir, 'change')));
-  };
+  const change = (): Promise<void> => program.ask('change');
   let good = false;
   try {
     await program.waitFor(/^ready$/m);

@@ -1,5 +1,5 @@
 /** The program `ballast` with 2 MiB: how it is changed, seen from outside, and compared with an image set. */
-import { closeSync, existsSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
 import { openPath } from '../../src/inspect/node/open.ts';
@@ -22,11 +22,7 @@ export async function withBallast(body: (program: TestProgram, path: (name: stri
 }
 
 /** Lets it change 1 % of its pages. */
-export async function changed(program: TestProgram): Promise<void> {
-  const request = join(program.dir, 'change');
-  writeFileSync(request, '');
-  await until('changed', () => !existsSync(request));
-}
+export const changed = (program: TestProgram): Promise<void> => program.ask('change');
 
 /** As seen from outside, but for the one mark that tracking leaves on mappings (flag uw in smaps). */
 export const view = (pid: number): Snapshot => new Map([...snapshot(pid)].map(([key, value]) => [key, value.replace(/ uw\b/u, '')]));

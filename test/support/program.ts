@@ -118,6 +118,13 @@ export class TestProgram {
     await until(`${this.name} (${pids.join(', ')}) is gone`, () => pids.every((pid) => !existsSync(`/proc/${pid}`)));
   }
 
+  /** Has the program do something, by a file that it removes when it has. */
+  async ask(what: string, ms?: number): Promise<void> {
+    const request = join(this.dir, what);
+    writeFileSync(request, '');
+    await until(what, () => !existsSync(request), ms);
+  }
+
   go(): void { writeFileSync(join(this.dir, 'go'), ''); }
 
   /** Says go, waits for `done`, throws unless every check was ok. Returns how many were. */
